@@ -1,0 +1,1 @@
+"""The server's inside: receivers, inbox, decoding, journal, archive, stream and metrics."""

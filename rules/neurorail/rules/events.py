@@ -1,0 +1,164 @@
+"""What the engine says: events, and the one registry of their types.
+
+`data` of an event always carries the chain ids it concerns beside its own fields. The registry
+gives each type its channel, its audit category, its fields and its meaning; documentation is
+generated from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from neurorail.rules.observations import Ids
+
+AUDIT: Final = "audit"
+LIFECYCLE: Final = "lifecycle"
+METRICS: Final = "metrics"
+REFLEX: Final = "reflex"
+GOVERNOR: Final = "governor"
+ENFORCEMENT: Final = "enforcement"
+ALL: Final = "all"
+CHANNELS: Final = (AUDIT, LIFECYCLE, METRICS, REFLEX, GOVERNOR, ENFORCEMENT, ALL)
+
+INFO: Final = "info"
+WARNING: Final = "warning"
+ERROR: Final = "error"
+CRITICAL: Final = "critical"
+SEVERITIES: Final = (INFO, WARNING, ERROR, CRITICAL)
+
+EXECUTION: Final = "execution"
+GOVERNANCE: Final = "governance"
+SAFETY: Final = "safety"
+TELEMETRY: Final = "telemetry"
+CATEGORIES: Final = (EXECUTION, GOVERNANCE, SAFETY, TELEMETRY)
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that happened, as the engine decided it.
+
+    `data` maps field names to JSON values (text, whole numbers, booleans, None, lists, maps); money
+    is in whole pico-USD under names that end in `_usd_pico`. The chain ids are in `ids` and are
+    added to `data` when it is encoded.
+    """
+
+    type: str
+    ids: Ids
+    event_time_unix_nano: int
+    data: dict[str, Any]
+    message: str
+    severity: str = INFO
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """What the registry knows of a type of event."""
+
+    name: str
+    channel: str
+    category: str
+    fields: tuple[str, ...]
+    meaning: str
+
+
+_TYPES: Final = (
+    EventType("execution_start", AUDIT, EXECUTION, ("entity_id", "attempt_number", "job_type"),
+              "An attempt began to run."),
+    EventType("execution_success", AUDIT, EXECUTION, ("entity_id", "duration_ms"),
+              "An attempt succeeded."),
+    EventType("execution_failure", AUDIT, EXECUTION,
+              ("entity_id", "duration_ms", "outcome", "error_code", "error_category", "reason"),
+              "An attempt failed, timed out or was cancelled."),
+    EventType("audit_logged", AUDIT, GOVERNANCE,
+              ("logged_type", "logged_category", "logged_severity", "details",
+               "caused_by_agent", "caused_by_event"),
+              "Somebody wrote an audit entry through the API."),
+    EventType("record_failed", AUDIT, SAFETY, ("observation", "error", "observation_index"),
+              "An observation could not be applied; it was rolled back and the rest went on."),
+    EventType("dead_letter", AUDIT, SAFETY, ("table", "first_seq", "last_seq", "error"),
+              "Rows that ClickHouse refuses for good were put aside."),
+    EventType("items_rejected", AUDIT, TELEMETRY, ("signal", "reasons"),
+              "Malformed items of an OTLP request were refused at the door."),
+    EventType("engine_epoch", AUDIT, GOVERNANCE, ("epoch", "engine_version", "config"),
+              "A new engine version or configuration began."),
+    EventType("prices_loaded", AUDIT, GOVERNANCE, ("version", "sha256", "models"),
+              "A price table took effect."),
+    EventType("resumed", AUDIT, GOVERNANCE, ("down_ms", "grace_ms", "timers_moved"),
+              "The server was down; open deadlines were moved."),
+    EventType("state_changed", LIFECYCLE, EXECUTION,
+              ("transition_id", "entity_type", "entity_id", "from_state", "to_state", "transition",
+               "inferred", "gap", "reason", "error_code"),
+              "An entity moved along the lifecycle table."),
+    EventType("transition_rejected", LIFECYCLE, SAFETY,
+              ("entity_type", "entity_id", "current_state", "transition", "from_state", "to_state",
+               "allowed_transitions", "code", "category", "reason"),
+              "A reported transition is illegal (NR-E301); the state did not change."),
+    EventType("gap_inferred", LIFECYCLE, TELEMETRY,
+              ("entity_type", "entity_id", "transition", "steps"),
+              "Predecessors of a transition never came within the lateness; they were inferred."),
+    EventType("late_input", LIFECYCLE, TELEMETRY,
+              ("entity_type", "entity_id", "state", "transition"),
+              "A report about a terminal entity came late; nothing changed."),
+    EventType("late_outcome", LIFECYCLE, TELEMETRY,
+              ("entity_type", "entity_id", "state", "outcome", "duration_ms"),
+              "An outcome came after the entity was already terminal; recorded, no violation."),
+    EventType("orphan_detected", LIFECYCLE, SAFETY,
+              ("entity_type", "entity_id", "missing", "code"),
+              "An entity has no resolvable parent after the grace (NR-E007)."),
+    EventType("orphan_lifted", LIFECYCLE, EXECUTION, ("entity_type", "entity_id"),
+              "The missing parent arrived after all."),
+    EventType("entity_idle", LIFECYCLE, TELEMETRY, ("entity_type", "entity_id", "idle_ms"),
+              "Nothing was heard of an open entity for the idle time."),
+    EventType("heartbeat_missed", LIFECYCLE, SAFETY, ("entity_type", "entity_id", "silent_ms"),
+              "An entity that used to send heartbeats stopped."),
+    EventType("metrics_recorded", METRICS, TELEMETRY,
+              ("entity_type", "entity_id", "started_at_unix_nano", "completed_at_unix_nano",
+               "duration_ms", "input_tokens", "output_tokens", "cost_usd_pico", "unpriced_calls",
+               "tool_calls", "attempt_count", "retry_count", "tt_first_signal_ms", "success",
+               "error_code"),
+              "The totals of an entity when it ended."),
+    EventType("tt_first_signal", METRICS, TELEMETRY,
+              ("entity_type", "entity_id", "tt_first_signal_ms"),
+              "The first sign of life below an entity."),
+    EventType("snapshot_created", METRICS, TELEMETRY, ("entities", "timers"),
+              "A metrics snapshot was taken."),
+    EventType("usage_moved", METRICS, TELEMETRY,
+              ("from_ids", "to_ids", "span_id", "llm_tokens", "input_tokens", "output_tokens",
+               "cost_usd_pico", "tool_calls", "reason"),
+              "Usage turned out to belong elsewhere, or to be a repetition; a compensating entry."),
+    EventType("usage_too_late", METRICS, TELEMETRY, ("span_id", "llm_tokens", "age_ms"),
+              "Usage older than the billing memory: shown, not billed."),
+    EventType("cost_tracked", ENFORCEMENT, TELEMETRY,
+              ("entity_type", "entity_id", "operation", "provider", "model", "llm_tokens",
+               "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+               "reasoning_tokens", "cost", "cost_usd_pico", "priced", "price_version", "agent",
+               "service", "tool"),
+              "One call was metered."),
+    EventType("budget_warning", ENFORCEMENT, GOVERNANCE,
+              ("violation_type", "limit", "consumed", "reserved", "percent", "scope"),
+              "A budget passed its warning level."),
+    EventType("budget_violation", ENFORCEMENT, SAFETY,
+              ("violation_type", "limit", "consumed", "reserved", "scope", "code", "category",
+               "overshoot", "evidence"),
+              "A budget's limit was reached and passed (NR-E001, NR-E002, NR-E003)."),
+    EventType("timeout_enforced", ENFORCEMENT, SAFETY,
+              ("entity_type", "entity_id", "timeout_ms", "code", "deadline_unix_nano"),
+              "An entity ran past its timeout (NR-E001)."),
+    EventType("retry_attempted", ENFORCEMENT, EXECUTION, ("attempt_number", "retries"),
+              "A job began a further attempt."),
+    EventType("retry_exhausted", ENFORCEMENT, SAFETY, ("max_retries", "retries", "code"),
+              "A job tried more often than its budget allows (NR-E003)."),
+    EventType("parallelism_rejected", ENFORCEMENT, SAFETY, ("limit", "running", "scope", "code"),
+              "More attempts ran at once than the budget allows (NR-E002)."),
+    EventType("directive_issued", ENFORCEMENT, GOVERNANCE,
+              ("directive_id", "action", "scope", "code", "reason", "ttl_ms"),
+              "Agents are told what they may no longer do."),
+    EventType("directive_lifted", ENFORCEMENT, GOVERNANCE,
+              ("directive_id", "action", "scope", "reason"),
+              "A directive no longer holds."),
+)  # fmt: skip
+
+EVENT_TYPES: Final = MappingProxyType({kind.name: kind for kind in _TYPES})
+"""Every type of event by its name."""
