@@ -1,0 +1,293 @@
+"""Entity budgets: what a limit says, when it warns, and when it is broken.
+
+A limit of zero is zero; an absent limit is none. What an entity consumes counts for every level
+above it too, so that a child can never exceed what its ancestors have, and a retry draws on the
+same mission. Exactly at the limit is within it; above is a violation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from neurorail.rules.config import MS
+from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
+from neurorail.rules.errors import category
+from neurorail.rules.events import ERROR, WARNING
+from neurorail.rules.observations import JOB, Budget
+from neurorail.rules.state import State
+
+TOKENS_BIT, COST_BIT, TOOL_BIT, RETRIES_BIT, PARALLEL_BIT, TIMEOUT_BIT = (1, 2, 4, 8, 16, 32)
+INTERVALS_MAX: Final = 64
+"""Finished attempts remembered an entity, to find attempts that overlapped."""
+
+CODE: Final = {
+    "tokens": "NR-E002",
+    "cost": "NR-E002",
+    "tool_calls": "NR-E002",
+    "parallel": "NR-E002",
+    "retries": "NR-E003",
+    "timeout": "NR-E001",
+}
+
+_LIMITS: Final = (
+    "timeout_ms",
+    "max_tokens",
+    "max_cost_usd_pico",
+    "max_retries",
+    "max_parallel",
+    "max_tool_calls",
+)
+
+
+def tighten(entity: Entity, stated: Budget) -> bool:
+    """Take over what a budget limits more strictly than the one in force; whether it did."""
+    if entity.budget is None:
+        entity.budget = Budget()
+    changed = False
+    for name in _LIMITS:
+        new = getattr(stated, name)
+        old = getattr(entity.budget, name)
+        if new is not None and (old is None or new < old):
+            setattr(entity.budget, name, new)
+            changed = True
+    return changed
+
+
+def check_all(state: State, entity: Entity, time: int) -> None:
+    """Check everything consumed so far, because a limit became known or stricter."""
+    if entity.budget is None:
+        return
+    check_usage(state, entity, time)
+    check_retries(state, entity, time)
+    check_parallel(state, entity, time, _peak(entity))
+
+
+def check_usage(state: State, entity: Entity, time: int) -> None:
+    """Check tokens, cost and tool calls of one entity against its own budget."""
+    budget = entity.budget
+    if budget is None:
+        return
+    if budget.max_tokens is not None:
+        _check(state, entity, time, "tokens", TOKENS_BIT, budget.max_tokens, entity.tokens)
+    if budget.max_cost_usd_pico is not None:
+        _check(state, entity, time, "cost", COST_BIT, budget.max_cost_usd_pico, entity.totals[COST])
+    if budget.max_tool_calls is not None:
+        calls = entity.totals[TOOL_CALLS]
+        _check(state, entity, time, "tool_calls", TOOL_BIT, budget.max_tool_calls, calls)
+
+
+def _check(
+    state: State, entity: Entity, time: int, kind: str, bit: int, limit: int, consumed: int
+) -> None:
+    if consumed > limit:
+        if not entity.violated & bit:
+            violate(state, entity, time, kind, bit, limit, consumed)
+    elif (
+        limit
+        and consumed * 100 >= limit * state.config.warn_percent
+        and not (entity.warned | entity.violated) & bit
+    ):
+        entity.warned |= bit
+        state.emit(
+            "budget_warning",
+            entity.ids,
+            time,
+            {
+                "violation_type": kind,
+                "limit": limit,
+                "consumed": consumed,
+                "reserved": 0,
+                "percent": consumed * 100 // limit,
+                "scope": _scope(entity),
+            },
+            f"{entity.type} used {consumed * 100 // limit} % of its {kind} budget",
+            WARNING,
+        )
+
+
+def violate(
+    state: State,
+    entity: Entity,
+    time: int,
+    kind: str,
+    bit: int,
+    limit: int,
+    consumed: int,
+    evidence: dict[str, Any] | None = None,
+) -> None:
+    """A limit was passed: say so once, with evidence."""
+    entity.violated |= bit
+    entity.flags |= OVER_BUDGET
+    state.count("violations")
+    code = CODE[kind]
+    state.emit(
+        "budget_violation",
+        entity.ids,
+        time,
+        {
+            "violation_type": kind,
+            "limit": limit,
+            "consumed": consumed,
+            "reserved": 0,
+            "scope": _scope(entity),
+            "code": code,
+            "category": category(code),
+            "overshoot": consumed - limit,
+            "evidence": evidence or {"totals": list(entity.totals), "attempts": entity.attempts},
+        },
+        f"{entity.type} broke its {kind} budget: {consumed} of {limit}",
+        ERROR,
+    )
+
+
+def _scope(entity: Entity) -> dict[str, str]:
+    return {"entity_type": entity.type, "entity_id": entity.id}
+
+
+# ── attempts: retries and parallelism ────────────────────────────────────────────────────────
+
+
+def attempt_started(state: State, attempt: Entity) -> None:
+    """An attempt runs: count it, its retry and its company on every level above."""
+    job_id = attempt.ids[JOB]
+    job = state.entity(job_id) if job_id else None
+    retry = 0
+    if job is not None:
+        number = attempt.fields.attempt_number if attempt.fields is not None else None
+        retry = max(job.attempts, (number or 1) - 1) - job.retries
+        retry = max(retry, 0)
+    for level in range(JOB, -1, -1):
+        entity_id = attempt.ids[level]
+        entity = state.entity(entity_id) if entity_id else None
+        if entity is None:
+            continue
+        entity.attempts += 1
+        entity.retries += retry
+        entity.attempts_running += 1
+        state.touch(entity)
+        if level == JOB and retry:
+            state.emit(
+                "retry_attempted",
+                attempt.ids,
+                attempt.started,
+                {"attempt_number": entity.attempts, "retries": entity.retries},
+                f"attempt {entity.attempts} of a job",
+            )
+        check_retries(state, entity, attempt.started)
+        check_parallel(state, entity, attempt.started, entity.attempts_running)
+
+
+def attempt_ended(state: State, attempt: Entity) -> None:
+    """An attempt ended: free its place, and find attempts that ran at the same time."""
+    if not attempt.started:
+        return
+    for level in range(JOB, -1, -1):
+        entity_id = attempt.ids[level]
+        entity = state.entity(entity_id) if entity_id else None
+        if entity is None:
+            continue
+        entity.attempts_running = max(entity.attempts_running - 1, 0)
+        entity.intervals.append((attempt.started, attempt.ended))
+        del entity.intervals[:-INTERVALS_MAX]
+        state.touch(entity)
+        if entity.budget is not None:
+            check_parallel(state, entity, attempt.ended, _peak(entity))
+
+
+def _peak(entity: Entity) -> int:
+    """The most attempts that ran at one moment, among those remembered."""
+    edges = sorted(
+        [(start, 1) for start, end in entity.intervals if end > start]
+        + [(end, -1) for start, end in entity.intervals if end > start],
+        key=lambda edge: (edge[0], edge[1]),
+    )
+    running = peak = 0
+    for _, step in edges:
+        running += step
+        peak = max(peak, running)
+    return max(peak, entity.attempts_running)
+
+
+def check_retries(state: State, entity: Entity, time: int) -> None:
+    """Check an entity's retries against its own budget."""
+    limit = entity.budget.max_retries if entity.budget is not None else None
+    if limit is None or entity.retries <= limit or entity.violated & RETRIES_BIT:
+        return
+    violate(state, entity, time, "retries", RETRIES_BIT, limit, entity.retries)
+    state.emit(
+        "retry_exhausted",
+        entity.ids,
+        time,
+        {"max_retries": limit, "retries": entity.retries, "code": CODE["retries"]},
+        f"{entity.type} retried {entity.retries} times, {limit} allowed",
+        ERROR,
+    )
+
+
+def check_parallel(state: State, entity: Entity, time: int, running: int) -> None:
+    """Check how many attempts ran at once against the entity's own budget."""
+    limit = entity.budget.max_parallel if entity.budget is not None else None
+    if limit is None or running <= limit or entity.violated & PARALLEL_BIT:
+        return
+    violate(state, entity, time, "parallel", PARALLEL_BIT, limit, running)
+    state.emit(
+        "parallelism_rejected",
+        entity.ids,
+        time,
+        {"limit": limit, "running": running, "scope": _scope(entity), "code": CODE["parallel"]},
+        f"{running} attempts ran at once, {limit} allowed",
+        ERROR,
+    )
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def timed_out(state: State, entity: Entity, elapsed_ms: int, deadline: int) -> None:
+    """An entity ran past its timeout: enforced once, whether a timer or its span shows it."""
+    timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+    if timeout_ms is None or entity.timeout_enforced:
+        return
+    entity.timeout_enforced = True
+    evidence = {"elapsed_ms": elapsed_ms, "started_at_unix_nano": entity.started}
+    violate(state, entity, deadline, "timeout", TIMEOUT_BIT, timeout_ms, elapsed_ms, evidence)
+    state.emit(
+        "timeout_enforced",
+        entity.ids,
+        deadline,
+        {
+            "entity_type": entity.type,
+            "entity_id": entity.id,
+            "timeout_ms": timeout_ms,
+            "code": CODE["timeout"],
+            "deadline_unix_nano": deadline,
+        },
+        f"{entity.type} ran past its {timeout_ms} ms",
+        ERROR,
+    )
+
+
+def timeout_directive(state: State, entity: Entity, deadline: int) -> None:
+    """Tell agents to stop what ran past its timeout."""
+    state.emit(
+        "directive_issued",
+        entity.ids,
+        deadline,
+        {
+            "directive_id": f"timeout:{entity.id}",
+            "action": "cancel",
+            "scope": _scope(entity),
+            "code": CODE["timeout"],
+            "reason": "ran past its timeout",
+            "ttl_ms": 3_600_000,
+        },
+        f"cancel {entity.type}: timeout",
+        WARNING,
+    )
+
+
+def timeout_deadline(state: State, entity: Entity) -> int:
+    """When the entity runs past its timeout, in nanoseconds; 0 if it has none."""
+    if entity.budget is None or entity.budget.timeout_ms is None or not entity.started:
+        return 0
+    return entity.started + entity.budget.timeout_ms * MS + state.shift_since(entity.started)

@@ -1,0 +1,549 @@
+"""The engine: one record's observations in, events out.
+
+`Engine.apply` is a function of the engine's state and the record alone. It is total in this sense:
+an observation that makes it raise leaves the state unusable, the caller goes back to the last flush
+and applies again with that observation named in `failed`, and it becomes a `record_failed` event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from neurorail.rules import chain, metering, placement, transitions
+from neurorail.rules.config import MS, EngineConfig
+from neurorail.rules.entity import Entity, entity_key
+from neurorail.rules.events import CRITICAL, INFO, SEVERITIES, WARNING, Event
+from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
+from neurorail.rules.observations import (
+    ATTEMPT,
+    JOB,
+    MISSION,
+    NO_IDS,
+    PLAN,
+    RESOURCE,
+    AuditLogged,
+    EpochStarted,
+    Heartbeat,
+    Ids,
+    Observation,
+    PricesLoaded,
+    Rejected,
+    Resumed,
+    SpanLinks,
+    SpanObserved,
+    Tick,
+    TransitionReported,
+    UsageReported,
+)
+from neurorail.rules.pricing import PriceTable
+from neurorail.rules.state import Load, State
+from neurorail.rules.trace import LINKS_MAX, Trace
+
+DUE_PER_TICK_MAX: Final = 1_000
+"""Timers one tick fires at most; the rest is due at once in the next."""
+
+_OUTCOMES: Final = frozenset({SUCCEEDED, FAILED, TIMEOUT, CANCELLED})
+
+
+class ApplyError(Exception):
+    """An observation could not be applied; the state must be restored.
+
+    Attributes:
+        index: the observation's place in its record.
+        cause: what was raised, in one line.
+    """
+
+    def __init__(self, index: int, cause: str) -> None:
+        super().__init__(f"observation {index} could not be applied: {cause}")
+        self.index = index
+        self.cause = cause
+
+
+class Engine:
+    """Chain, lifecycle, metering and entity budgets over a stream of records."""
+
+    def __init__(self, config: EngineConfig, load: Load = lambda key: None) -> None:
+        self.state = State(config, load)
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            SpanLinks: self._on_links,
+            SpanObserved: self._on_span,
+            TransitionReported: self._on_transition,
+            Heartbeat: self._on_heartbeat,
+            UsageReported: self._on_usage,
+            AuditLogged: self._on_audit,
+            Tick: self._on_tick,
+            Resumed: self._on_resumed,
+            PricesLoaded: self._on_prices,
+            EpochStarted: self._on_epoch,
+            Rejected: self._on_rejected,
+        }
+
+    # ── the caller's side ────────────────────────────────────────────────────────────────────
+
+    def wanted(self, tenant: str, observations: Iterable[Observation]) -> list[str]:
+        """Keys that the observations name and memory does not hold, to be read ahead."""
+        state = self.state
+        keys: dict[str, None] = {}
+        for seen in observations:
+            if type(seen) is SpanLinks:
+                links = seen.links
+                traces = {links[at : at + 16] for at in range(0, len(links), 32)}
+                for trace_id in sorted(traces):
+                    keys[f"{tenant}|{trace_id.hex()}"] = None
+                continue
+            ids = getattr(seen, "ids", None)
+            if ids is None:
+                continue
+            for entity_id in ids:
+                if entity_id is not None:
+                    keys[entity_key(tenant, entity_id)] = None
+            trace_id = getattr(seen, "trace_id", b"")
+            if trace_id:
+                keys[f"{tenant}|{trace_id.hex()}"] = None
+                if ids[RESOURCE] is None:
+                    keys[f"{tenant}|r_{seen.span_id.hex()}"] = None  # type: ignore[union-attr]
+        entities, live = state.entities, state.traces
+        return [key for key in keys if key not in entities and key not in live]
+
+    def supply(self, key: str, row: list[Any] | None) -> None:
+        """The row of a wanted key, or None if the state store has none."""
+        state = self.state
+        if row is None:
+            state.absent.add(key)
+        elif key.rpartition("|")[2][1:2] == "_":
+            if key not in state.entities:
+                state.adopt_entity(key, row)
+        elif key not in state.cold_traces:
+            state.read_ahead[key] = row
+
+    def apply(
+        self,
+        received_unix_nano: int,
+        tenant: str,
+        observations: Sequence[Observation],
+        failed: dict[int, str] | None = None,
+    ) -> list[Event]:
+        """Apply one record and return its events.
+
+        Args:
+            received_unix_nano: when the record was received; the only time there is.
+            tenant: whose record it is.
+            observations: what it says, in order.
+            failed: observations known to raise, with the reason; they become `record_failed`.
+
+        Raises:
+            ApplyError: an observation raised; the state must be restored before going on.
+        """
+        state = self.state
+        state.now = received_unix_nano
+        state.tenant = tenant
+        state.events = []
+        handlers = self._handlers
+        for index, seen in enumerate(observations):
+            if failed and index in failed:
+                self._record_failed(seen, index, failed[index])
+                continue
+            try:
+                handlers[type(seen)](seen)
+            except Exception as error:
+                raise ApplyError(index, f"{type(error).__name__}: {error}") from error
+        self._bound_traces()
+        state.absent.clear()
+        state.read_ahead.clear()
+        events = state.events
+        state.count("events", len(events))
+        return events
+
+    def next_deadline(self) -> int | None:
+        """The earliest record time at which a tick would have something to do."""
+        return self.state.next_deadline()
+
+    # ── spans ────────────────────────────────────────────────────────────────────────────────
+
+    def _on_links(self, seen: SpanLinks) -> None:
+        state = self.state
+        links = seen.links
+        trace_id = b""
+        trace: Trace | None = None
+        grown: dict[str, Trace] = {}
+        for at in range(0, len(links), 32):
+            if links[at : at + 16] != trace_id:
+                trace_id = links[at : at + 16]
+                trace = state.trace(trace_id)
+                grown[trace.key] = trace
+            assert trace is not None
+            parent = links[at + 24 : at + 32]
+            self._link(trace, links[at + 16 : at + 24], b"" if parent == _NO_SPAN else parent)
+        for trace in grown.values():
+            if trace.waiting or trace.derived:
+                self._reconsider(trace)
+
+    def _link(self, trace: Trace, span_id: bytes, parent: bytes) -> None:
+        if span_id in trace.links:
+            return
+        if len(trace.links) >= LINKS_MAX:
+            self.state.count("links_dropped")
+            return
+        trace.links[span_id] = parent
+        if span_id in trace.missing:
+            metering.link_found(self.state, trace, span_id)
+
+    def _on_span(self, seen: SpanObserved) -> None:
+        state = self.state
+        trace = state.trace(seen.trace_id)
+        self._link(trace, seen.span_id, seen.parent_span_id)
+        level = chain.own_level(seen)
+        if level is None:
+            self._span_below(trace, seen)
+        else:
+            ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
+            if seen.entity is None and not chain.is_complete(ids, level):
+                known, _ = trace.root_known(seen.span_id)
+                if not known:
+                    self._wait_for_ancestor(trace, seen)
+                    return
+                ids = chain.derive(seen, ids, level, seen.trace_id.hex())
+            self._place(trace, seen, level, ids)
+        if trace.waiting or trace.derived:
+            self._reconsider(trace)
+
+    def _span_below(self, trace: Trace, seen: SpanObserved) -> None:
+        """A span that is nobody's own: its ids place it, and it may be a call."""
+        state = self.state
+        ids = seen.ids
+        if ids == NO_IDS:
+            return
+        trace.chains[seen.span_id] = ids
+        deepest = max(level for level, entity_id in enumerate(ids) if entity_id is not None)
+        placement.imply_ancestors(
+            state, ids, deepest + 1, seen.start_unix_nano, running=True, fields=seen.fields
+        )
+        metering.bill_span(state, trace, seen, ids)
+
+    def _wait_for_ancestor(self, trace: Trace, seen: SpanObserved) -> None:
+        state = self.state
+        due = state.now + state.config.lateness_ms * MS
+        if any(row[1] == seen.span_id and row[8] == seen.pending for _, row in trace.waiting):
+            state.count("duplicate_spans")
+            return
+        trace.waiting.append([due, chain.span_row(seen)])
+        state.schedule(trace.key, trace.waiting[0][0])
+
+    def _place(self, trace: Trace, seen: SpanObserved, level: int, ids: Ids) -> None:
+        """Give a span its entity, that entity its ancestors, and the call its bill."""
+        state = self.state
+        own = chain.own_id(seen, level, seen.trace_id.hex())
+        full: list[str | None] = list(ids)
+        full[level] = own
+        ids = (full[0], full[1], full[2], full[3], full[4])
+        start, end = seen.start_unix_nano, seen.end_unix_nano
+        trace.chains[seen.span_id] = (
+            ids if level != RESOURCE else placement.chain_down_to(ids, ATTEMPT)
+        )
+        placement.imply_ancestors(state, ids, level, start, running=True, fields=seen.fields)
+        entity = placement.obtain(state, ids, level)
+        placement.learn_fields(state, entity, seen.fields, end or start)
+        outcome = _outcome(seen)
+        if seen.pending:
+            transitions.span_started(state, entity, start)
+        else:
+            transitions.span_started(state, entity, start)
+            if seen.first_signal_ms is not None:
+                placement.first_signal(state, entity, seen.first_signal_ms)
+            if level == RESOURCE or seen.role:
+                metering.bill_span(state, trace, seen, ids)
+            if level == ATTEMPT:
+                placement.first_signal(state, entity)
+            transitions.span_ended(state, entity, start, end, outcome, seen.reason, seen.error_code)
+        if not chain.is_complete(ids, level) and not entity.orphan_at and not entity.flags & 1:
+            entity.orphan_at = state.now
+        placement.arm(state, entity)
+        self._end_derived(trace, seen, level, ids, outcome)
+
+    def _end_derived(
+        self, trace: Trace, seen: SpanObserved, level: int, ids: Ids, outcome: str
+    ) -> None:
+        """Entities derived from this span begin and end with it."""
+        state = self.state
+        span_hex = seen.span_id.hex()
+        mission = ids[MISSION]
+        derived_mission = mission == f"m_{seen.trace_id.hex()}" and seen.ids[MISSION] is None
+        if not derived_mission and level not in (RESOURCE, JOB):
+            return
+        for at in (ATTEMPT, JOB, PLAN):
+            entity_id = ids[at]
+            if entity_id is None or entity_id[2:] != span_hex or seen.ids[at] is not None:
+                continue
+            if at != level:
+                self._span_of_derived(ids, at, seen, outcome)
+            else:
+                placement.mark_derived(placement.obtain(state, ids, at))
+            if level == RESOURCE and seen.span_id not in trace.derived:
+                trace.derived[seen.span_id] = ids
+        if derived_mission:
+            placement.mark_derived(placement.obtain(state, ids, MISSION))
+            if level == JOB and seen.span_id not in trace.derived:
+                trace.derived[seen.span_id] = ids
+            if not seen.parent_span_id:
+                self._span_of_derived(ids, MISSION, seen, outcome)
+
+    def _span_of_derived(self, ids: Ids, at: int, seen: SpanObserved, outcome: str) -> None:
+        state = self.state
+        if at == ATTEMPT:
+            placement.imply_ancestors(
+                state, ids, at, seen.start_unix_nano, running=True, fields=seen.fields
+            )
+        entity = placement.obtain(state, ids, at)
+        placement.mark_derived(entity)
+        transitions.span_started(state, entity, seen.start_unix_nano)
+        if not seen.pending:
+            transitions.span_ended(
+                state,
+                entity,
+                seen.start_unix_nano,
+                seen.end_unix_nano,
+                outcome,
+                seen.reason,
+                seen.error_code,
+            )
+        placement.arm(state, entity)
+
+    def _reconsider(self, trace: Trace) -> None:
+        """Ancestors may have become known to spans that waited or went their own way."""
+        state = self.state
+        for item in list(trace.waiting):
+            seen = chain.span_from_row(item[1])
+            level = chain.own_level(seen)
+            assert level is not None
+            ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
+            if not chain.is_complete(ids, level):
+                if not trace.root_known(seen.span_id)[0]:
+                    continue
+                ids = chain.derive(seen, ids, level, seen.trace_id.hex())
+            trace.waiting.remove(item)
+            self._place(trace, seen, level, ids)
+        for span_id, ids in list(trace.derived.items()):
+            found = trace.nearest_chain(span_id)
+            if found is not None and found[MISSION] is not None:
+                self._rehome(trace, span_id, ids, found)
+
+    def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> None:
+        """A derived span has an ancestor with a chain after all: it belongs there."""
+        state = self.state
+        if ids[RESOURCE] is None:  # An agent keeps its job and attempt, under its ancestor's plan.
+            target: Ids = (found[MISSION], ids[PLAN], ids[JOB], ids[ATTEMPT], None)
+        else:
+            target = (found[0], found[1], found[2], found[3], ids[RESOURCE])
+            if None in target:
+                return
+        if target == ids:
+            return
+        trace.derived[span_id] = target
+        placement.imply_ancestors(state, target, RESOURCE, state.now, running=False, fields=None)
+        if ids[RESOURCE] is None:
+            trace.chains[span_id] = target
+            moved: Entity | None = state.entity(ids[JOB] or "")
+        else:
+            moved = state.entity(ids[RESOURCE] or "")
+        if moved is not None:
+            moved.ids = placement.chain_down_to(target, moved.level)
+            state.touch(moved)
+        if span_id in trace.bills:
+            reason = "its ancestor arrived"
+            metering.move_bill(state, trace, span_id, target, state.now, reason)
+
+    def _bound_traces(self) -> None:
+        state = self.state
+        while len(state.traces) > state.config.traces_in_memory:
+            key = next(iter(state.traces))
+            self._trace_due(state.traces[key], None)
+            state.forget_trace(key)
+            state.schedule(key, 0)
+
+    def _trace_due(self, trace: Trace, at: int | None) -> None:
+        """Spans that waited long enough for an ancestor get a chain of their own."""
+        state = self.state
+        state.tenant = trace.key.rpartition("|")[0]
+        while trace.waiting:
+            due = trace.waiting[0][0]
+            if at is not None and due + state.shift_since(due - 1) > at:
+                break
+            _, row = trace.waiting.pop(0)
+            seen = chain.span_from_row(row)
+            level = chain.own_level(seen)
+            assert level is not None
+            ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
+            ids = chain.derive(seen, ids, level, seen.trace_id.hex())
+            self._place(trace, seen, level, ids)
+            self._reconsider(trace)
+        state.dirty_traces[trace.key] = trace
+        if trace.waiting:
+            due = trace.waiting[0][0]
+            state.schedule(trace.key, due + state.shift_since(due - 1))
+
+    # ── reports ──────────────────────────────────────────────────────────────────────────────
+
+    def _on_transition(self, seen: TransitionReported) -> None:
+        state = self.state
+        if seen.ids[seen.level] is None:
+            state.count("reports_without_id")
+            return
+        trace = state.trace(seen.trace_id) if seen.trace_id else None
+        ids = chain.complete(state, trace, seen.span_id, seen.ids, seen.level)
+        if trace is not None and seen.span_id:
+            trace.chains.setdefault(seen.span_id, ids)
+        running = seen.transition not in ("create", "enqueue")
+        time = seen.time_unix_nano
+        if seen.source != "rest" or running:
+            placement.imply_ancestors(
+                state, ids, seen.level, time, running=running, fields=seen.fields
+            )
+        entity = placement.obtain(state, ids, seen.level)
+        placement.learn_fields(state, entity, seen.fields, time)
+        if seen.metadata_json and entity.fields is not None and not entity.fields.metadata_json:
+            entity.fields.metadata_json = seen.metadata_json
+        transitions.report(state, entity, seen)
+        unplaced = not chain.is_complete(ids, seen.level)
+        if unplaced and not entity.orphan_at and not entity.flags & 1 and not entity.terminal:
+            entity.orphan_at = state.now
+        placement.arm(state, entity)
+
+    def _on_heartbeat(self, seen: Heartbeat) -> None:
+        state = self.state
+        if seen.ids[seen.level] is None:
+            state.count("reports_without_id")
+            return
+        ids = chain.complete(state, None, b"", seen.ids, seen.level)
+        placement.imply_ancestors(
+            state, ids, seen.level, seen.time_unix_nano, running=True, fields=None
+        )
+        entity = placement.obtain(state, ids, seen.level)
+        entity.heartbeat_received = state.now
+        transitions.implied_running(state, entity, seen.time_unix_nano)
+        placement.arm(state, entity)
+
+    def _on_usage(self, seen: UsageReported) -> None:
+        state = self.state
+        if seen.ids[seen.level] is None:
+            state.count("reports_without_id")
+            return
+        ids = chain.complete(state, None, b"", seen.ids, seen.level)
+        placement.imply_ancestors(
+            state, ids, seen.level + 1, seen.time_unix_nano, running=False, fields=None
+        )
+        metering.usage_reported(state, seen, ids)
+
+    def _on_audit(self, seen: AuditLogged) -> None:
+        self.state.emit(
+            "audit_logged",
+            seen.ids,
+            seen.time_unix_nano,
+            {
+                "logged_type": seen.event_type,
+                "logged_category": seen.event_category,
+                "logged_severity": seen.severity,
+                "details": seen.details_json,
+                "caused_by_agent": seen.caused_by_agent,
+                "caused_by_event": seen.caused_by_event,
+            },
+            seen.message,
+            seen.severity if seen.severity in SEVERITIES else INFO,
+        )
+
+    # ── time and the server's own records ────────────────────────────────────────────────────
+
+    def _on_tick(self, seen: Tick) -> None:
+        state = self.state
+        for _number in range(DUE_PER_TICK_MAX):
+            due = state.pop_due(state.now)
+            if due is None:
+                return
+            at, key = due
+            tenant, _, name = key.rpartition("|")
+            state.tenant = tenant
+            if name[1:2] == "_":
+                entity = state.entity_by_key(key)
+                if entity is not None:
+                    placement.fire(state, entity, at)
+            else:
+                trace = state.traces.get(key)
+                if trace is not None:
+                    self._trace_due(trace, at)
+
+    def _on_resumed(self, seen: Resumed) -> None:
+        state = self.state
+        grace_ns = state.config.resume_grace_ms * MS
+        state.note_resumption(seen.down_ns + grace_ns)
+        state.emit(
+            "resumed",
+            NO_IDS,
+            state.now,
+            {
+                "down_ms": seen.down_ns // MS,
+                "grace_ms": state.config.resume_grace_ms,
+                "timers_moved": len(state.scheduled),
+            },
+            f"the server resumed after {seen.down_ns // MS} ms",
+            WARNING,
+        )
+
+    def _on_prices(self, seen: PricesLoaded) -> None:
+        state = self.state
+        state.prices = PriceTable.from_json(seen.table_json)
+        state.prices_json = seen.table_json
+        state.prices_version = seen.version
+        state.emit(
+            "prices_loaded",
+            NO_IDS,
+            state.now,
+            {"version": seen.version, "sha256": seen.sha256},
+            f"prices of {seen.version} took effect",
+        )
+
+    def _on_epoch(self, seen: EpochStarted) -> None:
+        state = self.state
+        state.epoch = seen.epoch
+        state.node = seen.node
+        state.emit(
+            "engine_epoch",
+            NO_IDS,
+            state.now,
+            {
+                "epoch": seen.epoch,
+                "engine_version": seen.engine_version,
+                "config": seen.config_json,
+            },
+            f"epoch {seen.epoch} of engine {seen.engine_version} began",
+        )
+
+    def _on_rejected(self, seen: Rejected) -> None:
+        self.state.emit(
+            "items_rejected",
+            NO_IDS,
+            self.state.now,
+            {"signal": seen.signal, "reasons": dict(seen.reasons)},
+            f"malformed {seen.signal} were refused",
+            WARNING,
+        )
+
+    def _record_failed(self, seen: Observation, index: int, cause: str) -> None:
+        ids = getattr(seen, "ids", NO_IDS)
+        self.state.count("records_failed")
+        self.state.emit(
+            "record_failed",
+            ids,
+            self.state.now,
+            {"observation": type(seen).__name__, "error": cause, "observation_index": index},
+            f"a {type(seen).__name__} could not be applied",
+            CRITICAL,
+        )
+
+
+_NO_SPAN = bytes(8)
+
+
+def _outcome(seen: SpanObserved) -> str:
+    if seen.outcome in _OUTCOMES:
+        return seen.outcome
+    return FAILED if seen.error else SUCCEEDED

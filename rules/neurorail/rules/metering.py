@@ -1,0 +1,256 @@
+"""Metering: each call is charged once, to its resource and everything above it.
+
+A call is known by its span; two spans of one trace that report the same call (the same response id,
+or one inside the other) are one call, and the innermost is billed. What turns out later to belong
+elsewhere is moved by a compensating entry, never edited.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neurorail.rules import budgets
+from neurorail.rules.config import DAY_NS, MS
+from neurorail.rules.entity import (
+    CACHE_READ,
+    CACHE_WRITE,
+    COST,
+    INPUT,
+    MODEL_CALLS,
+    OUTPUT,
+    REASONING,
+    TOOL_CALLS,
+    UNPRICED,
+    Entity,
+)
+from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
+from neurorail.rules.state import State
+from neurorail.rules.trace import Bill, Trace
+
+BILLABLE = frozenset({"inference", "embedding", "tool"})
+"""Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
+
+
+def usage_of(seen: SpanObserved) -> Usage | None:
+    """The usage a span reports, or an empty one for a call that reports none."""
+    if seen.usage is not None:
+        return seen.usage
+    return Usage(seen.role) if seen.role in BILLABLE else None
+
+
+def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
+    """Charge the call that a finished span reports, unless it has been charged already."""
+    usage = usage_of(seen)
+    if usage is None or seen.pending:
+        return
+    span_id = seen.span_id
+    known = trace.bills.get(span_id)
+    if known is not None:
+        state.count("duplicate_usage")
+        return
+    age_ns = state.now - seen.end_unix_nano
+    if age_ns > state.config.billing_memory_days * DAY_NS:
+        _too_late(state, seen, usage, ids, age_ns)
+        return
+    amounts, priced = amounts_of(state, usage, seen.start_unix_nano)
+    bill = Bill(ids, usage.operation, usage.response_id, amounts, True)
+    trace.bills[span_id] = bill
+    if usage.operation != "tool":
+        if _repeats_inner(state, trace, span_id, bill):
+            bill.counted = False
+            state.count("duplicate_usage")
+            return
+        _watch_way_up(trace, span_id, span_id)
+    charge(state, ids, amounts, seen.end_unix_nano)
+    _tracked(state, seen, usage, ids, amounts, priced)
+
+
+def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int], bool]:
+    """What a call adds to the totals, in their order, and whether its cost is known."""
+    amounts = [0] * 9
+    if usage.operation == "tool":
+        amounts[TOOL_CALLS] = 1
+        if usage.cost_usd_pico is not None:
+            amounts[COST] = usage.cost_usd_pico
+        return amounts, True
+    amounts[INPUT] = usage.input_tokens
+    amounts[OUTPUT] = usage.output_tokens
+    amounts[CACHE_READ] = usage.cache_read_tokens
+    amounts[CACHE_WRITE] = usage.cache_write_tokens
+    amounts[REASONING] = usage.reasoning_tokens
+    amounts[MODEL_CALLS] = 1
+    cost = None
+    if usage.has_tokens and state.prices is not None:
+        cost = state.prices.cost_usd_pico(usage.provider, usage.model, usage, at_unix_nano)
+    if cost is None:
+        cost = usage.cost_usd_pico
+    if cost is None:
+        amounts[UNPRICED] = 1 if usage.has_tokens else 0
+        return amounts, not usage.has_tokens
+    amounts[COST] = cost
+    return amounts, True
+
+
+def charge(state: State, ids: Ids, amounts: list[int], time: int, sign: int = 1) -> None:
+    """Add amounts to every entity of a chain and check each one's budget."""
+    for entity_id in ids:
+        entity = state.entity(entity_id) if entity_id else None
+        if entity is None:
+            continue
+        _add(entity, amounts, sign)
+        state.touch(entity)
+        if sign > 0 and entity.budget is not None:
+            budgets.check_usage(state, entity, time)
+    for name, place in (("input_tokens", INPUT), ("output_tokens", OUTPUT), ("cost_usd_pico", COST),
+                        ("tool_calls", TOOL_CALLS), ("model_calls", MODEL_CALLS),
+                        ("unpriced_calls", UNPRICED)):  # fmt: skip
+        if amounts[place]:
+            state.count(name, sign * amounts[place])
+
+
+def _add(entity: Entity, amounts: list[int], sign: int) -> None:
+    totals = entity.totals
+    for place, amount in enumerate(amounts):
+        if amount:
+            totals[place] += sign * amount
+
+
+def move_bill(
+    state: State, trace: Trace, span_id: bytes, to_ids: Ids | None, time: int, reason: str
+) -> None:
+    """Move a charge to another chain, or take it back (`to_ids` None), by a compensating entry."""
+    bill = trace.bills[span_id]
+    from_ids = bill.ids
+    if not bill.counted or from_ids == to_ids:
+        return
+    if to_ids is None:
+        charge(state, from_ids, bill.amounts, time, -1)
+        bill.counted = False
+    else:
+        away: Any = tuple(a if a != b else None for a, b in zip(from_ids, to_ids, strict=True))
+        toward: Any = tuple(b if a != b else None for a, b in zip(from_ids, to_ids, strict=True))
+        charge(state, away, bill.amounts, time, -1)
+        charge(state, toward, bill.amounts, time)
+        bill.ids = to_ids
+    amounts = bill.amounts
+    state.emit(
+        "usage_moved",
+        to_ids or from_ids,
+        time,
+        {
+            "from_ids": list(from_ids),
+            "to_ids": None if to_ids is None else list(to_ids),
+            "span_id": span_id.hex(),
+            "llm_tokens": amounts[INPUT] + amounts[OUTPUT],
+            "input_tokens": amounts[INPUT],
+            "output_tokens": amounts[OUTPUT],
+            "cost_usd_pico": amounts[COST],
+            "tool_calls": amounts[TOOL_CALLS],
+            "reason": reason,
+        },
+        f"usage of one call moved: {reason}",
+    )
+
+
+# ── nested instrumentations ──────────────────────────────────────────────────────────────────
+
+
+def _repeats_inner(state: State, trace: Trace, span_id: bytes, bill: Bill) -> bool:
+    """Whether a call inside this span, or the same response, is billed already.
+
+    A billed call that turns out to lie outside this one is taken back: the innermost wins.
+    """
+    for other_id, other in list(trace.bills.items()):
+        if other_id == span_id or not other.counted or other.operation == "tool":
+            continue
+        if trace.is_ancestor(span_id, other_id):
+            return True
+        if trace.is_ancestor(other_id, span_id):
+            move_bill(state, trace, other_id, None, state.now, "an inner span reports the call")
+        elif bill.response_id is not None and bill.response_id == other.response_id:
+            return True
+    return False
+
+
+def _watch_way_up(trace: Trace, span_id: bytes, start: bytes) -> None:
+    """Remember where the known way up from a billed span ends, if not at a root."""
+    known, end = trace.root_known(start)
+    if not known:
+        trace.missing.setdefault(end, []).append(span_id)
+
+
+def link_found(state: State, trace: Trace, span_id: bytes) -> None:
+    """The parent of a span became known: billed spans below it may turn out to be nested."""
+    for billed_id in trace.missing.pop(span_id, ()):
+        bill = trace.bills.get(billed_id)
+        if bill is None or not bill.counted:
+            continue
+        for other_id, other in list(trace.bills.items()):
+            outer = other_id != billed_id and trace.is_ancestor(other_id, billed_id)
+            if outer and other.counted and other.operation != "tool":
+                reason = "an inner span reports the call"
+                move_bill(state, trace, other_id, None, state.now, reason)
+        _watch_way_up(trace, billed_id, span_id)
+
+
+# ── saying so ────────────────────────────────────────────────────────────────────────────────
+
+
+def _tracked(
+    state: State,
+    seen: SpanObserved,
+    usage: Usage,
+    ids: Ids,
+    amounts: list[int],
+    priced: bool,
+) -> None:
+    fields = seen.fields
+    own = next(entity_id for entity_id in reversed(ids) if entity_id is not None)
+    state.emit(
+        "cost_tracked",
+        ids,
+        seen.end_unix_nano,
+        {
+            "entity_id": own,
+            "operation": usage.operation,
+            "provider": usage.provider,
+            "model": usage.model,
+            "llm_tokens": amounts[INPUT] + amounts[OUTPUT],
+            "input_tokens": amounts[INPUT],
+            "output_tokens": amounts[OUTPUT],
+            "cache_read_tokens": amounts[CACHE_READ],
+            "cache_write_tokens": amounts[CACHE_WRITE],
+            "reasoning_tokens": amounts[REASONING],
+            "cost_usd_pico": amounts[COST] if priced else None,
+            "priced": priced,
+            "price_version": state.prices_version if priced else None,
+            "agent": fields.agent if fields is not None else None,
+            "service": fields.service if fields is not None else None,
+            "tool": fields.tool if fields is not None else None,
+            "sampled": seen.sampled,
+        },
+        "call metered" if priced else f"call metered, model {usage.model} has no price",
+    )
+
+
+def _too_late(state: State, seen: SpanObserved, usage: Usage, ids: Ids, age_ns: int) -> None:
+    state.count("usage_too_late")
+    state.emit(
+        "usage_too_late",
+        ids,
+        seen.end_unix_nano,
+        {
+            "span_id": seen.span_id.hex(),
+            "llm_tokens": usage.input_tokens + usage.output_tokens,
+            "age_ms": age_ns // MS,
+        },
+        "usage is older than the billing memory",
+    )
+
+
+def usage_reported(state: State, seen: UsageReported, ids: Ids) -> None:
+    """Charge usage that was written through REST."""
+    amounts, priced = amounts_of(state, seen.usage, seen.time_unix_nano)
+    charge(state, ids, amounts, seen.time_unix_nano)
+    span = SpanObserved(b"", b"", b"", seen.time_unix_nano, seen.time_unix_nano)
+    _tracked(state, span, seen.usage, ids, amounts, priced)

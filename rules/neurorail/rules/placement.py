@@ -1,0 +1,305 @@
+"""Putting what was observed in its place: entities, implied ancestors, children, orphans."""
+
+from __future__ import annotations
+
+from neurorail.rules import budgets, transitions
+from neurorail.rules.config import MS
+from neurorail.rules.entity import DERIVED, IDLE, ORPHAN, SILENT, Entity
+from neurorail.rules.events import WARNING
+from neurorail.rules.lifecycle import TERMINAL
+from neurorail.rules.observations import ATTEMPT, MISSION, Fields, Ids
+from neurorail.rules.state import State
+
+ORPHAN_CODE = "NR-E007"
+
+
+def chain_down_to(ids: Ids, level: int) -> Ids:
+    """The chain of the entity at `level`: the ids from the mission down to it."""
+    mission, plan, job, attempt, resource = (
+        entity_id if at <= level else None for at, entity_id in enumerate(ids)
+    )
+    return (mission, plan, job, attempt, resource)
+
+
+def obtain(state: State, ids: Ids, level: int) -> Entity:
+    """The entity at `level` of a chain, made if it was never seen, its chain filled in."""
+    entity_id = ids[level]
+    assert entity_id is not None, "the level of an entity that is obtained must be named"
+    own = chain_down_to(ids, level)
+    entity = state.entity(entity_id)
+    if entity is None:
+        entity = state.new_entity(level, entity_id, own)
+        _list_child(state, entity)
+    elif entity.ids != own and None in entity.ids[:level]:
+        learn_ids(state, entity, own)
+    state.touch(entity)
+    if entity.flags & (IDLE | SILENT):
+        entity.flags &= ~(IDLE | SILENT)
+    return entity
+
+
+def _list_child(state: State, entity: Entity) -> None:
+    parent_id = entity.ids[entity.level - 1] if entity.level > MISSION else None
+    parent = state.entity(parent_id) if parent_id else None
+    if parent is None or entity.id in parent.children:
+        return
+    if len(parent.children) >= state.config.children_max:
+        state.count("children_unlisted")
+        return
+    parent.children.append(entity.id)
+    state.touch(parent)
+
+
+def learn_ids(state: State, entity: Entity, known: Ids) -> None:
+    """Levels above an entity became known: fill them in, there and below, and lift orphans."""
+    filled: list[str | None] = list(entity.ids)
+    for at in range(entity.level):
+        if filled[at] is None:
+            filled[at] = known[at]
+    ids: Ids = (filled[0], filled[1], filled[2], filled[3], filled[4])
+    if ids == entity.ids:
+        return
+    entity.ids = ids
+    state.touch(entity)
+    if None not in ids[: entity.level]:
+        entity.orphan_at = 0
+        if entity.flags & ORPHAN:
+            entity.flags &= ~ORPHAN
+            state.emit(
+                "orphan_lifted",
+                ids,
+                state.now,
+                {"entity_type": entity.type, "entity_id": entity.id},
+                f"the parent of a {entity.type} arrived",
+            )
+        _list_child(state, entity)
+    for child_id in entity.children:
+        child = state.entity(child_id)
+        if child is not None:
+            learn_ids(state, child, ids)
+
+
+def imply_ancestors(
+    state: State, ids: Ids, level: int, time: int, *, running: bool, fields: Fields | None
+) -> None:
+    """Ancestors that are named exist; where something below them ran, they run."""
+    for at in range(level):
+        if ids[at] is None:
+            continue
+        ancestor = obtain(state, ids, at)
+        if not ancestor.state:
+            if at == MISSION and fields is not None and ancestor.fields is None:
+                ancestor.fields = Fields(agent=fields.agent, service=fields.service)
+            _adopt_start(ancestor, time)
+        if running:
+            transitions.implied_running(state, ancestor, time)
+        else:
+            transitions.implied_created(state, ancestor, time)
+        if at == ATTEMPT:
+            note_child(state, ancestor, time)
+        arm_if_new(state, ancestor)
+
+
+def _adopt_start(entity: Entity, time: int) -> None:
+    if not entity.created:
+        entity.created = time
+
+
+def note_child(state: State, entity: Entity, time: int) -> None:
+    """Something happened below an entity: its first signal, if it is the first."""
+    if not entity.first_child or time < entity.first_child:
+        entity.first_child = time
+    if entity.reported & 4:
+        first_signal(state, entity)
+
+
+def first_signal(state: State, entity: Entity, explicit_ms: int | None = None) -> None:
+    """The time from an entity's start to its first sign of life, said once."""
+    if entity.first_signal_ms is not None:
+        return
+    if explicit_ms is None:
+        if not entity.first_child or not entity.started or entity.first_child < entity.started:
+            return
+        explicit_ms = (entity.first_child - entity.started) // MS
+    entity.first_signal_ms = explicit_ms
+    state.emit(
+        "tt_first_signal",
+        entity.ids,
+        entity.started + explicit_ms * MS,
+        {
+            "entity_type": entity.type,
+            "entity_id": entity.id,
+            "tt_first_signal_ms": explicit_ms,
+        },
+        f"{entity.type} gave its first signal",
+    )
+
+
+def learn_fields(state: State, entity: Entity, fields: Fields | None, time: int) -> None:
+    """Take over what an entity says about itself; what is known already stays."""
+    if fields is None:
+        return
+    if fields.budget is not None and budgets.tighten(entity, fields.budget):
+        budgets.check_all(state, entity, time)
+    if entity.fields is None:
+        entity.fields = Fields(*[getattr(fields, name) for name in _FIELD_NAMES])
+        entity.fields.budget = None
+        return
+    for name in _FIELD_NAMES:
+        if not getattr(entity.fields, name):
+            setattr(entity.fields, name, getattr(fields, name))
+    entity.fields.budget = None
+
+
+_FIELD_NAMES = tuple(Fields.__slots__)
+
+
+# ── timers of an entity ──────────────────────────────────────────────────────────────────────
+
+
+def arm_if_new(state: State, entity: Entity) -> None:
+    """Give an open entity its timers, if it has none yet."""
+    if entity.key not in state.scheduled and entity.state not in TERMINAL:
+        arm(state, entity)
+
+
+def arm(state: State, entity: Entity) -> None:
+    """Schedule the earliest thing that may become due for an entity."""
+    if entity.state in TERMINAL:
+        state.schedule(entity.key, 0)
+        return
+    state.schedule(entity.key, min(due for due, _ in deadlines(state, entity)))
+
+
+def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
+    """Everything that may become due for an open entity: (record time, what)."""
+    config = state.config
+    found: list[tuple[int, str]] = []
+    if entity.waiting:
+        base = min(item[2] for item in entity.waiting)
+        found.append((base + config.lateness_ms * MS + state.shift_since(base), "waiting"))
+    if entity.state == "running":
+        deadline = budgets.timeout_deadline(state, entity)
+        if deadline:
+            late = config.lateness_ms * MS if entity.timeout_enforced else 0
+            found.append((deadline + late, "timeout"))
+        if entity.heartbeat_received and not entity.flags & SILENT:
+            base = entity.heartbeat_received
+            missed = config.heartbeat_missed_ms * MS
+            found.append((base + missed + state.shift_since(base), "heartbeat"))
+    if entity.orphan_at:
+        base = entity.orphan_at
+        found.append((base + config.orphan_grace_ms * MS + state.shift_since(base), "orphan"))
+    if not entity.flags & IDLE or not found:
+        base = entity.last_received
+        found.append((base + config.idle_ms * MS + state.shift_since(base), "idle"))
+    return found
+
+
+def fire(state: State, entity: Entity, at: int) -> None:
+    """Something of an entity may be due at `at`: do what is, and schedule the rest."""
+    if entity.state in TERMINAL:
+        return
+    for due, what in sorted(deadlines(state, entity)):
+        if due <= at and entity.state not in TERMINAL:
+            _FIRE[what](state, entity, at)
+    state.dirty_entities[entity.key] = entity
+    if entity.state not in TERMINAL:
+        pending = deadlines(state, entity)
+        if entity.flags & IDLE:
+            pending = [item for item in pending if item[1] != "idle"]
+        if pending:
+            state.schedule(entity.key, min(due for due, _ in pending))
+
+
+def _fire_waiting(state: State, entity: Entity, at: int) -> None:
+    transitions.waiting_expired(state, entity, at)
+
+
+def _fire_timeout(state: State, entity: Entity, at: int) -> None:
+    deadline = budgets.timeout_deadline(state, entity)
+    if not entity.timeout_enforced:
+        assert entity.budget is not None
+        budgets.timed_out(state, entity, entity.budget.timeout_ms or 0, deadline)
+        budgets.timeout_directive(state, entity, deadline)
+        return
+    transitions.move(
+        state,
+        entity,
+        "timeout",
+        deadline,
+        inferred=True,
+        reason="ran past its timeout and did not end",
+        error_code="NR-E001",
+    )
+
+
+def _fire_heartbeat(state: State, entity: Entity, at: int) -> None:
+    entity.flags |= SILENT
+    state.count("heartbeats_missed")
+    state.emit(
+        "heartbeat_missed",
+        entity.ids,
+        at,
+        {
+            "entity_type": entity.type,
+            "entity_id": entity.id,
+            "silent_ms": (at - entity.heartbeat_received) // MS,
+        },
+        f"heartbeats of a {entity.type} stopped",
+        WARNING,
+    )
+
+
+def _fire_orphan(state: State, entity: Entity, at: int) -> None:
+    entity.orphan_at = 0
+    entity.flags |= ORPHAN
+    state.count("orphans")
+    missing = [
+        name for name, own in zip(_LEVELS, entity.ids[: entity.level], strict=False) if not own
+    ]
+    state.emit(
+        "orphan_detected",
+        entity.ids,
+        at,
+        {
+            "entity_type": entity.type,
+            "entity_id": entity.id,
+            "missing": missing,
+            "code": ORPHAN_CODE,
+        },
+        f"{entity.type} has no {' and no '.join(missing)}",
+        WARNING,
+    )
+
+
+def _fire_idle(state: State, entity: Entity, at: int) -> None:
+    if entity.flags & IDLE:
+        return
+    entity.flags |= IDLE
+    state.emit(
+        "entity_idle",
+        entity.ids,
+        at,
+        {
+            "entity_type": entity.type,
+            "entity_id": entity.id,
+            "idle_ms": (at - entity.last_received) // MS,
+        },
+        f"nothing was heard of a {entity.type}",
+    )
+
+
+_LEVELS = ("mission", "plan", "job", "attempt", "resource")
+_FIRE = {
+    "waiting": _fire_waiting,
+    "timeout": _fire_timeout,
+    "heartbeat": _fire_heartbeat,
+    "orphan": _fire_orphan,
+    "idle": _fire_idle,
+}
+
+
+def mark_derived(entity: Entity) -> None:
+    """The entity's id was made from telemetry that names none."""
+    entity.flags |= DERIVED

@@ -1,0 +1,301 @@
+"""The engine's state: entities and traces by key, timers, counters, and what changed since a flush.
+
+Memory is a cache: every entity and trace also has a row in a state store that the caller keeps, and
+`load` reads it back. Reading is part of the state, so that eviction never changes a decision.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from neurorail.rules.config import EngineConfig
+from neurorail.rules.entity import Entity, entity_key, from_row, to_row
+from neurorail.rules.events import INFO, Event
+from neurorail.rules.lifecycle import TERMINAL
+from neurorail.rules.observations import Ids
+from neurorail.rules.pricing import PriceTable
+from neurorail.rules.trace import Trace
+
+RESUMPTIONS_MAX = 64
+"""Downtimes that are remembered to move deadlines by."""
+
+RECENT_MISSIONS_MAX = 1_000
+"""Missions a tenant's list of recent missions holds."""
+
+Row = list[Any]
+Load = Callable[[str], Row | None]
+"""Reads the row of a key back from the state store; None when there is none."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has to be written so that the state store equals the engine's state."""
+
+    rows: list[tuple[str, int, int, Row]] = field(default_factory=list)
+    """Key, next deadline (0 for none), touch order (0 unless it is a live trace), row."""
+    removed: list[str] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class State:
+    """Everything the engine knows. Only the engine's own modules change it."""
+
+    def __init__(self, config: EngineConfig, load: Load) -> None:
+        self.config = config
+        self.load = load
+        self.entities: dict[str, Entity] = {}
+        self.traces: dict[str, Trace] = {}
+        self.absent: set[str] = set()
+        self.read_ahead: dict[str, Row] = {}
+        self.scheduled: dict[str, int] = {}
+        self.heap: list[tuple[int, str]] = []
+        self.dirty_entities: dict[str, Entity] = {}
+        self.dirty_traces: dict[str, Trace] = {}
+        self.cold_traces: dict[str, Row] = {}
+        self.touched: dict[str, int] = {}
+        self.touch_count = 0
+        self.counters: dict[str, int] = {}
+        self.by_state: dict[str, dict[str, dict[str, int]]] = {}
+        self.recent_missions: dict[str, dict[str, None]] = {}
+        self.prices: PriceTable | None = None
+        self.prices_json: bytes = b""
+        self.prices_version = ""
+        self.resumptions: list[tuple[int, int]] = []
+        self.epoch = 0
+        self.node = ""
+        # Of the record that is being applied:
+        self.now = 0
+        self.tenant = ""
+        self.events: list[Event] = []
+
+    # ── what happened ────────────────────────────────────────────────────────────────────────
+
+    def emit(
+        self,
+        event_type: str,
+        ids: Ids,
+        event_time: int,
+        data: dict[str, Any],
+        message: str,
+        severity: str = INFO,
+    ) -> None:
+        """Say that something happened."""
+        self.events.append(Event(event_type, ids, event_time, data, message, severity))
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        self.counters[name] = self.counters.get(name, 0) + amount
+
+    # ── entities ─────────────────────────────────────────────────────────────────────────────
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """The entity of the record's tenant with this id, from memory or the state store."""
+        return self.entity_by_key(entity_key(self.tenant, entity_id))
+
+    def entity_by_key(self, key: str) -> Entity | None:
+        """The entity with this key, from memory or the state store."""
+        found = self.entities.get(key)
+        if found is not None or key in self.absent:
+            return found
+        row = self.load(key)
+        if row is None:
+            self.absent.add(key)
+            return None
+        return self.adopt_entity(key, row)
+
+    def adopt_entity(self, key: str, row: Row) -> Entity:
+        """Put an entity that was read back into memory."""
+        entity = from_row(key.rpartition("|")[0], key, row)
+        self.entities[key] = entity
+        return entity
+
+    def new_entity(self, level: int, entity_id: str, ids: Ids) -> Entity:
+        """A new entity of the record's tenant, still without a state."""
+        key = entity_key(self.tenant, entity_id)
+        entity = Entity(self.tenant, key, level, entity_id, ids)
+        entity.first_received = self.now
+        self.absent.discard(key)
+        self.entities[key] = entity
+        self.dirty_entities[key] = entity
+        return entity
+
+    def touch(self, entity: Entity) -> None:
+        """Note that an entity changed."""
+        key = entity.key
+        entity.last_received = self.now
+        self.dirty_entities[key] = entity
+        self.entities[key] = self.entities.pop(key)
+
+    def moved(self, entity: Entity, from_state: str) -> None:
+        """Keep the number of entities in each state."""
+        states = self.by_state.setdefault(entity.tenant, {}).setdefault(entity.type, {})
+        if from_state:
+            states[from_state] -= 1
+        states[entity.state] = states.get(entity.state, 0) + 1
+
+    # ── traces ───────────────────────────────────────────────────────────────────────────────
+
+    def trace(self, trace_id: bytes) -> Trace:
+        """The trace with this id, made if it was never seen; it becomes the youngest."""
+        key = f"{self.tenant}|{trace_id.hex()}"
+        trace = self.traces.pop(key, None)
+        if trace is None:
+            row = None if key in self.absent else self._trace_row(key)
+            trace = Trace(key) if row is None else Trace.from_row(key, row)
+            self.absent.discard(key)
+            self.cold_traces.pop(key, None)
+        self.traces[key] = trace
+        trace.last_received = self.now
+        self.touch_count += 1
+        self.touched[key] = self.touch_count
+        self.dirty_traces[key] = trace
+        return trace
+
+    def _trace_row(self, key: str) -> Row | None:
+        if key in self.cold_traces:
+            return self.cold_traces[key] or None
+        return self.read_ahead.get(key) or self.load(key)
+
+    def restore_trace(self, key: str, row: Row, touched: int) -> None:
+        """Put a live trace back after a restart; call in touch order."""
+        self.traces[key] = Trace.from_row(key, row)
+        self.touched[key] = touched
+
+    def forget_trace(self, key: str) -> Trace:
+        """Take the oldest trace out of memory, keeping only its bills."""
+        trace = self.traces.pop(key)
+        self.touched.pop(key, None)
+        self.dirty_traces.pop(key, None)
+        trace.links.clear()
+        trace.chains.clear()
+        trace.missing.clear()
+        trace.derived.clear()
+        self.cold_traces[key] = trace.to_row() if trace.bills else []
+        self.count("traces_evicted")
+        return trace
+
+    # ── timers ───────────────────────────────────────────────────────────────────────────────
+
+    def schedule(self, key: str, deadline: int) -> None:
+        """See to it that `key` is looked at when `deadline` (record time) has come; 0 is never."""
+        current = self.scheduled.get(key)
+        if not deadline:
+            if current is not None:
+                del self.scheduled[key]
+                self._compact_heap()
+            return
+        if current is None or deadline < current:
+            self.scheduled[key] = deadline
+            heapq.heappush(self.heap, (deadline, key))
+
+    def next_deadline(self) -> int | None:
+        """The earliest time at which something is due, or None."""
+        heap = self.heap
+        while heap and self.scheduled.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now: int) -> tuple[int, str] | None:
+        """The next (deadline, key) that is due at `now`, taken off the list."""
+        deadline = self.next_deadline()
+        if deadline is None or deadline > now:
+            return None
+        _, key = heapq.heappop(self.heap)
+        del self.scheduled[key]
+        return deadline, key
+
+    def _compact_heap(self) -> None:
+        if len(self.heap) > 10_000 and len(self.heap) > 2 * len(self.scheduled):
+            self.heap = [(deadline, key) for key, deadline in self.scheduled.items()]
+            heapq.heapify(self.heap)
+
+    def shift_since(self, base: int) -> int:
+        """How far a deadline counted from `base` has moved because the server was down."""
+        return sum(shift for at, shift in self.resumptions if at > base)
+
+    def note_resumption(self, shift_ns: int) -> None:
+        """Move every deadline that is open now by `shift_ns`; done when they come due."""
+        self.resumptions = [*self.resumptions[-(RESUMPTIONS_MAX - 1) :], (self.now, shift_ns)]
+
+    # ── flushing and eviction ────────────────────────────────────────────────────────────────
+
+    @property
+    def dirty(self) -> int:
+        """Entities and traces that changed since the last flush."""
+        return len(self.dirty_entities) + len(self.dirty_traces) + len(self.cold_traces)
+
+    def take_changes(self) -> Changes:
+        """What changed since the last call, to be written in one transaction."""
+        changes = Changes()
+        scheduled = self.scheduled
+        for key, entity in self.dirty_entities.items():
+            changes.rows.append((key, scheduled.get(key, 0), 0, to_row(entity)))
+        for key, trace in self.dirty_traces.items():
+            changes.rows.append((key, scheduled.get(key, 0), self.touched[key], trace.to_row()))
+        for key, row in self.cold_traces.items():
+            if row:
+                changes.rows.append((key, 0, 0, row))
+            else:
+                changes.removed.append(key)
+        self.dirty_entities = {}
+        self.dirty_traces = {}
+        self.cold_traces = {}
+        changes.meta = self.meta()
+        return changes
+
+    def evict(self) -> int:
+        """Drop the entities that were not touched for longest; call after their rows are kept."""
+        surplus = len(self.entities) - self.config.entities_in_memory
+        if surplus <= 0:
+            return 0
+        for key in _first(self.entities, surplus):
+            if key not in self.dirty_entities:
+                del self.entities[key]
+        self.count("entities_evicted", surplus)
+        return surplus
+
+    def meta(self) -> dict[str, Any]:
+        """The state that is neither an entity nor a trace, as plain values."""
+        return {
+            "counters": self.counters,
+            "by_state": self.by_state,
+            "recent_missions": {t: list(ids) for t, ids in self.recent_missions.items()},
+            "touch_count": self.touch_count,
+            "resumptions": self.resumptions,
+            "epoch": self.epoch,
+            "node": self.node,
+            "prices_version": self.prices_version,
+        }
+
+    def restore_meta(self, meta: dict[str, Any], prices_json: bytes) -> None:
+        """Put back what `meta` gave."""
+        self.counters = dict(meta["counters"])
+        self.by_state = meta["by_state"]
+        self.recent_missions = {
+            tenant: dict.fromkeys(ids) for tenant, ids in meta["recent_missions"].items()
+        }
+        self.touch_count = meta["touch_count"]
+        self.resumptions = [(at, shift) for at, shift in meta["resumptions"]]
+        self.epoch = meta["epoch"]
+        self.node = meta["node"]
+        self.prices_version = meta["prices_version"]
+        self.prices_json = prices_json
+        if prices_json:
+            self.prices = PriceTable.from_json(prices_json)
+
+
+def is_open(entity: Entity) -> bool:
+    """Whether the entity has begun and not ended."""
+    return bool(entity.state) and entity.state not in TERMINAL
+
+
+def _first(keys: Iterable[str], number: int) -> list[str]:
+    found = []
+    for key in keys:
+        found.append(key)
+        if len(found) == number:
+            break
+    return found
