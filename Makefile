@@ -1,0 +1,51 @@
+# Every target makes .venv itself; all it needs is make and Python 3.11 or newer (uv is used when it is there).
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+READY := .venv/.ready
+WORKERS ?= logical
+ARGS ?=
+KILLS ?= 50
+
+.PHONY: help demo test lint types fmt docs docs-gen bench kill soak ci lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run the server with live agents, until Ctrl-C
+	@$(BIN)/neurorail demo $(ARGS)
+
+test: $(READY) ## Run the tests in parallel and show the branch coverage
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile -m "not slow" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
+
+lint: $(READY) ## Check style, formatting and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+types: $(READY) ## Check types, strictly, of code and tests
+	@$(BIN)/mypy
+
+fmt: $(READY) ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+docs: $(READY) ## Build the documentation into site/
+	@$(BIN)/python scripts/generate_docs.py && $(BIN)/zensical build --clean --strict -f mkdocs.yml
+
+bench: $(READY) ## Measure throughput, latency and memory (ARGS="--help" lists the runs)
+	@$(BIN)/python -m bench $(ARGS)
+
+kill: $(READY) ## Kill the server under load, KILLS times, and look for loss
+	@$(BIN)/python -m bench.kill --times $(KILLS) $(ARGS)
+
+soak: $(READY) ## Millions of spans; memory must stay flat
+	@$(BIN)/python -m bench.memory $(ARGS)
+
+ci: ## Everything that has to hold before a change lands
+	@.ci/run
+
+lock: ## Pin the dependencies anew (needs uv)
+	@scripts/lock
+
+clean: ## Remove .venv and everything that was built
+	@rm -rf .venv site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+
+$(READY): requirements.lock pyproject.toml scripts/install
+	@scripts/install
