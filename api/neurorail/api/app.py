@@ -1,0 +1,40 @@
+"""The application: routers, errors, cross-origin rules and the pages of the ControlDeck."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from neurorail.api import controldeck, problems
+from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.routes import audit, identity, lifecycle, missions, stream, system, telemetry
+
+_PREFIX = "/api/neurorail/v1"
+
+
+def create_app(parts: ApiDependencies) -> FastAPI:
+    """Build the application over running parts. It starts and stops nothing itself."""
+    app = FastAPI(
+        title="NeuroRail",
+        version=parts.version,
+        summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",
+        # The framework would trace its own requests into the global providers: a server of
+        # telemetry must not feed itself.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.dependencies = parts
+    problems.install(app)
+    for module in (identity, lifecycle, audit, telemetry, missions, stream):
+        app.include_router(module.router, prefix=_PREFIX)
+    app.include_router(system.router)
+    controldeck.mount(app)
+    if parts.config.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(parts.config.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-API-Key"],
+            expose_headers=["Retry-After"],
+            max_age=600,
+        )
+    return app

@@ -1,0 +1,46 @@
+"""The ControlDeck's files, served as they are packaged, under strict content rules."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+PATH = "/neurorail"
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Pages and modules change with the version: always ask, answered by 304 from the ETag.
+    "Cache-Control": "no-cache",
+}
+
+
+class _Pages(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_HEADERS)
+        return response
+
+
+def directory() -> Path:
+    """Where the packaged files are."""
+    return Path(str(resources.files("neurorail.api"))) / "static" / "controldeck"
+
+
+def mount(app: FastAPI) -> None:
+    """Serve the pages, and lead the bare address to them."""
+    app.mount(PATH, _Pages(directory=directory(), html=True, check_dir=False), name="controldeck")
+
+    @app.get("/", include_in_schema=False)
+    async def to_controldeck() -> RedirectResponse:
+        return RedirectResponse(f"{PATH}/")

@@ -1,0 +1,50 @@
+"""What the API is built from. It owns none of it: the composition root starts and stops it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from neurorail.api.config import ApiConfig
+from neurorail.collector.envelope import DEFAULT_TENANT
+from neurorail.collector.health import Health
+from neurorail.collector.history import History, RecentEvents
+from neurorail.collector.stream import StreamHub
+from neurorail.collector.views import EngineView
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDependencies:
+    """The parts of the server that the API asks."""
+
+    engine: EngineView
+    history: History
+    recent: RecentEvents
+    hub: StreamHub
+    health: Health
+    readiness: Callable[[], Mapping[str, str | None]]
+    """For each part that must be up: None when it is, else why it is not. Never blocks."""
+    clock: Callable[[], int]
+    """Unix time in nanoseconds."""
+    node: str
+    version: str
+    config: ApiConfig = field(default_factory=ApiConfig)
+
+
+def dependencies(request: Request) -> ApiDependencies:
+    """The parts that the application was made with."""
+    found = request.app.state.dependencies
+    assert isinstance(found, ApiDependencies), "create_app puts them there"
+    return found
+
+
+def tenant() -> str:
+    """The tenant a request speaks for; without credentials there is only one."""
+    return DEFAULT_TENANT
+
+
+Parts = Annotated[ApiDependencies, Depends(dependencies)]
+Tenant = Annotated[str, Depends(tenant)]

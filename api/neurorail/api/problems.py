@@ -1,0 +1,119 @@
+"""Errors over HTTP: RFC 9457 problems with the project's own members.
+
+Every error an endpoint answers is a `Problem`; what the framework raises is turned into one here,
+so that clients read one shape.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from neurorail.api.encoding import JsonResponse
+from neurorail.rules import errors
+
+_LOG = logging.getLogger(__name__)
+_RETRIABLE = frozenset({429, 502, 503, 504})
+
+
+class Problem(Exception):
+    """An error with the answer it becomes."""
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        """Args: `slug` names the kind of problem; `code` is an NR code where one applies."""
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.code = code
+        self.details = dict(details or {})
+        self.retry_after_s = retry_after_s
+
+    def response(self) -> JsonResponse:
+        """The answer."""
+        known = errors.CODES.get(self.code or "")
+        body = {
+            "type": f"urn:neurorail:problem:{self.slug}",
+            "title": known.meaning if known else HTTPStatus(self.status).phrase.lower(),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "category": known.category if known else errors.SYSTEM,
+            "retriable": known.retriable if known else self.status in _RETRIABLE,
+            "details": self.details,
+        }
+        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        return JsonResponse(
+            body, self.status, headers=headers, media_type="application/problem+json"
+        )
+
+
+def unknown_entity(entity_type: str, entity_id: str) -> Problem:
+    """404: the entity was never seen."""
+    return Problem(
+        404,
+        "unknown-entity",
+        f"no {entity_type} with id {entity_id!r} is known",
+        details={"entity_type": entity_type, "entity_id": entity_id},
+    )
+
+
+def bad_field(field: str, value: object, detail: str) -> Problem:
+    """422: a field cannot be read."""
+    shown = str(value)[:100]
+    return Problem(422, "bad-field", detail, details={"field": field, "value": shown})
+
+
+def _validation_problem(failures: Sequence[Mapping[str, Any]]) -> Problem:
+    fields = [
+        {
+            "field": ".".join(str(part) for part in failure["loc"][1:]) or str(failure["loc"][0]),
+            "reason": str(failure["msg"]).lower(),
+        }
+        for failure in failures
+    ]
+    detail = "; ".join(f"{f['field']}: {f['reason']}" for f in fields)
+    return Problem(
+        422, "bad-field", detail, details={"field": fields[0]["field"], "fields": fields}
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error as a problem."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, problem: Problem) -> JsonResponse:
+        return problem.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, failure: RequestValidationError) -> JsonResponse:
+        return _validation_problem(failure.errors()).response()
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, failure: HTTPException) -> JsonResponse:
+        slug = HTTPStatus(failure.status_code).phrase.lower().replace(" ", "-")
+        detail = f"{request.method} {request.url.path[:200]}: {str(failure.detail).lower()}"
+        response = Problem(failure.status_code, slug, detail).response()
+        response.headers.update(failure.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, failure: Exception) -> JsonResponse:
+        _LOG.error("request failed: %s %s", request.method, request.url.path, exc_info=failure)
+        detail = "the server failed to answer; its log says why"
+        return Problem(500, "internal-error", detail).response()

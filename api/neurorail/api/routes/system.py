@@ -1,0 +1,37 @@
+"""Is it alive, is it ready, and its metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from neurorail.api.dependencies import Parts
+from neurorail.api.encoding import JsonResponse
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health")
+async def health(parts: Parts) -> JsonResponse:
+    """Whether the process answers at all; it does if you read this."""
+    return JsonResponse({"status": "ok", "version": parts.version, "node": parts.node})
+
+
+@router.get("/ready")
+async def ready(parts: Parts) -> JsonResponse:
+    """200 when every part is up, else 503 with what is not and why."""
+    states = parts.readiness()
+    reasons = {part: why for part, why in states.items() if why is not None}
+    body = {
+        "status": "not ready" if reasons else "ready",
+        "parts": {part: "up" if why is None else "down" for part, why in states.items()},
+        "reasons": reasons,
+    }
+    return JsonResponse(body, 503 if reasons else 200)
+
+
+@router.get("/metrics")
+async def metrics(parts: Parts) -> Response:
+    """Prometheus text format."""
+    text, content_type = parts.health.exposition()
+    return Response(text, media_type=content_type)

@@ -1,0 +1,127 @@
+"""All metrics of the server, on one registry that is handed around, never a global one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+
+from neurorail.collector.health.governance import GovernanceMetrics
+from neurorail.collector.health.pipeline import (
+    CUMULATIVE,
+    GAUGE,
+    ExporterMetrics,
+    Readings,
+    ReceiverMetrics,
+    Tally,
+    Watched,
+)
+from neurorail.collector.health.process import ProcessMetrics
+from neurorail.collector.stream import StreamEvent, StreamHub
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health:
+    """Metric objects for every component. Make one a server and pass it down."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self.governance = GovernanceMetrics(self.registry)
+        self._tally = Tally()
+        self.registry.register(self._tally)
+        self.registry.register(ProcessMetrics())
+
+    def observe_events(self, events: list[StreamEvent]) -> None:
+        """Count what the engine's events say; called once for each event, from any thread."""
+        self.governance.observe_events(events)
+
+    def receiver(self, transport: str, receiver: str = "otlp") -> ReceiverMetrics:
+        """The counters of one receiver: `transport` is `grpc` or `http`."""
+        return ReceiverMetrics(self._tally, receiver, transport)
+
+    def exporter(self, exporter: str = "clickhouse") -> ExporterMetrics:
+        """The counters of the archive."""
+        return ExporterMetrics(self._tally, exporter)
+
+    def watch_gauge(self, name: str, documentation: str, read: Callable[[], Readings]) -> None:
+        """Show a value that goes up and down, read at each scrape; `read` must not block."""
+        self.registry.register(Watched(name, documentation, GAUGE, read))
+
+    def watch_count(self, name: str, documentation: str, read: Callable[[], Readings]) -> None:
+        """Show a value that only grows, read at each scrape; `read` must not block."""
+        self.registry.register(Watched(name, documentation, CUMULATIVE, read))
+
+    def watch_queue(
+        self, size: Callable[[], float], capacity: float, exporter: str = "clickhouse"
+    ) -> None:
+        """Show what waits for the archive and how much may wait."""
+        labels = (("exporter", exporter),)
+        self.watch_gauge(
+            "otelcol_exporter_queue_size", "Records that wait for the archive.",
+            lambda: {labels: size()},
+        )  # fmt: skip
+        self.watch_gauge(
+            "otelcol_exporter_queue_capacity", "Records that may wait for the archive.",
+            lambda: {labels: capacity},
+        )  # fmt: skip
+
+    def watch_hub(self, hub: StreamHub) -> None:
+        """Show the live stream: subscribers, buffer, and what it refused or dropped."""
+        limits: Mapping[str, tuple[str, Callable[[], float]]] = {
+            "subscribers": ("Subscribers now.", lambda: hub.stats().subscribers),
+            "subscribers_limit": (
+                "Subscribers that are let in.", lambda: hub.config.max_subscribers,
+            ),
+            "buffer_events": ("Events in memory.", lambda: hub.stats().buffer_sizes["all"]),
+            "buffer_events_limit": (
+                "Events that memory may hold.", lambda: hub.config.buffer_events,
+            ),
+            "buffer_bytes": ("Bytes of events in memory.", lambda: hub.stats().buffer_bytes),
+            "buffer_bytes_limit": (
+                "Bytes of events that memory may hold.", lambda: hub.config.buffer_bytes,
+            ),
+        }  # fmt: skip
+        for name, (documentation, read) in limits.items():
+            self.watch_gauge(f"neurorail_stream_{name}", documentation, read)
+        counts: Mapping[str, tuple[str, Callable[[], float]]] = {
+            "published": ("Events published.", lambda: hub.stats().published),
+            "evicted": ("Events that left memory to make room.", lambda: hub.stats().evicted),
+            "missed": ("Events subscribers were told they missed.", lambda: hub.stats().missed),
+            "refused": ("Subscribers refused at the limit.", lambda: hub.stats().refused),
+            "dropped": (
+                "Events dropped because the event loop was stuck.",
+                lambda: hub.stats().pending_dropped,
+            ),
+        }
+        for name, (documentation, read) in counts.items():
+            self.watch_count(f"neurorail_stream_{name}", documentation, read)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus text format, and its content type."""
+        text = generate_latest(_WithoutCreated(self.registry))
+        # Cumulative families are declared untyped to keep their names; see `CUMULATIVE`.
+        return text.replace(b" untyped\n", b" counter\n"), _CONTENT_TYPE
+
+    def values(self, prefix: str) -> dict[str, float]:
+        """Sums over all labels of the families that begin with `prefix`, by sample name."""
+        sums: dict[str, float] = {}
+        for metric in _WithoutCreated(self.registry).collect():
+            if metric.name.startswith(prefix):
+                for sample in metric.samples:
+                    if not sample.name.endswith("_bucket"):
+                        sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+        return sums
+
+
+class _WithoutCreated:
+    """A registry without the `_created` series, which nobody asked for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [s for s in metric.samples if not s.name.endswith("_created")]
+            yield metric

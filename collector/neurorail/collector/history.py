@@ -1,0 +1,123 @@
+"""Reading past events: what is archived, united with what is applied but not archived yet.
+
+Both sides speak in outbox lines, and in one order: receive time, then node, epoch, record sequence
+and index. On one node that is the order in which the events happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from neurorail.collector.stream.event import EventLine, Position
+
+
+class EventKey(NamedTuple):
+    """The place of an event in the common order; the cursor of every list of events."""
+
+    timestamp_unix_nano: int
+    node: str
+    epoch: int
+    seq: int
+    place: int
+    """The event's index in its record."""
+
+    @classmethod
+    def of(cls, line: EventLine) -> EventKey:
+        """The key of an event."""
+        return cls(line.timestamp_unix_nano, line.node, line.epoch, line.seq, line.index)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """A conjunction; what is None or empty restricts nothing."""
+
+    tenant: str
+    chain: Mapping[str, str] = field(default_factory=dict)
+    """Values wanted, by `mission_id`, `plan_id` … `resource_id` or `entity_id`."""
+    channel: str | None = None
+    event_type: str | None = None
+    event_category: str | None = None
+    severities: tuple[str, ...] = ()
+    since_unix_nano: int | None = None
+    """Received at or after."""
+    until_unix_nano: int | None = None
+    """Received before."""
+
+    def matches(self, line: EventLine) -> bool:
+        """Whether an event passes."""
+        received = line.timestamp_unix_nano
+        return (
+            line.tenant == self.tenant
+            and all(getattr(line, name) == value for name, value in self.chain.items())
+            and self.channel in (None, line.channel)
+            and self.event_type in (None, line.event_type)
+            and self.event_category in (None, line.event_category)
+            and (not self.severities or line.severity in self.severities)
+            and (self.since_unix_nano is None or received >= self.since_unix_nano)
+            and (self.until_unix_nano is None or received < self.until_unix_nano)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """The first event of a node that is not archived: history beyond it is not asked for."""
+
+    node: str
+    position: Position
+
+
+@dataclass(slots=True)
+class EventCounts:
+    """How many events there are, by what."""
+
+    by_type: dict[str, int] = field(default_factory=dict)
+    by_severity: dict[str, int] = field(default_factory=dict)
+    by_category: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.by_type.values())
+
+    def add(self, line: EventLine) -> None:
+        """Count one more."""
+        for counts, key in (
+            (self.by_type, line.event_type),
+            (self.by_severity, line.severity),
+            (self.by_category, line.event_category),
+        ):
+            counts[key] = counts.get(key, 0) + 1
+
+
+class History(Protocol):
+    """Archived events. Raises HistoryUnavailable when the archive cannot be asked."""
+
+    async def events(
+        self, wanted: EventFilter, *, before: EventKey | None, limit: int
+    ) -> list[EventLine]:
+        """At most `limit` events, newest first, all older than `before`."""
+        ...
+
+    async def transitions(
+        self, tenant: str, entity_id: str, *, after: EventKey | None, limit: int
+    ) -> list[EventLine]:
+        """The `state_changed` events of one entity, oldest first, all newer than `after`."""
+        ...
+
+    async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
+        """Counts of events, without those of the boundary's node at or after its position."""
+        ...
+
+
+class RecentEvents(Protocol):
+    """Events that are applied and durable but may not be archived yet."""
+
+    async def unarchived(self) -> tuple[Boundary | None, Sequence[EventLine]]:
+        """All of them, oldest first, and where they begin; None and empty when there are none."""
+        ...
+
+
+class HistoryUnavailable(RuntimeError):
+    """The archive cannot be asked now; trying again later can help."""

@@ -1,0 +1,129 @@
+"""One event on the stream, and the line of the outbox that it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+
+Position: TypeAlias = tuple[int, int, int]
+"""Where an event stands in its node's history: epoch, record sequence, index in the record."""
+
+_NANOS_PER_SECOND = 1_000_000_000
+
+
+def seconds_text(unix_nano: int) -> str:
+    """Nanoseconds since the Unix epoch as decimal seconds, exact to the nanosecond."""
+    return f"{unix_nano // _NANOS_PER_SECOND}.{unix_nano % _NANOS_PER_SECOND:09d}"
+
+
+@dataclass(slots=True, eq=False)
+class StreamEvent:
+    """An event on its way to subscribers. Its bytes on the wire are made once, on first use."""
+
+    position: Position
+    event_id: str
+    """`node.epoch.seq.index`, opaque to clients."""
+    tenant: str
+    channel: str
+    event_type: str
+    timestamp_unix_nano: int
+    """When the record was received."""
+    entity_ids: tuple[str, ...]
+    """Every entity the event concerns: the named levels of its chain."""
+    data: bytes
+    """The JSON object that subscribers read as `data`; one line."""
+    _plain: bytes | None = field(default=None, init=False, repr=False)
+    _named: bytes | None = field(default=None, init=False, repr=False)
+
+    def frame(self, *, named: bool) -> bytes:
+        """The event as a server-sent event, with an `event:` line if `named`."""
+        if named:
+            if self._named is None:
+                self._named = b"event: %b\n%b" % (self.event_type.encode(), self.frame(named=False))
+            return self._named
+        if self._plain is None:
+            self._plain = b'id: %b\ndata: {"channel":"%b","event_type":"%b","timestamp":%b,' % (
+                self.event_id.encode(),
+                self.channel.encode(),
+                self.event_type.encode(),
+                seconds_text(self.timestamp_unix_nano).encode(),
+            ) + b'"data":%b}\n\n' % (self.data,)
+        return self._plain
+
+
+class EventLine(msgspec.Struct, frozen=True, gc=False):
+    """One line of the outbox, as the engine's events are kept until they are archived."""
+
+    event_id: str
+    node: str
+    epoch: int
+    seq: int
+    index: int
+    tenant: str
+    timestamp_unix_nano: int
+    event_time_unix_nano: int
+    channel: str
+    event_type: str
+    event_category: str
+    severity: str
+    message: str
+    data: msgspec.Raw
+    mission_id: str = ""
+    plan_id: str = ""
+    job_id: str = ""
+    attempt_id: str = ""
+    resource_id: str = ""
+    entity_type: str = ""
+    entity_id: str = ""
+    principal: str = ""
+
+    @property
+    def position(self) -> Position:
+        """Where the event stands in its node's history."""
+        return (self.epoch, self.seq, self.index)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The named levels of the chain, from the mission down, and the entity itself."""
+        named = (self.mission_id, self.plan_id, self.job_id, self.attempt_id, self.resource_id)
+        ids = tuple(entity_id for entity_id in named if entity_id)
+        return ids if not self.entity_id or self.entity_id in ids else (*ids, self.entity_id)
+
+    def to_stream_event(self) -> StreamEvent:
+        """The event as subscribers get it."""
+        return StreamEvent(
+            position=self.position,
+            event_id=self.event_id,
+            tenant=self.tenant,
+            channel=self.channel,
+            event_type=self.event_type,
+            timestamp_unix_nano=self.timestamp_unix_nano,
+            entity_ids=self.chain,
+            data=bytes(self.data),
+        )
+
+
+_LINE_DECODER = msgspec.json.Decoder(EventLine)
+
+
+def decode_line(line: bytes) -> EventLine:
+    """One outbox line. Raises msgspec.DecodeError on anything else."""
+    return _LINE_DECODER.decode(line)
+
+
+def decode_lines(lines: bytes) -> Iterable[EventLine]:
+    """The events of an outbox batch, in order."""
+    return (_LINE_DECODER.decode(line) for line in lines.splitlines() if line)
+
+
+def parse_event_id(event_id: str) -> tuple[str, Position]:
+    """The node and position that an event id names. Raises ValueError on any other text."""
+    parts = event_id.rsplit(".", 3)
+    if len(parts) != 4 or not parts[0] or not all(p.isascii() and p.isdigit() for p in parts[1:]):
+        raise ValueError(f"{event_id[:100]!r} is not an event id; send one that this server gave")
+    if any(len(part) > 20 for part in parts[1:]):
+        raise ValueError(f"{event_id[:100]!r} is not an event id; its numbers are too long")
+    return parts[0], (int(parts[1]), int(parts[2]), int(parts[3]))
