@@ -1,0 +1,245 @@
+"""REST writes as records: what the edge puts into the inbox, and the observations they become.
+
+The edge has checked and completed a request before it becomes one of these: ids are in their form,
+minted where the client gave none, and the time of a write is the time its record was received.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+import msgspec
+
+from neurorail.collector.decode.attributes import TAGS_MAX
+from neurorail.collector.decode.values import INT64_MAX, decimal_usd_pico
+from neurorail.rules.observations import (
+    RESOURCE,
+    AuditLogged,
+    Budget,
+    Fields,
+    Ids,
+    Observation,
+    TransitionReported,
+    Usage,
+    UsageReported,
+)
+
+_SOURCE: Final = "rest"
+
+
+class BudgetInput(msgspec.Struct, omit_defaults=True):
+    """`budget{}` of a request. Money is decimal text (or a number, read as its text)."""
+
+    timeout_ms: int | None = None
+    max_tokens: int | None = None
+    max_cost_usd: Decimal | None = None
+    max_retries: int | None = None
+    max_parallel: int | None = None
+    max_tool_calls: int | None = None
+
+
+class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
+    """`POST …/identity/{entity_type}`: an entity is created, in state PENDING."""
+
+    level: int
+    ids: Ids
+    """The whole chain as far as it is known, the new entity's id included."""
+    parent_mission_id: str | None = None
+    plan_type: str | None = None
+    job_type: str | None = None
+    dependencies: tuple[str, ...] = ()
+    attempt_number: int | None = None
+    resource_type: str | None = None
+    agent: str | None = None
+    service: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    tool: str | None = None
+    tags: dict[str, str] = {}
+    budget: BudgetInput | None = None
+    metadata: msgspec.Raw | None = None
+
+
+class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
+    """`POST …/lifecycle/transition/{entity_type}`."""
+
+    level: int
+    ids: Ids
+    transition: str
+    reason: str | None = None
+    error_code: str | None = None
+    metadata: msgspec.Raw | None = None
+    caused_by: str | None = None
+
+
+class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
+    """`POST …/telemetry/record`."""
+
+    level: int
+    ids: Ids
+    duration_ms: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    success: bool | None = None
+    error_code: str | None = None
+    metadata: msgspec.Raw | None = None
+    operation: str = "inference"
+    provider: str | None = None
+    model: str | None = None
+
+
+class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
+    """`POST …/audit/log`."""
+
+    ids: Ids
+    event_type: str
+    event_category: str
+    severity: str
+    message: str
+    details: msgspec.Raw | None = None
+    caused_by_agent: str | None = None
+    caused_by_event: str | None = None
+
+
+Command: TypeAlias = CreateCommand | TransitionCommand | UsageCommand | AuditCommand
+
+_DECODER: Final = msgspec.json.Decoder(Command)
+
+
+def encode_command(command: Command) -> bytes:
+    """The body of a COMMAND record."""
+    return msgspec.json.encode(command)
+
+
+def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> list[Observation]:
+    """The observation of a COMMAND record; none (counted) if it is not one of the known types."""
+    try:
+        command: Command = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        stats["unknown_command"] += 1
+        return []
+    if not isinstance(command, AuditCommand) and not 0 <= command.level <= RESOURCE:
+        stats["unknown_command"] += 1
+        return []
+    match command:
+        case CreateCommand():
+            return [_create(command, received_unix_nano, stats)]
+        case TransitionCommand():
+            return [_transition(command, received_unix_nano)]
+        case UsageCommand():
+            return [_usage(command, received_unix_nano, stats)]
+        case AuditCommand():
+            return [_audit(command, received_unix_nano)]
+
+
+def _json_text(raw: msgspec.Raw | None) -> str | None:
+    return None if raw is None else bytes(raw).decode("utf-8", "replace")
+
+
+def _count(value: int | None, stats: Counter[str], reason: str) -> int | None:
+    if value is not None and not 0 <= value <= INT64_MAX:
+        stats[reason] += 1
+        return None
+    return value
+
+
+def _cost(value: Decimal | None, stats: Counter[str], reason: str) -> int | None:
+    if value is None:
+        return None
+    cost = decimal_usd_pico(value)
+    if cost is None:
+        stats[reason] += 1
+    return cost
+
+
+def _budget(given: BudgetInput | None, stats: Counter[str]) -> Budget | None:
+    if given is None:
+        return None
+    budget = Budget(
+        timeout_ms=_count(given.timeout_ms, stats, "bad_budget"),
+        max_tokens=_count(given.max_tokens, stats, "bad_budget"),
+        max_cost_usd_pico=_cost(given.max_cost_usd, stats, "bad_budget"),
+        max_retries=_count(given.max_retries, stats, "bad_budget"),
+        max_parallel=_count(given.max_parallel, stats, "bad_budget"),
+        max_tool_calls=_count(given.max_tool_calls, stats, "bad_budget"),
+    )
+    return None if budget == Budget() else budget
+
+
+def _create(
+    command: CreateCommand, received_unix_nano: int, stats: Counter[str]
+) -> TransitionReported:
+    fields = Fields(
+        parent_mission_id=command.parent_mission_id,
+        plan_type=command.plan_type,
+        job_type=command.job_type,
+        dependencies=command.dependencies,
+        attempt_number=command.attempt_number,
+        resource_type=command.resource_type,
+        agent=command.agent,
+        service=command.service,
+        model=command.model,
+        provider=command.provider,
+        tool=command.tool,
+        tags=tuple(sorted(command.tags.items())[:TAGS_MAX]),
+        budget=_budget(command.budget, stats),
+        metadata_json=_json_text(command.metadata),
+    )
+    return TransitionReported(
+        command.level, command.ids, "create", received_unix_nano, _SOURCE, fields=fields
+    )
+
+
+def _transition(command: TransitionCommand, received_unix_nano: int) -> TransitionReported:
+    return TransitionReported(
+        command.level,
+        command.ids,
+        command.transition.lower(),
+        received_unix_nano,
+        _SOURCE,
+        reason=command.reason,
+        error_code=command.error_code,
+        metadata_json=_json_text(command.metadata),
+        caused_by=command.caused_by,
+    )
+
+
+def _usage(command: UsageCommand, received_unix_nano: int, stats: Counter[str]) -> UsageReported:
+    tokens_in = _count(command.input_tokens, stats, "bad_token_count")
+    tokens_out = _count(command.output_tokens, stats, "bad_token_count")
+    usage = Usage(
+        operation=command.operation,
+        provider=command.provider,
+        model=command.model,
+        input_tokens=tokens_in or 0,
+        output_tokens=tokens_out or 0,
+        cost_usd_pico=_cost(command.cost_usd, stats, "bad_cost"),
+        has_tokens=tokens_in is not None or tokens_out is not None,
+    )
+    return UsageReported(
+        command.level,
+        command.ids,
+        received_unix_nano,
+        usage,
+        duration_ms=_count(command.duration_ms, stats, "bad_duration"),
+        success=command.success,
+        error_code=command.error_code,
+        metadata_json=_json_text(command.metadata),
+    )
+
+
+def _audit(command: AuditCommand, received_unix_nano: int) -> AuditLogged:
+    return AuditLogged(
+        command.ids,
+        command.event_type,
+        command.event_category,
+        command.severity,
+        command.message,
+        _json_text(command.details) or "{}",
+        received_unix_nano,
+        caused_by_agent=command.caused_by_agent,
+        caused_by_event=command.caused_by_event,
+    )

@@ -1,0 +1,92 @@
+"""What an entity says about itself on its span or event: kind, number, tags, budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from neurorail.collector.decode import keys
+from neurorail.collector.decode.attributes import read_text, tags
+from neurorail.collector.decode.identity import is_id
+from neurorail.collector.decode.values import INT64_MAX, read, texts, usd_pico, whole
+from neurorail.rules.observations import JOB, MISSION, Budget, Fields
+from neurorail.semconv import attributes as names
+
+NAME_MAX: Final = 256
+"""Characters of a name: model, agent, service, job type …"""
+DEPENDENCIES_MAX: Final = 256
+ATTEMPT_NUMBER_MAX: Final = 1_000_000
+PLAN_TYPES: Final = frozenset({"sequential", "parallel", "dag", "conditional"})
+
+_COST: Final = names.BUDGET_FIELDS.index("max_cost_usd")
+
+
+def budget(found: dict[int, bytes], stats: Counter[str]) -> Budget | None:
+    """The limits among scanned attributes; None if none is usable.
+
+    A limit that is negative or no number is left out and counted: it limits nothing.
+    """
+    values: list[int | None] = [None] * len(names.BUDGET_FIELDS)
+    for place in range(len(values)):
+        attribute = found.get(keys.BUDGET + place)
+        if attribute is None:
+            continue
+        value = read(attribute)
+        values[place] = usd_pico(value) if place == _COST else whole(value, INT64_MAX)
+        if values[place] is None:
+            stats["bad_budget"] += 1
+    if all(value is None for value in values):
+        return None
+    return Budget(*values)
+
+
+def has_any(found: dict[int, bytes]) -> bool:
+    """Whether any attribute about the entity itself is there."""
+    return any(keys.MISSION_PARENT_ID <= slot < keys.BUDGET_END for slot in found) or -1 in found
+
+
+def fill(fields: Fields, found: dict[int, bytes], stats: Counter[str]) -> Fields:
+    """Adds what the attributes say about the entity itself."""
+    parent = read_text(found, keys.MISSION_PARENT_ID, NAME_MAX)
+    if parent is not None:
+        if is_id(MISSION, parent):
+            fields.parent_mission_id = parent
+        else:
+            stats["bad_id"] += 1
+    plan_type = read_text(found, keys.PLAN_TYPE, NAME_MAX)
+    if plan_type is not None:
+        if plan_type.lower() in PLAN_TYPES:
+            fields.plan_type = plan_type.lower()
+        else:
+            stats["bad_plan_type"] += 1
+    fields.job_type = read_text(found, keys.JOB_TYPE, NAME_MAX)
+    fields.resource_type = read_text(found, keys.RESOURCE_TYPE, NAME_MAX)
+    fields.attempt_number = _attempt_number(found, stats)
+    fields.dependencies = _dependencies(found, stats)
+    if -1 in found:
+        fields.tags = tags(found, stats)
+    if any(keys.BUDGET <= slot < keys.BUDGET_END for slot in found):
+        fields.budget = budget(found, stats)
+    return fields
+
+
+def _attempt_number(found: dict[int, bytes], stats: Counter[str]) -> int | None:
+    attribute = found.get(keys.ATTEMPT_NUMBER)
+    if attribute is None:
+        return None
+    number = whole(read(attribute), ATTEMPT_NUMBER_MAX)
+    if not number:
+        stats["bad_attempt_number"] += 1
+        return None
+    return number
+
+
+def _dependencies(found: dict[int, bytes], stats: Counter[str]) -> tuple[str, ...]:
+    attribute = found.get(keys.JOB_DEPENDENCIES)
+    if attribute is None:
+        return ()
+    given = texts(read(attribute), NAME_MAX, DEPENDENCIES_MAX)
+    usable = tuple(dict.fromkeys(item for item in given if is_id(JOB, item)))
+    if len(usable) < len(given):
+        stats["bad_dependency"] += len(given) - len(usable)
+    return usable

@@ -1,0 +1,250 @@
+"""GenAI telemetry of any convention: what a span is, and what it used."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from neurorail.collector.decode.keys import FOREIGN, KeyTable
+from neurorail.collector.decode.values import Value, read, text, usd_pico, whole
+from neurorail.rules.observations import Usage
+from neurorail.semconv.genai import EMBEDDING, INFERENCE, TOOL, Mapping
+
+NAME_MAX: Final = 256
+TOKENS_MAX: Final = 10**12
+"""More tokens than one call can have: such a number is an error of its sender."""
+COST_USD_PICO_MAX: Final = 10**18
+"""A million dollars for one call."""
+FIRST_CHUNK_MS_MAX: Final = 10**9
+
+_BILLABLE: Final = frozenset({INFERENCE, EMBEDDING})
+_OPERATION_ROLES: Final = frozenset({INFERENCE, EMBEDDING, TOOL})
+
+
+@dataclass(slots=True)
+class GenAI:
+    """What the foreign attributes of one span say, strongest alias first."""
+
+    values: dict[str, bytes]
+    """Meaning → attribute."""
+    sources: dict[str, int]
+    """Meaning → slot of the alias it came from."""
+
+
+class GenAIReader:
+    """Reads roles and usage by one version of the mapping."""
+
+    def __init__(self, mapping: Mapping, table: KeyTable, stats: Counter[str]) -> None:
+        self._mapping = mapping
+        self._table = table
+        self._stats = stats
+        self._excludes_cache = {
+            slot for slot, name in table.names.items() if name in mapping.excludes_cache
+        }
+        self._excludes_reasoning = {
+            slot for slot, name in table.names.items() if name in mapping.excludes_reasoning
+        }
+
+    def collect(self, found: dict[int, bytes]) -> GenAI:
+        """The attributes that carry a meaning, one for each meaning."""
+        values: dict[str, bytes] = {}
+        sources: dict[str, int] = {}
+        meanings = self._table.meanings
+        for slot in sorted(found):
+            if slot >= FOREIGN:
+                meaning = meanings.get(slot)
+                if meaning is not None and meaning not in values:
+                    values[meaning] = found[slot]
+                    sources[meaning] = slot
+        return GenAI(values, sources)
+
+    def role(self, found: dict[int, bytes], genai: GenAI, resource_type: str | None) -> str:
+        """What the span is: one of `ROLES`, or empty."""
+        for slot, roles in self._table.roles:
+            attribute = found.get(slot)
+            if attribute is None:
+                continue
+            value = read(attribute)
+            if isinstance(value, str) and value:
+                role = roles.get(value.split(" ", 1)[0].lower())
+                if role is not None:
+                    return role
+        if resource_type is not None:
+            return self._mapping.resource_roles.get(resource_type.lower(), "")
+        # The oldest senders name the model and its provider, and no operation.
+        values = genai.values
+        if "provider" in values and "request_model" in values and "input_tokens" in values:
+            return INFERENCE
+        return ""
+
+    def provider(self, genai: GenAI) -> str | None:
+        """The provider under its official name."""
+        name = self.name(genai, "provider")
+        if name is None:
+            return None
+        return self._mapping.providers.get(name.lower(), name.lower())
+
+    def name(self, genai: GenAI, meaning: str) -> str | None:
+        """A short text."""
+        attribute = genai.values.get(meaning)
+        return None if attribute is None else text(read(attribute), NAME_MAX)
+
+    def model(self, genai: GenAI) -> str | None:
+        """The response's model, else the request's."""
+        return self.name(genai, "response_model") or self.name(genai, "request_model")
+
+    def first_signal_ms(self, genai: GenAI) -> int | None:
+        """Time to the first chunk of the answer, in milliseconds."""
+        for meaning, factor in (("first_chunk_s", 1000), ("first_chunk_ms", 1)):
+            attribute = genai.values.get(meaning)
+            if attribute is None:
+                continue
+            value = read(attribute)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                scaled = value * factor
+                if math.isfinite(scaled) and 0 <= scaled <= FIRST_CHUNK_MS_MAX:
+                    return round(scaled)
+            self._stats["bad_first_chunk"] += 1
+        return None
+
+    def usage(self, role: str, genai: GenAI) -> Usage | None:
+        """What the span's own call used; None for a span that only repeats its children's.
+
+        Tools have no tokens and no price: a tool's usage counts the call.
+        """
+        if role not in _OPERATION_ROLES:
+            return None
+        usage = Usage(
+            operation=role,
+            provider=self.provider(genai),
+            model=self.model(genai),
+            response_id=self.name(genai, "response_id"),
+        )
+        if role in _BILLABLE:
+            self._tokens(usage, genai)
+            usage.cost_usd_pico = self._cost(genai)
+        return usage
+
+    def _tokens(self, usage: Usage, genai: GenAI) -> None:
+        sources = genai.sources
+        counts = {meaning: self._count(genai, meaning) for meaning in _COUNTS if meaning in sources}
+        input_source = sources.get("input_tokens")
+        output_source = sources.get("output_tokens")
+        if "usage_json" in sources and not counts:
+            counts = _usage_details(self._json(genai, "usage_json"))
+            input_source = output_source = sources["usage_json"]
+        known = {meaning: count for meaning, count in counts.items() if count is not None}
+        if not known:
+            return
+        usage.has_tokens = True
+        usage.cache_read_tokens = known.get("cache_read_tokens", 0)
+        usage.cache_write_tokens = known.get("cache_write_tokens", 0)
+        usage.reasoning_tokens = known.get("reasoning_tokens", 0)
+        cached = usage.cache_read_tokens + usage.cache_write_tokens
+        usage.input_tokens, usage.output_tokens = _both_sides(known)
+        # A part can never be more than its whole: a sender whose parts are left them out of it.
+        if input_source in self._excludes_cache or cached > usage.input_tokens:
+            usage.input_tokens += cached
+        if (
+            output_source in self._excludes_reasoning
+            or usage.reasoning_tokens > usage.output_tokens
+        ):
+            usage.output_tokens += usage.reasoning_tokens
+
+    def _count(self, genai: GenAI, meaning: str) -> int | None:
+        count = whole(read(genai.values[meaning]), TOKENS_MAX)
+        if count is None:
+            self._stats["bad_token_count"] += 1
+        return count
+
+    def _cost(self, genai: GenAI) -> int | None:
+        total = self._money(genai, "cost_usd")
+        if total is not None:
+            return total
+        parts = [self._money(genai, "cost_input_usd"), self._money(genai, "cost_output_usd")]
+        stated = [part for part in parts if part is not None]
+        if stated:
+            return sum(stated)
+        return self._cost_of(self._json(genai, "cost_json").get("total"))
+
+    def _money(self, genai: GenAI, meaning: str) -> int | None:
+        attribute = genai.values.get(meaning)
+        return None if attribute is None else self._cost_of(read(attribute))
+
+    def _cost_of(self, value: Value) -> int | None:
+        if value is None:
+            return None
+        cost = usd_pico(value, COST_USD_PICO_MAX)
+        if cost is None:
+            self._stats["bad_cost"] += 1
+        return cost
+
+    def _json(self, genai: GenAI, meaning: str) -> dict[str, Any]:
+        attribute = genai.values.get(meaning)
+        if attribute is None:
+            return {}
+        value = read(attribute)
+        try:
+            found = msgspec.json.decode(value) if isinstance(value, str) else None
+        except (msgspec.DecodeError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            self._stats["bad_json"] += 1
+            return {}
+        return found
+
+
+_COUNTS: Final[tuple[str, ...]] = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+def _both_sides(known: dict[str, int]) -> tuple[int, int]:
+    """Input and output tokens, where one may be missing and only their sum be known."""
+    given_in = known.get("input_tokens")
+    given_out = known.get("output_tokens")
+    total = known.get("total_tokens")
+    if total is not None:
+        if given_in is None:
+            given_in = max(0, total - (given_out or 0))
+        elif given_out is None:
+            given_out = max(0, total - given_in)
+    return given_in or 0, given_out or 0
+
+
+_DETAILS: Final = {
+    "input": "input_tokens",
+    "input_tokens": "input_tokens",
+    "prompt_tokens": "input_tokens",
+    "output": "output_tokens",
+    "output_tokens": "output_tokens",
+    "completion_tokens": "output_tokens",
+    "total": "total_tokens",
+    "total_tokens": "total_tokens",
+    "input_cached_tokens": "cache_read_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
+    "input_cache_read": "cache_read_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "input_cache_creation": "cache_write_tokens",
+    "output_reasoning_tokens": "reasoning_tokens",
+    "output_reasoning": "reasoning_tokens",
+}
+"""Keys of a `usage_details` object → meaning."""
+
+
+def _usage_details(details: dict[str, Any]) -> dict[str, int | None]:
+    counts: dict[str, int | None] = {}
+    for key, meaning in _DETAILS.items():
+        count = details.get(key)
+        if meaning not in counts and isinstance(count, int | float | str):
+            counts[meaning] = whole(count, TOKENS_MAX)
+    return counts
