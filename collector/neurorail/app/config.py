@@ -1,0 +1,249 @@
+"""Every setting of the server, its default and its meaning.
+
+The sections `inbox`, `engine` and `stream` are the components' own configurations. Files,
+variables and options are read by `neurorail.app.config_load`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from neurorail.collector.inbox.config import InboxConfig
+from neurorail.collector.store.config import RETENTION_TABLES
+from neurorail.collector.stream.config import StreamConfig
+from neurorail.rules.config import EngineConfig
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_NODE = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Split `host:port`, `[v6]:port` or `:port` (which is loopback).
+
+    Raises:
+        ValueError: if there is no port from 0 to 65535.
+    """
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{text!r} is no address: write HOST:PORT, for example 127.0.0.1:4317")
+    host = host.removeprefix("[").removesuffix("]")
+    return host or "127.0.0.1", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`. A name other than localhost never counts."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_address(text: str) -> str:
+    host, _ = split_address(text)
+    if not is_loopback(host):
+        raise ValueError(
+            f"{text!r} can be reached from other machines, and no credentials are configured: "
+            "without credentials every caller is admin, so only loopback addresses are allowed; "
+            "use 127.0.0.1 or [::1]"
+        )
+    return text
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+"""`HOST:PORT`, on loopback; port 0 takes a free one."""
+
+
+class _Section(BaseModel):
+    """A part of the configuration: a misspelt key is an error, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class TlsSection(_Section):
+    """TLS of one listener. Both files or neither."""
+
+    cert_file: Path | None = None
+    """Certificate chain, PEM."""
+    key_file: Path | None = None
+    """Private key of the certificate, PEM."""
+    client_ca_file: Path | None = None
+    """Clients must show a certificate that one of these authorities signed (mutual TLS)."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        halves = (self.cert_file is None) != (self.key_file is None)
+        if halves or (self.client_ca_file is not None and self.cert_file is None):
+            raise ValueError("give cert_file and key_file together; client_ca_file needs them")
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the listener speaks TLS."""
+        return self.cert_file is not None
+
+
+class GrpcSection(_Section):
+    """OTLP over gRPC."""
+
+    address: Address = "127.0.0.1:4317"
+    """HOST:PORT; port 0 takes a free one."""
+    max_request_bytes: int = Field(default=64 << 20, ge=1024)
+    """Largest request, before and after decompression."""
+    max_concurrent_streams: int = Field(default=1_024, ge=1)
+    """Requests at once on one connection."""
+    tls: TlsSection = TlsSection()
+    """Empty: plain text."""
+
+
+class HttpSection(_Section):
+    """OTLP over HTTP (`/v1/traces`, `/v1/logs`, `/v1/metrics`)."""
+
+    address: Address = "127.0.0.1:4318"
+    """HOST:PORT; port 0 takes a free one."""
+    max_request_bytes: int = Field(default=64 << 20, ge=1024)
+    """Largest request, before and after decompression."""
+    max_connections: int = Field(default=2_000, ge=1)
+    """Connections at once; more are answered with 503."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of browser pages that may send telemetry; `*` for any."""
+    tls: TlsSection = TlsSection()
+    """Empty: plain text."""
+
+
+class OtlpSection(_Section):
+    """The receivers of OpenTelemetry data."""
+
+    grpc: GrpcSection = GrpcSection()
+    """OTLP over gRPC."""
+    http: HttpSection = HttpSection()
+    """OTLP over HTTP."""
+
+
+class ApiSection(_Section):
+    """The HTTP API, the live stream and the ControlDeck."""
+
+    address: Address = "127.0.0.1:8000"
+    """HOST:PORT; port 0 takes a free one."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of pages elsewhere that may read the API; `*` for any."""
+    max_connections: int = Field(default=2_000, ge=1)
+    """Connections and running requests; more are answered with 503."""
+
+
+def _default_retention() -> dict[str, int]:
+    return dict.fromkeys(RETENTION_TABLES, 30)
+
+
+class ClickHouseSection(_Section):
+    """Where rows are stored."""
+
+    url: str | None = None
+    """`http://user:password@host:8123` of a server; none: the embedded engine in the data directory."""
+    database: str = Field(default="neurorail", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+    """Made when it is not there."""
+    readers: int = Field(default=2, ge=1, le=64)
+    """Reads that run at once."""
+    retention_days: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=_default_retention
+    )
+    """Days by table; 0 keeps rows for ever. The audit has no retention."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in {"http", "https"} or "//" not in url):
+            raise ValueError(f"{url!r} is no ClickHouse address: write http://HOST:8123")
+        return url
+
+    @field_validator("retention_days")
+    @classmethod
+    def _known_tables(cls, days: dict[str, int]) -> dict[str, int]:
+        for table in days:
+            if table not in RETENTION_TABLES:
+                raise ValueError(
+                    f"{table!r} has no retention: only {', '.join(RETENTION_TABLES)} have"
+                )
+        return _default_retention() | days
+
+
+class ContentSection(_Section):
+    """Prompts, completions, and arguments and results of tools."""
+
+    store_content: bool = False
+    """False: their values are replaced by a keyed hash and their length before anything is stored."""
+
+
+class PricesSection(_Section):
+    """What tokens cost."""
+
+    override_file: Path | None = None
+    """YAML of own prices, asked before the built-in table."""
+
+
+class LogSection(_Section):
+    """What the server says on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """debug, info, warning or error."""
+
+
+class Config(_Section):
+    """Everything that can be set."""
+
+    data_dir: Path = Path("neurorail-data")
+    """Inbox, engine state and the embedded store. One server at a time."""
+    node: str | None = None
+    """Name of this server in event ids; none: made once for the data directory."""
+    otlp: OtlpSection = OtlpSection()
+    """The receivers of OpenTelemetry data."""
+    api: ApiSection = ApiSection()
+    """The HTTP API, the live stream and the ControlDeck."""
+    clickhouse: ClickHouseSection = ClickHouseSection()
+    """Where rows are stored."""
+    inbox: InboxConfig = InboxConfig()
+    """The durable queue in front of everything; sizes in bytes."""
+    engine: EngineConfig = EngineConfig()
+    """Times and limits of the rules. A change begins a new epoch."""
+    stream: StreamConfig = StreamConfig()
+    """Limits of the live stream."""
+    content: ContentSection = ContentSection()
+    """Prompts, completions, and arguments and results of tools."""
+    prices: PricesSection = PricesSection()
+    """What tokens cost."""
+    log: LogSection = LogSection()
+    """What the server says on standard error."""
+
+    @field_validator("node")
+    @classmethod
+    def _node_form(cls, node: str | None) -> str | None:
+        if node is not None and not _NODE.match(node):
+            raise ValueError(f"{node!r} is no node name: use 1 to 64 letters, digits, _ or -")
+        return node
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_in_range(cls, engine: EngineConfig) -> EngineConfig:
+        for name in EngineConfig.__dataclass_fields__:
+            least = 0 if name.endswith("_ms") else 1
+            if getattr(engine, name) < least:
+                raise ValueError(
+                    f"engine.{name} is {getattr(engine, name)}: it must be at least {least}"
+                )
+        if engine.warn_percent > 100:
+            raise ValueError(f"engine.warn_percent is {engine.warn_percent}: it must be 1 to 100")
+        return engine
