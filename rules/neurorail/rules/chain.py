@@ -1,8 +1,8 @@
 """Which chain a span belongs to: the ids it names, its ancestors' ids, or ids derived from it.
 
 A span belongs to its nearest ancestor with ids. A call without any waits, for a bounded time, for
-an ancestor to arrive; then it gets a chain of its own, made from the trace id and its span id, so that
-the same telemetry always gives the same ids.
+an ancestor to arrive; then it gets a chain of its own, made from the trace id and its span id, so
+that the same telemetry always gives the same ids.
 """
 
 from __future__ import annotations

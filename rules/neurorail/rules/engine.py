@@ -146,6 +146,8 @@ class Engine:
                 continue
             try:
                 handlers[type(seen)](seen)
+            except MemoryError:
+                raise
             except Exception as error:
                 raise ApplyError(index, f"{type(error).__name__}: {error}") from error
         self._bound_traces()

@@ -1,0 +1,1 @@
+"""Running the engine: its journal, the thread that applies records, and views of its state."""

@@ -1,0 +1,339 @@
+"""The applier: one thread that reads the inbox, drives the engine and hands on what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, Protocol, TypeVar
+
+from neurorail.collector.engine.encoding import Encoded, Heads, encode_events
+from neurorail.collector.engine.journal import Journal
+from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
+from neurorail.collector.stream.event import StreamEvent
+from neurorail.rules.config import EngineConfig
+from neurorail.rules.engine import ApplyError, Engine
+from neurorail.rules.observations import Observation
+
+GROUP_RECORDS_MAX: Final = 256
+GROUP_BYTES_MAX: Final = 8 << 20
+SLICE_S: Final = 0.02
+"""Longest time records are applied before what they produced is written and published."""
+FLUSH_DIRTY_MAX: Final = 4_000
+"""Changed entities and traces at which the state is flushed at once."""
+FLUSH_INTERVAL_S: Final = 1.0
+WAIT_S: Final = 0.5
+QUERIES_MAX: Final = 1_000
+"""Questions that may wait for the engine; a further one is refused."""
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class InboxReader(Protocol):
+    """What the applier needs of an inbox."""
+
+    def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
+        """The records that follow, in order."""
+        ...
+
+    def wait_for(self, after_seq: int, timeout_s: float) -> bool:
+        """Wait until there is a record after `after_seq`."""
+        ...
+
+    def wake(self) -> None:
+        """End every `wait_for` now."""
+        ...
+
+    def append_threadsafe(self, submissions: Sequence[Submission]) -> Future[list[Stamp]]:
+        """Append from any thread."""
+        ...
+
+
+class Busy(RuntimeError):
+    """Too many questions wait for the engine; trying again later can help."""
+
+
+class Applier:
+    """Applies every record of the inbox once, in order.
+
+    `publish` gets the events of a group after they are durable; it must not block.
+    """
+
+    def __init__(
+        self,
+        inbox: InboxReader,
+        journal: Journal,
+        decode: Callable[[Envelope], Sequence[Observation]],
+        config: EngineConfig,
+        publish: Callable[[list[StreamEvent]], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._decode = decode
+        self._config = config
+        self._publish = publish
+        self._clock = clock
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._questions: queue.Queue[tuple[Callable[[Engine], Any], Future[Any]]] = queue.Queue(
+            QUERIES_MAX
+        )
+        self._waiting: dict[int, list[Future[list[StreamEvent]]]] = {}
+        self._waiting_lock = threading.Lock()
+        self._tick: Future[list[Stamp]] | None = None
+        self._tick_seq = 0
+        self._prices_json: bytes | None = None
+        self._last_flush = time.monotonic()
+        self._failed: dict[int, dict[int, str]] = {}
+        self.failure: BaseException | None = None
+        self.engine = Engine(config, journal.load)
+        self.seq = 0
+        """The last record applied."""
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Restore the engine and begin to apply."""
+        self._restore()
+        self._thread = threading.Thread(target=self._run, name="applier", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Apply nothing more; what was applied is flushed when this returns."""
+        self._stopping.set()
+        self._inbox.wake()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def flushed_seq(self) -> int:
+        """Records up to this one are no longer needed to rebuild the engine."""
+        return self._journal.progress.flushed_seq
+
+    # ── what others ask of it ────────────────────────────────────────────────────────────────
+
+    async def ask(self, question: Callable[[Engine], T]) -> T:
+        """Let the engine answer between two slices of its work.
+
+        Raises:
+            Busy: too many questions are waiting.
+        """
+        answer: Future[T] = Future()
+        try:
+            self._questions.put_nowait((question, answer))
+        except queue.Full:
+            raise Busy(f"{QUERIES_MAX} questions wait for the engine, try again later") from None
+        self._inbox.wake()
+        return await asyncio.wrap_future(answer)
+
+    async def applied(self, seq: int) -> list[StreamEvent]:
+        """The events of record `seq`, as soon as they are durable. Ask before it is applied."""
+        future: Future[list[StreamEvent]] = Future()
+        with self._waiting_lock:
+            if seq <= self.seq:
+                return []
+            self._waiting.setdefault(seq, []).append(future)
+        return await asyncio.wrap_future(future)
+
+    # ── the thread ───────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._step()
+            self._commit_group(Encoded([], []), 0, flush=True)
+        except BaseException as error:
+            self.failure = error
+            _log.critical("the engine stopped: %s", error, exc_info=True)
+        finally:
+            self._refuse_questions()
+
+    def _step(self) -> None:
+        envelopes = self._inbox.read(self.seq, GROUP_RECORDS_MAX, GROUP_BYTES_MAX)
+        if envelopes:
+            self._apply_all(envelopes)
+        else:
+            if self._flush_due():
+                self._commit_group(Encoded([], []), 0, flush=True)
+            self._inbox.wait_for(self.seq, self._wait_s())
+        self._answer_questions()
+        self._append_due_tick()
+
+    def _wait_s(self) -> float:
+        if not self._questions.empty():
+            return 0.0
+        deadline = self.engine.next_deadline()
+        if deadline is None or self._tick is not None:
+            return WAIT_S
+        return min(max((deadline - self._clock()) / 1e9, 0.0), WAIT_S)
+
+    def _apply_all(self, envelopes: list[Envelope]) -> None:
+        at = 0
+        while at < len(envelopes) and not self._stopping.is_set():
+            encoded = Encoded([], [])
+            first_seq = envelopes[at].seq
+            ends = time.monotonic() + SLICE_S
+            heads = self._heads()
+            try:
+                while at < len(envelopes):
+                    self._apply_one(envelopes[at], heads, encoded)
+                    at += 1
+                    if time.monotonic() >= ends:
+                        break
+            except ApplyError as error:
+                self._start_over(envelopes[at], error)
+                return
+            self._commit_group(encoded, first_seq, heads=heads)
+            self._answer_questions()
+
+    def _heads(self) -> Heads:
+        progress = self._journal.progress
+        return Heads(progress.audit, progress.digest, progress.events)
+
+    def _apply_one(self, envelope: Envelope, heads: Heads, encoded: Encoded) -> None:
+        engine = self.engine
+        observations = self._decode(envelope)
+        wanted = engine.wanted(envelope.tenant, observations)
+        if wanted:
+            rows = self._journal.load_many(wanted)
+            for key in wanted:
+                engine.supply(key, rows.get(key))
+        before = engine.state.prices_version
+        events = engine.apply(
+            envelope.received_unix_nano,
+            envelope.tenant,
+            observations,
+            self._failed.get(envelope.seq),
+        )
+        if engine.state.prices_version != before:
+            self._prices_json = engine.state.prices_json
+        if events and envelope.seq > self._journal.progress.emitted_seq:
+            state = engine.state
+            encode_events(state.node, state.epoch, envelope, events, heads, encoded)
+        self.seq = envelope.seq
+
+    def _commit_group(
+        self,
+        encoded: Encoded,
+        first_seq: int,
+        heads: Heads | None = None,
+        flush: bool = False,
+    ) -> None:
+        progress = self._journal.progress
+        flush = flush or self._flush_due()
+        if self.seq <= progress.emitted_seq and not flush:
+            return
+        progress.emitted_seq = max(self.seq, progress.emitted_seq)
+        if heads is not None:
+            progress.audit, progress.digest, progress.events = (
+                heads.audit,
+                heads.digest,
+                heads.events,
+            )
+        changes = None
+        if flush:
+            changes = self.engine.state.take_changes()
+            progress.flushed_seq = self.seq
+            progress.failed = []
+            self._failed = {}
+        lines = b"\n".join(encoded.lines) + b"\n" if encoded.lines else b""
+        self._journal.commit(
+            lines, first_seq, len(encoded.lines), progress, changes, self._prices_json
+        )
+        if flush:
+            self._prices_json = None
+            self._last_flush = time.monotonic()
+            self.engine.state.evict()
+        if encoded.stream:
+            self._publish(encoded.stream)
+        self._answer_waiting(encoded.stream)
+
+    def _flush_due(self) -> bool:
+        dirty = self.engine.state.dirty
+        behind = self.seq > self._journal.progress.flushed_seq
+        return dirty >= FLUSH_DIRTY_MAX or (
+            behind and time.monotonic() - self._last_flush >= FLUSH_INTERVAL_S
+        )
+
+    def _answer_waiting(self, events: list[StreamEvent]) -> None:
+        if not self._waiting:
+            return
+        with self._waiting_lock:
+            ready = [seq for seq in self._waiting if seq <= self.seq]
+            for seq in ready:
+                mine = [event for event in events if event.position[1] == seq]
+                for future in self._waiting.pop(seq):
+                    if not future.cancelled():
+                        future.set_result(mine)
+
+    def _answer_questions(self) -> None:
+        while True:
+            try:
+                question, answer = self._questions.get_nowait()
+            except queue.Empty:
+                return
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                answer.set_result(question(self.engine))
+            except Exception as error:
+                answer.set_exception(error)
+
+    def _refuse_questions(self) -> None:
+        gone = Busy("the engine is not running")
+        while not self._questions.empty():
+            _, answer = self._questions.get_nowait()
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(gone)
+        with self._waiting_lock:
+            for futures in self._waiting.values():
+                for future in futures:
+                    if not future.cancelled():
+                        future.set_exception(gone)
+            self._waiting = {}
+
+    def _append_due_tick(self) -> None:
+        """When something is due, let a tick record say so: one at a time."""
+        if self._tick is not None:
+            if not self._tick.done():
+                return
+            if self._tick.exception() is None:
+                self._tick_seq = self._tick.result()[0].seq
+            self._tick = None
+        deadline = self.engine.next_deadline()
+        if deadline is None or deadline > self._clock() or self.seq < self._tick_seq:
+            return
+        tick = Submission(Kind.TICK, Signal.NONE, b"", encoding="json")
+        self._tick = self._inbox.append_threadsafe([tick])
+
+    # ── restoring ────────────────────────────────────────────────────────────────────────────
+
+    def _restore(self) -> None:
+        """Put the engine back to the last flush; what followed is applied again."""
+        flushed = self._journal.flushed()
+        engine = Engine(self._config, self._journal.load)
+        state = engine.state
+        if flushed.meta is not None:
+            state.restore_meta(flushed.meta, flushed.prices_json)
+        for key, deadline in flushed.deadlines:
+            state.schedule(key, deadline)
+        for key, row, touched in flushed.traces:
+            state.restore_trace(key, row, touched)
+        self.engine = engine
+        self.seq = self._journal.progress.flushed_seq
+        for seq, index, cause in self._journal.progress.failed:
+            self._failed.setdefault(seq, {})[index] = cause
+
+    def _start_over(self, envelope: Envelope, error: ApplyError) -> None:
+        """An observation raised: go back to the last flush and treat it as failed."""
+        _log.error("record %d, %s", envelope.seq, error, exc_info=error.__cause__)
+        progress = self._journal.progress
+        progress.failed.append((envelope.seq, error.index, error.cause))
+        self._restore()

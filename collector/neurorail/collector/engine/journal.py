@@ -1,0 +1,291 @@
+"""The journal: events not yet archived, and the engine's state, in one SQLite file.
+
+What a group of records produced is written in one transaction: its events (the outbox), how far the
+engine is, and, from time to time, the rows of entities and traces that changed. After a crash the
+engine goes on from the last flushed state; events already written are never computed a second time
+into the outbox. The file may lag behind the inbox after a power failure; the inbox has the records.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from neurorail.rules.state import Changes, Row
+
+RECENT_BYTES_MAX: Final = 64 << 20
+"""Outbox batches kept in memory for the archive and for readers; older ones are read from disk."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS outbox (
+    ordinal INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    events INTEGER NOT NULL, lines BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS state (
+    key TEXT PRIMARY KEY, deadline INTEGER NOT NULL, touched INTEGER NOT NULL, row BLOB NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS state_deadline ON state (deadline) WHERE deadline > 0;
+CREATE INDEX IF NOT EXISTS state_touched ON state (touched) WHERE touched > 0;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxBatch:
+    """Events of consecutive records: JSON objects, one a line, each line ended by a newline."""
+
+    ordinal: int
+    first_seq: int
+    last_seq: int
+    events: int
+    lines: bytes
+
+
+class Outbox(Protocol):
+    """What the archive knows of the journal."""
+
+    def read(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
+        """The batches that follow, in order; the first is returned whatever its size."""
+        ...
+
+    def wait_for(self, after_ordinal: int, timeout_s: float) -> bool:
+        """Wait until there is a batch after `after_ordinal`; whether there is."""
+        ...
+
+    def prune(self, through_ordinal: int) -> None:
+        """Forget batches that are archived."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the engine is."""
+
+    emitted_seq: int = 0
+    """The last record whose events are in the outbox, or were."""
+    flushed_seq: int = 0
+    """The last record that the flushed state covers."""
+    ordinal: int = 0
+    """The last outbox batch."""
+    pruned_ordinal: int = 0
+    audit: bytes = bytes(32)
+    digest: bytes = bytes(32)
+    events: int = 0
+    failed: list[tuple[int, int, str]] = field(default_factory=list)
+    """Observations that raised since the last flush: seq, index, cause."""
+
+
+@dataclass(slots=True)
+class Flushed:
+    """The engine's state as it was last flushed."""
+
+    meta: dict[str, Any] | None
+    prices_json: bytes
+    deadlines: list[tuple[str, int]]
+    traces: list[tuple[str, Row, int]]
+    """Live traces in touch order."""
+
+
+class Journal:
+    """The journal of one data directory. Every method may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition()
+        self._connection: sqlite3.Connection | None = None
+        self._recent: deque[OutboxBatch] = deque()
+        self._recent_bytes = 0
+        self._prune_to = 0
+        self.progress = Progress()
+
+    def open(self) -> None:
+        """Open the file, making it if need be."""
+        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.executescript(_SCHEMA)
+        self._connection = connection
+        found = connection.execute("SELECT value FROM meta WHERE name = 'progress'").fetchone()
+        if found is not None:
+            self.progress = msgspec.msgpack.decode(found[0], type=Progress)
+        self._prune_to = self.progress.pruned_ordinal
+
+    def close(self) -> None:
+        """Close the file; harmless when it is not open."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        with self._arrived:
+            self._arrived.notify_all()
+
+    # ── writing (the applier's thread) ───────────────────────────────────────────────────────
+
+    def commit(
+        self,
+        lines: bytes,
+        first_seq: int,
+        events: int,
+        progress: Progress,
+        changes: Changes | None,
+        prices_json: bytes | None,
+    ) -> None:
+        """Write a group: its events, the progress made, and the state if it is flushed now."""
+        batch = None
+        if events:
+            progress.ordinal += 1
+            batch = OutboxBatch(progress.ordinal, first_seq, progress.emitted_seq, events, lines)
+        progress.pruned_ordinal = self._prune_to
+        with self._lock:
+            connection = self._open_connection()
+            connection.execute("BEGIN")
+            try:
+                if batch is not None:
+                    connection.execute(
+                        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
+                        (batch.ordinal, batch.first_seq, batch.last_seq, events, lines),
+                    )
+                connection.execute("DELETE FROM outbox WHERE ordinal <= ?", (self._prune_to,))
+                if changes is not None:
+                    _write_changes(connection, changes, prices_json)
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('progress', ?)", (_pack(progress),)
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        if batch is not None:
+            self._remember(batch)
+
+    def _remember(self, batch: OutboxBatch) -> None:
+        with self._arrived:
+            self._recent.append(batch)
+            self._recent_bytes += len(batch.lines)
+            while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:
+                self._recent_bytes -= len(self._recent.popleft().lines)
+            self._arrived.notify_all()
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("the journal is closed")
+        return self._connection
+
+    # ── the engine's state ───────────────────────────────────────────────────────────────────
+
+    def load(self, key: str) -> Row | None:
+        """The row of one entity or trace; None when there is none."""
+        with self._lock:
+            found = (
+                self._open_connection()
+                .execute("SELECT row FROM state WHERE key = ?", (key,))
+                .fetchone()
+            )
+        return None if found is None else _unpack(found[0])
+
+    def load_many(self, keys: list[str]) -> dict[str, Row]:
+        """The rows of those keys that have one."""
+        found: dict[str, Row] = {}
+        with self._lock:
+            connection = self._open_connection()
+            for at in range(0, len(keys), 500):
+                part = keys[at : at + 500]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, row FROM state WHERE key IN ({marks})"
+                for key, row in connection.execute(query, part):
+                    found[key] = _unpack(row)
+        return found
+
+    def flushed(self) -> Flushed:
+        """The state as it was last flushed, without the rows of entities."""
+        with self._lock:
+            connection = self._open_connection()
+            meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+            deadlines = connection.execute(
+                "SELECT key, deadline FROM state WHERE deadline > 0"
+            ).fetchall()
+            traces = connection.execute(
+                "SELECT key, row, touched FROM state WHERE touched > 0 ORDER BY touched"
+            ).fetchall()
+        return Flushed(
+            meta=_unpack(meta["engine"]) if "engine" in meta else None,
+            prices_json=meta.get("prices", b""),
+            deadlines=deadlines,
+            traces=[(key, _unpack(row), touched) for key, row, touched in traces],
+        )
+
+    # ── the outbox (the archive, and readers) ────────────────────────────────────────────────
+
+    def read(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
+        """The batches after `after_ordinal`, in order, up to `max_bytes` but at least one."""
+        with self._arrived:
+            recent = list(self._recent)
+        if not recent or recent[0].ordinal > after_ordinal + 1:
+            return self._read_file(after_ordinal, max_bytes)
+        return _up_to((batch for batch in recent if batch.ordinal > after_ordinal), max_bytes)
+
+    def _read_file(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
+        with self._lock:
+            if self._connection is None:
+                return []
+            cursor = self._connection.execute(
+                "SELECT ordinal, first_seq, last_seq, events, lines FROM outbox"
+                " WHERE ordinal > ? ORDER BY ordinal",
+                (after_ordinal,),
+            )
+            return _up_to((OutboxBatch(*row) for row in cursor), max_bytes)
+
+    def wait_for(self, after_ordinal: int, timeout_s: float) -> bool:
+        """Wait until there is a batch after `after_ordinal`, or the time is over."""
+        with self._arrived:
+            return self._arrived.wait_for(lambda: self.progress.ordinal > after_ordinal, timeout_s)
+
+    def prune(self, through_ordinal: int) -> None:
+        """Forget batches that are archived; the file follows at the next commit."""
+        with self._arrived:
+            self._prune_to = max(self._prune_to, through_ordinal)
+            while self._recent and self._recent[0].ordinal <= through_ordinal:
+                self._recent_bytes -= len(self._recent.popleft().lines)
+
+    def unarchived(self) -> list[OutboxBatch]:
+        """Every batch that was not pruned yet."""
+        return self.read(self._prune_to, RECENT_BYTES_MAX)
+
+    def depth(self) -> int:
+        """Batches that wait for the archive."""
+        return self.progress.ordinal - self._prune_to
+
+
+def _up_to(batches: Any, max_bytes: int) -> list[OutboxBatch]:
+    found: list[OutboxBatch] = []
+    size = 0
+    for batch in batches:
+        size += len(batch.lines)
+        if found and size > max_bytes:
+            break
+        found.append(batch)
+    return found
+
+
+def _write_changes(
+    connection: sqlite3.Connection, changes: Changes, prices_json: bytes | None
+) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
+        [(key, deadline, touched, _pack(row)) for key, deadline, touched, row in changes.rows],
+    )
+    connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in changes.removed])
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('engine', ?)", (_pack(changes.meta),))
+    if prices_json is not None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('prices', ?)", (prices_json,))

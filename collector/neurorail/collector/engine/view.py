@@ -1,0 +1,122 @@
+"""Pictures of the engine's state for readers, taken on the applier's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neurorail.collector.engine.applier import Applier
+from neurorail.collector.views import Counts, EntityView, Totals
+from neurorail.rules.engine import Engine
+from neurorail.rules.entity import (
+    CACHE_READ,
+    CACHE_WRITE,
+    COST,
+    FLAG_NAMES,
+    INPUT,
+    MODEL_CALLS,
+    OUTPUT,
+    REASONING,
+    TOOL_CALLS,
+    UNPRICED,
+    Entity,
+    entity_key,
+)
+from neurorail.rules.observations import Fields
+
+
+class AppliedView:
+    """The `EngineView` of a running applier."""
+
+    def __init__(self, applier: Applier) -> None:
+        self._applier = applier
+
+    async def entity(self, tenant: str, entity_id: str) -> EntityView | None:
+        """One entity; None when it was never seen."""
+        return await self._applier.ask(lambda engine: _entity(engine, tenant, entity_id))
+
+    async def subtree(self, tenant: str, entity_id: str, limit: int) -> Sequence[EntityView]:
+        """The entity and its descendants, parents first."""
+        return await self._applier.ask(lambda engine: _subtree(engine, tenant, entity_id, limit))
+
+    async def recent_missions(self, tenant: str, limit: int) -> Sequence[EntityView]:
+        """The missions that were created last, newest first."""
+        return await self._applier.ask(lambda engine: _recent(engine, tenant, limit))
+
+    async def counts(self, tenant: str) -> Counts:
+        """Counts over all entities of a tenant."""
+        return await self._applier.ask(lambda engine: _counts(engine, tenant, self._applier.seq))
+
+
+def _found(engine: Engine, tenant: str, entity_id: str) -> Entity | None:
+    found = engine.state.entity_by_key(entity_key(tenant, entity_id))
+    engine.state.absent.clear()
+    return found if found is not None and found.state else None
+
+
+def _entity(engine: Engine, tenant: str, entity_id: str) -> EntityView | None:
+    found = _found(engine, tenant, entity_id)
+    return None if found is None else view_of(found)
+
+
+def _subtree(engine: Engine, tenant: str, entity_id: str, limit: int) -> list[EntityView]:
+    views: list[EntityView] = []
+    level = [entity_id]
+    while level and len(views) < limit:
+        below: list[str] = []
+        for child_id in level[: limit - len(views)]:
+            found = _found(engine, tenant, child_id)
+            if found is not None:
+                views.append(view_of(found))
+                below.extend(found.children)
+        level = below
+    return views
+
+
+def _recent(engine: Engine, tenant: str, limit: int) -> list[EntityView]:
+    ids = list(engine.state.recent_missions.get(tenant, {}))
+    views = (_entity(engine, tenant, mission_id) for mission_id in reversed(ids[-limit:]))
+    return [view for view in views if view is not None]
+
+
+def _counts(engine: Engine, tenant: str, seq: int) -> Counts:
+    state = engine.state
+    by_state = {kind: dict(states) for kind, states in state.by_state.get(tenant, {}).items()}
+    return Counts(by_state=by_state, sums=dict(state.counters), as_of_seq=seq)
+
+
+def view_of(entity: Entity) -> EntityView:
+    """The picture of one entity."""
+    totals = entity.totals
+    fields = entity.fields or Fields()
+    if entity.budget is not None:
+        fields = Fields(*[getattr(fields, name) for name in Fields.__slots__])
+        fields.budget = entity.budget
+    return EntityView(
+        tenant=entity.tenant,
+        entity_type=entity.type,
+        entity_id=entity.id,
+        ids=entity.ids,
+        state=entity.state,
+        created_unix_nano=entity.created,
+        started_unix_nano=entity.started,
+        ended_unix_nano=entity.ended,
+        last_transition_unix_nano=entity.last_transition,
+        first_signal_ms=entity.first_signal_ms,
+        error_code=entity.error_code,
+        flags=tuple(name for bit, name in FLAG_NAMES if entity.flags & bit),
+        fields=fields,
+        totals=Totals(
+            input_tokens=totals[INPUT],
+            output_tokens=totals[OUTPUT],
+            cache_read_tokens=totals[CACHE_READ],
+            cache_write_tokens=totals[CACHE_WRITE],
+            reasoning_tokens=totals[REASONING],
+            cost_usd_pico=totals[COST],
+            unpriced_calls=totals[UNPRICED],
+            model_calls=totals[MODEL_CALLS],
+            tool_calls=totals[TOOL_CALLS],
+            attempts=entity.attempts,
+            retries=entity.retries,
+        ),
+        children=tuple(entity.children),
+    )
