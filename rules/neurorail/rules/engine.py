@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from neurorail.rules import chain, metering, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
-from neurorail.rules.entity import Entity, entity_key
+from neurorail.rules.entity import ORPHAN, Entity, entity_key
 from neurorail.rules.events import CRITICAL, INFO, SEVERITIES, WARNING, Event
 from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
 from neurorail.rules.observations import (
@@ -246,19 +246,24 @@ class Engine:
         placement.imply_ancestors(state, ids, level, start, running=True, fields=seen.fields)
         entity = placement.obtain(state, ids, level)
         placement.learn_fields(state, entity, seen.fields, end or start)
+        transitions.span_started(state, entity, start)
         outcome = _outcome(seen)
-        if seen.pending:
-            transitions.span_started(state, entity, start)
-        else:
-            transitions.span_started(state, entity, start)
+        own_attempt = level == JOB and ids[ATTEMPT] is not None
+        if own_attempt:
+            self._span_of_derived(ids, ATTEMPT, seen, None)
+        if trace.waiting or trace.derived:
+            self._reconsider(trace)  # What lies below counts before this ends.
+        if not seen.pending:
             if seen.first_signal_ms is not None:
                 placement.first_signal(state, entity, seen.first_signal_ms)
             if level == RESOURCE or seen.role:
                 metering.bill_span(state, trace, seen, ids)
             if level == ATTEMPT:
                 placement.first_signal(state, entity)
+            if own_attempt:
+                self._span_of_derived(ids, ATTEMPT, seen, outcome)
             transitions.span_ended(state, entity, start, end, outcome, seen.reason, seen.error_code)
-        if not chain.is_complete(ids, level) and not entity.orphan_at and not entity.flags & 1:
+        if not chain.is_complete(ids, level) and not entity.orphan_at and not entity.flags & ORPHAN:
             entity.orphan_at = state.now
         placement.arm(state, entity)
         self._end_derived(trace, seen, level, ids, outcome)
@@ -277,10 +282,10 @@ class Engine:
             entity_id = ids[at]
             if entity_id is None or entity_id[2:] != span_hex or seen.ids[at] is not None:
                 continue
-            if at != level:
-                self._span_of_derived(ids, at, seen, outcome)
-            else:
+            if at == level or (at == ATTEMPT and level == JOB):
                 placement.mark_derived(placement.obtain(state, ids, at))
+            else:
+                self._span_of_derived(ids, at, seen, outcome)
             if level == RESOURCE and seen.span_id not in trace.derived:
                 trace.derived[seen.span_id] = ids
         if derived_mission:
@@ -290,20 +295,18 @@ class Engine:
             if not seen.parent_span_id:
                 self._span_of_derived(ids, MISSION, seen, outcome)
 
-    def _span_of_derived(self, ids: Ids, at: int, seen: SpanObserved, outcome: str) -> None:
+    def _span_of_derived(self, ids: Ids, at: int, seen: SpanObserved, outcome: str | None) -> None:
+        """A derived entity starts with the span, and ends with it if there is an outcome."""
         state = self.state
-        if at == ATTEMPT:
-            placement.imply_ancestors(
-                state, ids, at, seen.start_unix_nano, running=True, fields=seen.fields
-            )
         entity = placement.obtain(state, ids, at)
         placement.mark_derived(entity)
-        transitions.span_started(state, entity, seen.start_unix_nano)
-        if not seen.pending:
+        start = seen.start_unix_nano
+        transitions.span_started(state, entity, start)
+        if outcome is not None and not seen.pending:
             transitions.span_ended(
                 state,
                 entity,
-                seen.start_unix_nano,
+                start,
                 seen.end_unix_nano,
                 outcome,
                 seen.reason,
@@ -407,7 +410,7 @@ class Engine:
             entity.fields.metadata_json = seen.metadata_json
         transitions.report(state, entity, seen)
         unplaced = not chain.is_complete(ids, seen.level)
-        if unplaced and not entity.orphan_at and not entity.flags & 1 and not entity.terminal:
+        if unplaced and not entity.orphan_at and not entity.flags & ORPHAN and not entity.terminal:
             entity.orphan_at = state.now
         placement.arm(state, entity)
 

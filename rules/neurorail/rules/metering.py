@@ -16,6 +16,8 @@ from neurorail.rules.entity import (
     CACHE_WRITE,
     COST,
     INPUT,
+    LEVEL_NAMES,
+    LEVEL_OF_PREFIX,
     MODEL_CALLS,
     OUTPUT,
     REASONING,
@@ -211,6 +213,7 @@ def _tracked(
         ids,
         seen.end_unix_nano,
         {
+            "entity_type": LEVEL_NAMES[LEVEL_OF_PREFIX[own[:2]]],
             "entity_id": own,
             "operation": usage.operation,
             "provider": usage.provider,
