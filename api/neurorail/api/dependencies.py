@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from neurorail.api.config import ApiConfig
 from neurorail.collector.envelope import DEFAULT_TENANT
 from neurorail.collector.health import Health
-from neurorail.collector.history import History, RecentEvents
+from neurorail.collector.history import UnitedHistory
 from neurorail.collector.stream import StreamHub
 from neurorail.collector.views import EngineView
 
@@ -21,8 +21,7 @@ class ApiDependencies:
     """The parts of the server that the API asks."""
 
     engine: EngineView
-    history: History
-    recent: RecentEvents
+    history: UnitedHistory
     hub: StreamHub
     health: Health
     readiness: Callable[[], Mapping[str, str | None]]

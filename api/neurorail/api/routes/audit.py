@@ -1,7 +1,145 @@
-"""Placeholder."""
+"""The audit trail: every event, newest first, and counts of them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
 
-router = APIRouter()
+from fastapi import APIRouter, Depends, Query
+
+from neurorail.api.asking import archive_answers
+from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.encoding import JsonResponse, iso_time
+from neurorail.api.ids import ID_FIELDS, check_id, level_of
+from neurorail.api.paging import (
+    Cursor,
+    Limit,
+    page_limit,
+    read_cursor,
+    unix_nano,
+    write_cursor,
+)
+from neurorail.api.problems import bad_field
+from neurorail.collector.history import EventFilter, EventPage
+from neurorail.collector.stream import EventLine
+from neurorail.rules.events import (
+    ALL,
+    CATEGORIES,
+    CHANNELS,
+    CRITICAL,
+    ERROR,
+    EVENT_TYPES,
+    SEVERITIES,
+)
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+_RECENT_ERRORS = 10
+
+
+def _one_of(field: str, value: str | None, known: tuple[str, ...]) -> str | None:
+    if value is not None and value not in known:
+        raise bad_field(field, value, f"{field} {value[:100]!r} is none of {', '.join(known)}")
+    return value
+
+
+def _filter(
+    tenant: Tenant,
+    mission_id: str | None = None,
+    plan_id: str | None = None,
+    job_id: str | None = None,
+    attempt_id: str | None = None,
+    resource_id: str | None = None,
+    entity_id: Annotated[str | None, Query(description="the entity itself, any type")] = None,
+    channel: str | None = None,
+    event_type: str | None = None,
+    event_category: str | None = None,
+    severity: str | None = None,
+    start_time: Annotated[datetime | None, Query(description="received at or after")] = None,
+    end_time: Annotated[datetime | None, Query(description="received before")] = None,
+) -> EventFilter:
+    levels = (mission_id, plan_id, job_id, attempt_id, resource_id)
+    chain = {name: value for name, value in zip(ID_FIELDS, levels, strict=True) if value}
+    for name, value in chain.items():
+        check_id(ID_FIELDS.index(name), name, value)
+    if entity_id is not None:
+        level_of(entity_id, "entity_id")
+        chain["entity_id"] = entity_id
+    channel = _one_of("channel", channel, CHANNELS)
+    severity = _one_of("severity", severity, SEVERITIES)
+    return EventFilter(
+        tenant,
+        chain,
+        channel=None if channel == ALL else channel,
+        event_type=_one_of("event_type", event_type, tuple(EVENT_TYPES)),
+        event_category=_one_of("event_category", event_category, CATEGORIES),
+        severities=() if severity is None else (severity,),
+        since_unix_nano=unix_nano("start_time", start_time),
+        until_unix_nano=unix_nano("end_time", end_time),
+    )
+
+
+Wanted = Annotated[EventFilter, Depends(_filter)]
+
+
+@router.get("/events")
+async def events(
+    parts: Parts, wanted: Wanted, limit: Limit = None, cursor: Cursor = None
+) -> JsonResponse:
+    """Events that match, newest first. `total` counts all that match, on every page."""
+    before = read_cursor(cursor)
+    most = page_limit(limit, parts.config)
+    with archive_answers():
+        page = await parts.history.events(wanted, before=before, limit=most)
+        counts = await parts.history.counts(wanted)
+    return JsonResponse(
+        {
+            "events": [_body(line) for line in page.events],
+            "total": counts.total,
+            "limit": most,
+            "next_cursor": write_cursor(page.next_key),
+        }
+    )
+
+
+@router.get("/stats")
+async def stats(parts: Parts, wanted: Wanted) -> JsonResponse:
+    """Counts of the events that match, and the newest errors among them."""
+    severe = tuple(s for s in (ERROR, CRITICAL) if not wanted.severities or s in wanted.severities)
+    with archive_answers():
+        counts = await parts.history.counts(wanted)
+        recent = (
+            await parts.history.events(
+                replace(wanted, severities=severe), before=None, limit=_RECENT_ERRORS
+            )
+            if severe
+            else EventPage([], None)
+        )
+    return JsonResponse(
+        {
+            "total_events": counts.total,
+            "events_by_type": counts.by_type,
+            "events_by_severity": counts.by_severity,
+            "events_by_category": counts.by_category,
+            "recent_errors": [_body(line) for line in recent.events],
+        }
+    )
+
+
+def _body(line: EventLine) -> dict[str, Any]:
+    return {
+        "audit_id": line.event_id,
+        "timestamp": iso_time(line.timestamp_unix_nano),
+        "event_time": iso_time(line.event_time_unix_nano),
+        **{name: getattr(line, name) or None for name in ID_FIELDS},
+        "entity_type": line.entity_type or None,
+        "entity_id": line.entity_id or None,
+        "channel": line.channel,
+        "event_type": line.event_type,
+        "event_category": line.event_category,
+        "severity": line.severity,
+        "message": line.message,
+        "principal": line.principal,
+        "details": line.data,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from neurorail.api.dependencies import Parts
+from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 
 router = APIRouter(tags=["system"])
@@ -31,7 +31,9 @@ async def ready(parts: Parts) -> JsonResponse:
 
 
 @router.get("/metrics")
-async def metrics(parts: Parts) -> Response:
+async def metrics(parts: Parts, tenant: Tenant) -> Response:
     """Prometheus text format."""
+    counts = await parts.engine.counts(tenant)
+    parts.health.governance.set_active(counts.by_state)
     text, content_type = parts.health.exposition()
     return Response(text, media_type=content_type)

@@ -48,6 +48,15 @@ def _known(value: str | None, known: Sequence[str]) -> str:
     return value if value is not None and value in known else OTHER
 
 
+def _sum_by(counter: Counter, label: str) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for metric in counter.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_total"):
+                sums[sample.labels[label]] = sums.get(sample.labels[label], 0.0) + sample.value
+    return sums
+
+
 class GovernanceMetrics:
     """The ten metrics on one registry. Thread-safe, as prometheus-client's objects are."""
 
@@ -134,6 +143,14 @@ class GovernanceMetrics:
                 sums[shown, state] = sums.get((shown, state), 0) + states.get(state, 0)
         for (shown, state), count in sums.items():
             self.resources_by_state.labels(shown, state).set(count)
+
+    def attempts_ended(self) -> float:
+        """Attempts that ended since start."""
+        return _sum_by(self.attempts, "entity_type").get("attempt", 0.0)
+
+    def failures_by_category(self) -> dict[str, float]:
+        """Attempts that failed since start, by category."""
+        return _sum_by(self.attempts_failed, "error_category")
 
     def _on_attempt_end(self, fields: _Fields) -> None:
         status = fields.outcome or SUCCEEDED

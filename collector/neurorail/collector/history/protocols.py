@@ -6,7 +6,7 @@ and index. On one node that is the order in which the events happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -62,7 +62,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """The first event of a node that is not archived: history beyond it is not asked for."""
+    """Where a node's outbox begins: its events from here on are read there, not in the archive."""
 
     node: str
     position: Position
@@ -81,41 +81,76 @@ class EventCounts:
         """All of them."""
         return sum(self.by_type.values())
 
-    def add(self, line: EventLine) -> None:
-        """Count one more."""
+    def add(self, event_type: str, severity: str, category: str, events: int) -> None:
+        """Count some more."""
         for counts, key in (
-            (self.by_type, line.event_type),
-            (self.by_severity, line.severity),
-            (self.by_category, line.event_category),
+            (self.by_type, event_type),
+            (self.by_severity, severity),
+            (self.by_category, category),
         ):
-            counts[key] = counts.get(key, 0) + 1
+            counts[key] = counts.get(key, 0) + events
+
+    def merge(self, other: EventCounts) -> None:
+        """Add another's counts."""
+        for counts, more in (
+            (self.by_type, other.by_type),
+            (self.by_severity, other.by_severity),
+            (self.by_category, other.by_category),
+        ):
+            for key, events in more.items():
+                counts[key] = counts.get(key, 0) + events
 
 
 class History(Protocol):
-    """Archived events. Raises HistoryUnavailable when the archive cannot be asked."""
+    """Archived events. Raises HistoryUnavailable when the archive cannot be asked.
+
+    `outside` leaves out the events of the boundary's node at or after its position.
+    """
 
     async def events(
-        self, wanted: EventFilter, *, before: EventKey | None, limit: int
+        self, wanted: EventFilter, *, before: EventKey | None, limit: int, outside: Boundary | None
     ) -> list[EventLine]:
         """At most `limit` events, newest first, all older than `before`."""
         ...
 
     async def transitions(
-        self, tenant: str, entity_id: str, *, after: EventKey | None, limit: int
+        self,
+        tenant: str,
+        entity_id: str,
+        *,
+        after: EventKey | None,
+        limit: int,
+        outside: Boundary | None,
     ) -> list[EventLine]:
         """The `state_changed` events of one entity, oldest first, all newer than `after`."""
         ...
 
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
-        """Counts of events, without those of the boundary's node at or after its position."""
+        """Counts of events."""
         ...
 
 
 class RecentEvents(Protocol):
-    """Events that are applied and durable but may not be archived yet."""
+    """Events that are applied and durable but may not be archived yet: the outbox."""
 
-    async def unarchived(self) -> tuple[Boundary | None, Sequence[EventLine]]:
-        """All of them, oldest first, and where they begin; None and empty when there are none."""
+    async def boundary(self) -> Boundary | None:
+        """Where they begin; None when there are none."""
+        ...
+
+    async def newest(
+        self, wanted: EventFilter, *, before: EventKey | None, limit: int
+    ) -> list[EventLine]:
+        """At most `limit` events, newest first, all older than `before`."""
+        ...
+
+    async def oldest(
+        self, wanted: EventFilter, *, after: EventKey | None, limit: int
+    ) -> list[EventLine]:
+        """At most `limit` events, oldest first, all newer than `after`."""
+        ...
+
+    async def counts(self, wanted: EventFilter, *, since: Boundary) -> EventCounts:
+        """Counts of events at or after a boundary."""
         ...
 
 

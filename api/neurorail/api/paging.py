@@ -1,0 +1,67 @@
+"""Keyset cursors: opaque text that holds the place of the last event shown."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import Query
+
+from neurorail.api.config import ApiConfig
+from neurorail.api.problems import bad_field
+from neurorail.collector.history import EventKey
+
+Limit = Annotated[int | None, Query(ge=1, description="most items to answer")]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+
+_DECODER = msgspec.json.Decoder(tuple[int, str, int, int, int])
+_INT64_MAX = 2**63 - 1
+
+
+def page_limit(limit: int | None, config: ApiConfig) -> int:
+    """The items to answer. Raises a 422 problem above the configured most."""
+    if limit is not None and limit > config.page_items_max:
+        raise bad_field("limit", limit, f"limit {limit} is above {config.page_items_max}")
+    return limit or config.page_items_default
+
+
+def write_cursor(key: EventKey | None) -> str | None:
+    """The cursor that goes on after an event; None when there is no more."""
+    if key is None:
+        return None
+    return base64.urlsafe_b64encode(msgspec.json.encode(tuple(key))).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None) -> EventKey | None:
+    """The place a cursor holds. Raises a 422 problem on any other text."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        key = EventKey(*_DECODER.decode(base64.b64decode(padded, altchars=b"-_", validate=True)))
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise _bad_cursor(cursor) from None
+    if not all(0 <= number <= _INT64_MAX for number in (key.timestamp_unix_nano, key.seq)):
+        raise _bad_cursor(cursor)
+    if not all(0 <= number < 2**32 for number in (key.epoch, key.place)):
+        raise _bad_cursor(cursor)
+    return key
+
+
+def _bad_cursor(cursor: str) -> Exception:
+    return bad_field("cursor", cursor, "cursor is not one that this server gave; leave it out")
+
+
+def unix_nano(field: str, moment: datetime | None) -> int | None:
+    """A time parameter in nanoseconds; without a zone it is UTC. Raises a 422 problem."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    whole = aware.astimezone(UTC).replace(microsecond=0)
+    value = int(whole.timestamp()) * 1_000_000_000 + aware.microsecond * 1_000
+    if not 0 <= value <= _INT64_MAX:
+        raise bad_field(field, moment, f"{field} {moment.isoformat()} is not from 1970 to 2262")
+    return value

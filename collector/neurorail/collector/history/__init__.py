@@ -1,0 +1,31 @@
+"""Past events: what is archived, united with what is applied but not archived yet."""
+
+from neurorail.collector.history.archived import StoreHistory
+from neurorail.collector.history.outbox import OutboxEvents, OutboxReader
+from neurorail.collector.history.protocols import (
+    Boundary,
+    EventCounts,
+    EventFilter,
+    EventKey,
+    History,
+    HistoryUnavailable,
+    RecentEvents,
+)
+from neurorail.collector.history.replay import StoredReplay
+from neurorail.collector.history.united import EventPage, UnitedHistory
+
+__all__ = [
+    "Boundary",
+    "EventCounts",
+    "EventFilter",
+    "EventKey",
+    "EventPage",
+    "History",
+    "HistoryUnavailable",
+    "OutboxEvents",
+    "OutboxReader",
+    "RecentEvents",
+    "StoreHistory",
+    "StoredReplay",
+    "UnitedHistory",
+]

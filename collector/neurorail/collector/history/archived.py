@@ -1,0 +1,199 @@
+"""Archived events, read from the audit table. Values are always bound, never formatted in."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from neurorail.collector.history.protocols import (
+    Boundary,
+    EventCounts,
+    EventFilter,
+    EventKey,
+    HistoryUnavailable,
+)
+from neurorail.collector.store.errors import StoreError
+from neurorail.collector.stream.event import EventLine, Position
+
+_CHAIN: Final = ("mission_id", "plan_id", "job_id", "attempt_id", "resource_id", "entity_id")
+_COLUMNS: Final = """audit_id, node, epoch, seq, `index`, tenant,
+toUnixTimestamp64Nano(timestamp) AS received, event_time_unix_nano, channel, event_type,
+event_category, severity, message, details, mission_id, plan_id, job_id, attempt_id, resource_id,
+entity_type, entity_id, principal"""
+_KEY: Final = "(timestamp, node, epoch, seq, `index`)"
+_KEY_VALUE: Final = (
+    "(fromUnixTimestamp64Nano({key_time:Int64}), {key_node:String}, {key_epoch:UInt32}, "
+    "{key_seq:UInt64}, {key_index:UInt32})"
+)
+
+Parameters = dict[str, Any]
+
+
+class _Store(Protocol):
+    async def query_async(
+        self, sql: str, parameters: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]: ...
+
+
+class StoreHistory:
+    """The history of a tenant, over a store's reader clients."""
+
+    def __init__(self, store: _Store) -> None:
+        self._store = store
+
+    async def events(
+        self, wanted: EventFilter, *, before: EventKey | None, limit: int, outside: Boundary | None
+    ) -> list[EventLine]:
+        """At most `limit` events, newest first, all older than `before`."""
+        where, parameters = _where(wanted, outside)
+        if before is not None:
+            where += f" AND {_KEY} < {_KEY_VALUE}"
+            parameters |= _key_parameters(before)
+        return await self._lines(where, parameters, "DESC", limit)
+
+    async def transitions(
+        self,
+        tenant: str,
+        entity_id: str,
+        *,
+        after: EventKey | None,
+        limit: int,
+        outside: Boundary | None,
+    ) -> list[EventLine]:
+        """The `state_changed` events of one entity, oldest first, all newer than `after`."""
+        wanted = EventFilter(tenant, {"entity_id": entity_id}, event_type="state_changed")
+        where, parameters = _where(wanted, outside)
+        if after is not None:
+            where += f" AND {_KEY} > {_KEY_VALUE}"
+            parameters |= _key_parameters(after)
+        return await self._lines(where, parameters, "ASC", limit)
+
+    async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
+        """Counts of events, by type, severity and category."""
+        where, parameters = _where(wanted, outside)
+        rows = await self._query(
+            "SELECT event_type, severity, event_category, count() AS events FROM neurorail_audit "
+            f"WHERE {where} GROUP BY event_type, severity, event_category",
+            parameters,
+        )
+        counts = EventCounts()
+        for row in rows:
+            counts.add(row["event_type"], row["severity"], row["event_category"], row["events"])
+        return counts
+
+    async def after_position(
+        self, node: str, position: Position, limit: int, outside: Boundary | None
+    ) -> list[EventLine]:
+        """At most `limit` events of one node after a position, oldest first, of all tenants."""
+        epoch, seq, index = position
+        where = "node = {node:String} AND seq >= {seq:UInt64}"
+        where += " AND (epoch, seq, `index`) > ({epoch:UInt32}, {seq:UInt64}, {index:UInt32})"
+        parameters: Parameters = {"node": node, "epoch": epoch, "seq": seq, "index": index}
+        where, parameters = _outside(where, parameters, outside)
+        # First where the page ends, from the narrow columns; then its rows, with their details.
+        ends = await self._query(
+            f"SELECT max(seq) AS last FROM (SELECT seq FROM neurorail_audit WHERE {where} "
+            "ORDER BY seq LIMIT {page:UInt32})",
+            {**parameters, "page": limit},
+        )
+        last = ends[0]["last"] if ends else 0
+        if not last:
+            return []
+        where += " AND seq <= {last:UInt64}"
+        rows = await self._query(
+            f"SELECT {_COLUMNS} FROM neurorail_audit WHERE {where} "
+            "ORDER BY epoch, seq, `index` LIMIT {page:UInt32}",
+            {**parameters, "last": last, "page": limit},
+        )
+        return [_line(row) for row in rows]
+
+    async def _lines(
+        self, where: str, parameters: Parameters, direction: str, limit: int
+    ) -> list[EventLine]:
+        order = ", ".join(
+            f"{column} {direction}" for column in ("timestamp", "node", "epoch", "seq", "`index`")
+        )
+        rows = await self._query(
+            f"SELECT {_COLUMNS} FROM neurorail_audit WHERE {where} "
+            f"ORDER BY {order} LIMIT {{page:UInt32}}",
+            {**parameters, "page": limit},
+        )
+        return [_line(row) for row in rows]
+
+    async def _query(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
+        try:
+            return await self._store.query_async(sql, parameters)
+        except StoreError as error:
+            raise HistoryUnavailable(f"the archive does not answer: {error}") from error
+
+
+def _where(wanted: EventFilter, outside: Boundary | None) -> tuple[str, Parameters]:
+    terms = ["tenant = {tenant:String}"]
+    parameters: Parameters = {"tenant": wanted.tenant}
+    equal = {
+        **{name: value for name, value in wanted.chain.items() if name in _CHAIN},
+        "channel": wanted.channel,
+        "event_type": wanted.event_type,
+        "event_category": wanted.event_category,
+    }
+    for name, value in equal.items():
+        if value is not None:
+            terms.append(f"{name} = {{{name}:String}}")
+            parameters[name] = value
+    if wanted.severities:
+        terms.append("severity IN {severities:Array(String)}")
+        parameters["severities"] = list(wanted.severities)
+    for name, sign, moment in (
+        ("since", ">=", wanted.since_unix_nano),
+        ("until", "<", wanted.until_unix_nano),
+    ):
+        if moment is not None:
+            terms.append(f"timestamp {sign} fromUnixTimestamp64Nano({{{name}:Int64}})")
+            parameters[name] = moment
+    return _outside(" AND ".join(terms), parameters, outside)
+
+
+def _outside(
+    where: str, parameters: Parameters, outside: Boundary | None
+) -> tuple[str, Parameters]:
+    if outside is None:
+        return where, parameters
+    epoch, seq, index = outside.position
+    where += (
+        " AND (node != {out_node:String} OR (epoch, seq, `index`) < "
+        "({out_epoch:UInt32}, {out_seq:UInt64}, {out_index:UInt32}))"
+    )
+    return where, {
+        **parameters,
+        "out_node": outside.node,
+        "out_epoch": epoch,
+        "out_seq": seq,
+        "out_index": index,
+    }
+
+
+def _key_parameters(key: EventKey) -> Parameters:
+    return {
+        "key_time": key.timestamp_unix_nano,
+        "key_node": key.node,
+        "key_epoch": key.epoch,
+        "key_seq": key.seq,
+        "key_index": key.place,
+    }
+
+
+def _line(row: dict[str, Any]) -> EventLine:
+    return EventLine(
+        event_id=row["audit_id"],
+        timestamp_unix_nano=row["received"],
+        data=msgspec.Raw(row["details"].encode()),
+        **{
+            name: row[name]
+            for name in (
+                "node", "epoch", "seq", "index", "tenant", "event_time_unix_nano", "channel",
+                "event_type", "event_category", "severity", "message", "entity_type", "principal",
+                *_CHAIN,
+            )
+        },
+    )  # fmt: skip
