@@ -1,0 +1,111 @@
+"""Serving the OTLP/HTTP application with uvicorn, inside a running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+
+import uvicorn
+
+from neurorail.collector.otlp.config import HttpConfig, ReceiverConfig
+from neurorail.collector.otlp.http_app import HttpApp
+from neurorail.collector.otlp.intake import Intake
+
+
+class _EmbeddedServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpReceiver:
+    """Listens for OTLP over HTTP."""
+
+    def __init__(self, config: ReceiverConfig, intake: Intake) -> None:
+        self._config = config.http
+        self._app = HttpApp(config, intake)
+        self._server: _EmbeddedServer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on.
+
+        Raises:
+            RuntimeError: not started.
+        """
+        if self._port is None:
+            raise RuntimeError("the HTTP receiver is not started: call start() first")
+        return self._port
+
+    async def start(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            OSError: the address cannot be bound, or a TLS file cannot be read.
+        """
+        uvicorn_config = server_config(self._config, self._app)
+        uvicorn_config.load()
+        listener = _bind(self._config)
+        server = _EmbeddedServer(uvicorn_config)
+        task = asyncio.create_task(server.serve(sockets=[listener]), name="otlp-http")
+        while not server.started:
+            # uvicorn tells of its start by a flag only; it is set within a few turns of the loop.
+            if task.done():
+                listener.close()
+                task.result()
+                raise OSError("the HTTP receiver ended while it started")
+            await asyncio.sleep(0)
+        self._port = listener.getsockname()[1]
+        self._server, self._task = server, task
+
+    async def stop(self) -> None:
+        """Take no new requests, let those in flight end, close. Idempotent."""
+        server, task = self._server, self._task
+        self._server = self._task = self._port = None
+        if server is not None and task is not None:
+            server.should_exit = True
+            await task
+
+
+def server_config(config: HttpConfig, app: HttpApp) -> uvicorn.Config:
+    """The uvicorn settings; every limit stated, none left to defaults."""
+    tls = config.tls
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        backlog=config.backlog,
+        timeout_keep_alive=config.keepalive_timeout_s,
+        timeout_graceful_shutdown=config.stop_grace_s,
+        ssl_certfile=tls.cert_file if tls else None,
+        ssl_keyfile=tls.key_file if tls else None,
+        ssl_ca_certs=tls.client_ca_file if tls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca_file else ssl.CERT_NONE,
+    )
+
+
+def _bind(config: HttpConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

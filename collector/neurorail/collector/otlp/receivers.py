@@ -1,0 +1,78 @@
+"""Both listeners, built from one configuration and started and stopped together."""
+
+from __future__ import annotations
+
+from neurorail.collector.inbox.protocol import Inbox
+from neurorail.collector.otlp.admission import Admission
+from neurorail.collector.otlp.auth import Authenticator
+from neurorail.collector.otlp.config import ReceiverConfig
+from neurorail.collector.otlp.grpc_server import GrpcReceiver
+from neurorail.collector.otlp.http_server import HttpReceiver
+from neurorail.collector.otlp.intake import Intake
+from neurorail.collector.otlp.metrics import ReceiverMetrics
+from neurorail.collector.otlp.pressure import (
+    AnyPressure,
+    MemoryPressure,
+    Pressure,
+    default_memory_limit_bytes,
+)
+from neurorail.collector.otlp.redact import Redactor
+
+
+class Receivers:
+    """OTLP over gRPC and HTTP into one inbox."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        inbox: Inbox,
+        redaction_key: bytes,
+        *,
+        pressure: Pressure | None = None,
+        authenticator: Authenticator | None = None,
+        metrics: ReceiverMetrics | None = None,
+    ) -> None:
+        """`pressure` is asked besides the memory limit; `redaction_key` is the data directory's.
+
+        Raises:
+            ValueError: the redaction key is too short.
+        """
+        redactor = None if config.store_content else Redactor(redaction_key)
+        self._intake = Intake(
+            config,
+            Admission(config, redactor),
+            inbox,
+            pressure=_pressure(config, pressure),
+            authenticator=authenticator,
+            metrics=metrics,
+        )
+        self.grpc = GrpcReceiver(config, self._intake)
+        self.http = HttpReceiver(config, self._intake)
+
+    async def start(self) -> None:
+        """Listen on both addresses, or on neither.
+
+        Raises:
+            OSError: an address cannot be bound, or a TLS file cannot be read.
+            RuntimeError: the gRPC address cannot be bound.
+        """
+        await self.grpc.start()
+        try:
+            await self.http.start()
+        except BaseException:
+            await self.grpc.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening and let requests in flight end. Idempotent."""
+        await self.http.stop()
+        await self.grpc.stop()
+        self._intake.close()
+
+
+def _pressure(config: ReceiverConfig, more: Pressure | None) -> Pressure:
+    limit_bytes = config.memory_limit_bytes
+    if limit_bytes is None:
+        limit_bytes = default_memory_limit_bytes()
+    memory = MemoryPressure(limit_bytes, config.retry_delay_s)
+    return memory if more is None else AnyPressure([more, memory])
