@@ -80,7 +80,7 @@ def _descriptor() -> descriptor_pb2.FileDescriptorProto:
                 field.type = _FIELD.TYPE_MESSAGE
                 field.type_name = f".{_PACKAGE}.{kind}"
             else:
-                field.type = kind
+                field.type = _FIELD.Type.ValueType(kind)
             if name == "AnyValue":
                 field.oneof_index = 0
     return file
@@ -88,7 +88,7 @@ def _descriptor() -> descriptor_pb2.FileDescriptorProto:
 
 # A pool of its own: nothing here can clash with a schema that somebody else registers.
 _POOL: Final = descriptor_pool.DescriptorPool()
-_POOL.Add(_descriptor())  # type: ignore[no-untyped-call]
+_POOL.Add(_descriptor())
 
 
 def _message(name: str) -> Any:
