@@ -153,7 +153,7 @@ class ClickHouseSection(_Section):
     """Where rows are stored."""
 
     url: str | None = None
-    """`http://user:password@host:8123` of a server; none: the embedded engine in the data directory."""
+    """`http://user:password@host:8123` of a server; none: embedded, in the data directory."""
     database: str = Field(default="neurorail", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
     """Made when it is not there."""
     readers: int = Field(default=2, ge=1, le=64)
@@ -185,7 +185,7 @@ class ContentSection(_Section):
     """Prompts, completions, and arguments and results of tools."""
 
     store_content: bool = False
-    """False: their values are replaced by a keyed hash and their length before anything is stored."""
+    """False: only a keyed hash and the length of each value are stored."""
 
 
 class PricesSection(_Section):

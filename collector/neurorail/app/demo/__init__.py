@@ -1,0 +1,1 @@
+"""The demonstration: a server, a model that misbehaves on purpose, and agents in own processes."""
