@@ -32,6 +32,11 @@ _ONE_BLOCK: Final = MappingProxyType(
 )
 
 
+def one_block_settings(token: str) -> dict[str, object]:
+    """Settings of every insert: one block, which counts once however often it is sent."""
+    return {**_ONE_BLOCK, "insert_deduplication_token": token}
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the requests of one signal go in, and the tables in which their rows come out."""
@@ -40,10 +45,10 @@ class Source:
     targets: tuple[str, ...]
     schema: str
 
-    def settings(self) -> dict[str, object]:
+    def settings(self, token: str) -> dict[str, object]:
         """Settings of an insert into `table`."""
         return {
-            **_ONE_BLOCK,
+            **one_block_settings(token),
             "format_schema_source": "string",
             "format_schema": self.schema,
             "format_schema_message_name": "Frame",
@@ -69,10 +74,10 @@ def telemetry_sources() -> Mapping[Signal, Source]:
     }
 
 
-def event_settings() -> dict[str, object]:
+def event_settings(token: str) -> dict[str, object]:
     """Settings of an insert of event lines: `data` is kept as the text it is."""
     return {
-        **_ONE_BLOCK,
+        **one_block_settings(token),
         "input_format_json_read_objects_as_strings": 1,
         "input_format_skip_unknown_fields": 1,
     }

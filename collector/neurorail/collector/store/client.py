@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -35,7 +36,6 @@ _TRANSIENT_CODES: Final = frozenset(
         210,  # NETWORK_ERROR
         225,  # NO_ZOOKEEPER
         236,  # ABORTED
-        241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
@@ -115,10 +115,9 @@ def _open_embedded(path: str, database: str | None) -> Client:
 
 def _restore_signal_handlers() -> None:
     """Gives the process its own signal handlers back: chDB replaces them when it is imported."""
-    from chdb import _chdb
-
-    _chdb.reset_signal_handlers()
-    _chdb.set_signal_handlers_enabled(False)
+    engine = import_module("chdb._chdb")
+    engine.reset_signal_handlers()
+    engine.set_signal_handlers_enabled(False)
 
 
 def translate(error: ClickHouseError) -> StoreError:

@@ -30,7 +30,7 @@ class StoreConfig:
     """Where rows are kept and for how long."""
 
     url: str
-    """`chdb:///absolute/directory` for the embedded engine, or an `http(s)://` address of a server."""
+    """`chdb:///absolute/directory` for the embedded engine, or a server's `http(s)://` address."""
     database: str = "neurorail"
     readers: int = 2
     """Clients that answer reads; as many reads run at once."""
@@ -38,7 +38,5 @@ class StoreConfig:
     """Asynchronous reads that may wait for a client; more are refused with `StoreBusy`."""
     retention_days: Mapping[str, int] = field(default_factory=lambda: DEFAULT_RETENTION_DAYS)
     """Days by table; 0 keeps rows for ever. A table that is not named keeps its default."""
-    insert_threads: int = 1
-    """Threads that one insert may use in the engine."""
     connect_timeout_s: float = 10.0
     send_receive_timeout_s: float = 300.0

@@ -7,23 +7,24 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from neurorail.collector.store.client import check_identifier, open_client, translate
+from neurorail.collector.store.client import check_identifier, is_embedded, open_client, translate
 from neurorail.collector.store.errors import StoreBusy, StoreError, StoreUnavailable
 from neurorail.collector.store.migrations import apply_migrations
 from neurorail.collector.store.retention import apply_retention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
     from neurorail.collector.store.config import StoreConfig
 
 Row = dict[str, Any]
+T = TypeVar("T")
 _WRITERS: Final = 2
 """One for telemetry and one for events, so that neither waits for the other."""
 
@@ -31,12 +32,14 @@ _WRITERS: Final = 2
 class Store:
     """Reads and writes rows. Safe to use from any thread; parameters are always bound.
 
-    Start creates the database and applies the migrations. Stop is idempotent and safe without start.
+    Start creates the database and applies the migrations. Stop is idempotent, and safe without
+    start.
     """
 
     def __init__(self, config: StoreConfig) -> None:
         self.config = config
         self.database = check_identifier(config.database)
+        self._embedded = is_embedded(config.url)
         self._readers: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._writers: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._opened: list[Client] = []
@@ -93,7 +96,7 @@ class Store:
         """
         with self._client(self._readers) as client:
             result = client.query(sql, parameters=dict(parameters or {}))
-            return list(result.named_results())
+            return [dict(row) for row in result.named_results()]
 
     def query_rows(
         self, sql: str, parameters: Mapping[str, Any] | None = None
@@ -113,12 +116,32 @@ class Store:
             client.command(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
 
     def raw_insert(
-        self, table: str, block: bytes, fmt: str, settings: Mapping[str, Any] | None = None
+        self,
+        table: str,
+        parts: Sequence[bytes],
+        fmt: str,
+        settings: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> None:
-        """Inserts bytes that are already in one of ClickHouse's input formats."""
+        """Inserts bytes that are already in one of ClickHouse's input formats.
+
+        Args:
+            table: The table, unqualified.
+            parts: The bytes, in any number of pieces.
+            fmt: The name of the format.
+            settings: Settings of this insert.
+            columns: The columns that the bytes hold; all without it.
+
+        Raises:
+            StoreUnavailable: If the engine cannot take it now.
+            StoreRefused: If it refuses the data.
+        """
+        # The embedded engine reads a file, to which the pieces are written as they are.
+        block = (part for part in parts) if self._embedded else b"".join(parts)
         with self._client(self._writers) as client:
             client.raw_insert(
                 f"{self.database}.{check_identifier(table)}",
+                column_names=columns,
                 insert_block=block,
                 fmt=fmt,
                 settings=dict(settings or {}),
@@ -149,7 +172,7 @@ class Store:
         """
         return await self.run(self.query, sql, parameters)
 
-    async def run(self, function: Any, *arguments: Any) -> Any:
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Runs a blocking read on the store's own bounded thread pool.
 
         Raises:

@@ -26,7 +26,9 @@ CREATE TABLE IF NOT EXISTS neurorail_events_in
     details_hash String,
     prev_hash String,
     hash String,
-    data String
+    data String,
+    -- True when only the derived tables lack the event: the audit is never written twice.
+    audited Bool DEFAULT false
 )
 ENGINE = Null;
 
@@ -44,7 +46,8 @@ SELECT
     toFixedString(unhex(details_hash), 32) AS details_hash,
     toFixedString(unhex(prev_hash), 32) AS prev_hash,
     toFixedString(unhex(hash), 32) AS hash
-FROM neurorail_events_in;
+FROM neurorail_events_in
+WHERE NOT audited;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS neurorail_state_transitions_mv TO neurorail_state_transitions AS
 SELECT

@@ -1,0 +1,180 @@
+"""The archiver: two threads, one for records and one for events, that never wait for each other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from neurorail.collector.archive.config import ArchiveConfig
+from neurorail.collector.archive.events import EventStream
+from neurorail.collector.archive.progress import ProgressLog
+from neurorail.collector.archive.telemetry import TelemetryStream
+from neurorail.collector.archive.writer import Stopped, Writer, WriterCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from neurorail.collector.archive.ports import (
+        EncodeRecord,
+        EventSource,
+        OnDeadLetter,
+        RecordSource,
+    )
+    from neurorail.collector.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_WAIT_S: Final = 0.25
+"""How long a thread that has nothing to do waits before it looks whether it is to stop."""
+_FAILURE_DELAY_S: Final = 1.0
+
+
+class _Stream(Protocol):
+    name: str
+    archived: int
+
+    def recover(self) -> None: ...
+    def wait(self, timeout_s: float) -> bool: ...
+    def is_full(self) -> bool: ...
+    def step(self) -> None: ...
+
+
+class Archiver:
+    """Moves what is durable into ClickHouse, in order, each record and event exactly once.
+
+    Needs a started store. Start and stop are idempotent; stop is safe without start. What has not
+    been archived at stop is taken up at the next start.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        store: Store,
+        node: str,
+        records: RecordSource,
+        events: EventSource,
+        config: ArchiveConfig | None = None,
+        encode_record: EncodeRecord | None = None,
+        on_dead_letter: OnDeadLetter | None = None,
+        on_progress: Callable[[], None] | None = None,
+    ) -> None:
+        self._config = config or ArchiveConfig()
+        self._stop = threading.Event()
+        self._on_progress = on_progress
+        self._directory = directory
+        self._log: ProgressLog | None = None
+        self._threads: list[threading.Thread] = []
+        self._moved = threading.Condition()
+
+        def writer() -> Writer:
+            return Writer(store, node, self._config, self._stop, on_dead_letter)
+
+        self._writers = (writer(), writer())
+        self._records = records
+        self._events = events
+        self._encode_record = encode_record
+        self._telemetry: TelemetryStream | None = None
+        self._event_stream: EventStream | None = None
+
+    def start(self) -> None:
+        """Opens the progress file and starts both threads, which first complete the last run."""
+        if self._threads:
+            return
+        self._stop.clear()
+        self._log = ProgressLog(self._directory / "archive.db")
+        self._telemetry = TelemetryStream(
+            self._records, self._writers[0], self._log, self._config, self._encode_record
+        )
+        self._event_stream = EventStream(self._events, self._writers[1], self._log, self._config)
+        for stream in (self._telemetry, self._event_stream):
+            known = self._log.load(stream.name)
+            stream.archived = known.archived if known else 0
+            thread = threading.Thread(
+                target=self._run, args=(stream,), name=f"archive-{stream.name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Lets the inserts that are under way finish and ends both threads."""
+        self._stop.set()
+        while self._threads:
+            self._threads.pop().join()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def wait_until(self, *, seq: int = 0, ordinal: int = 0, timeout_s: float) -> bool:
+        """Blocks until everything up to `seq` and `ordinal` is archived; False if time ran out."""
+        with self._moved:
+            return self._moved.wait_for(
+                lambda: self.archived_seq >= seq and self.archived_ordinal >= ordinal, timeout_s
+            )
+
+    @property
+    def archived_seq(self) -> int:
+        """Every record up to this one is in the tables, or in the dead letters."""
+        return self._telemetry.archived if self._telemetry else 0
+
+    @property
+    def archived_ordinal(self) -> int:
+        """Every outbox batch up to this one is in the tables, or in the dead letters."""
+        return self._event_stream.archived if self._event_stream else 0
+
+    @property
+    def backlog_records(self) -> int:
+        """Records that wait to be archived."""
+        return max(0, self._records.last_seq - self.archived_seq)
+
+    @property
+    def counts(self) -> tuple[WriterCounts, WriterCounts]:
+        """What the two threads have done: records, events."""
+        return (self._writers[0].counts, self._writers[1].counts)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether neither thread waits for the store or for disk."""
+        return not any(counts.waiting_for for counts in self.counts)
+
+    def _run(self, stream: _Stream) -> None:
+        recovered = False
+        while not self._stop.is_set():
+            try:
+                if not recovered:
+                    stream.recover()
+                    recovered = True
+                    self._progressed()
+                self._step(stream)
+            except Stopped:
+                return
+            except Exception:
+                # A defect must not end archiving for good: the range is compared and tried again.
+                log.exception("archiving %s failed; it is tried again", stream.name)
+                recovered = False
+                self._stop.wait(_FAILURE_DELAY_S)
+
+    def _step(self, stream: _Stream) -> None:
+        if not stream.wait(_WAIT_S):
+            return
+        self._linger(stream)
+        before = stream.archived
+        stream.step()
+        if stream.archived != before:
+            self._progressed()
+
+    def _linger(self, stream: _Stream) -> None:
+        deadline = time.monotonic() + self._config.linger_ms / 1000
+        while not stream.is_full():
+            left = deadline - time.monotonic()
+            if left <= 0 or self._stop.wait(min(left, 0.02)):
+                return
+
+    def _progressed(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+        if self._on_progress is not None:
+            self._on_progress()
