@@ -1,0 +1,198 @@
+"""Writes the reference pages that have a single source in code; `--check` only compares them.
+
+Exit status 1 with `--check`: a page differs from what the code says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from neurorail.app import config_example
+from neurorail.collector.health import Health
+from neurorail.rules import errors, events, lifecycle
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FOLDER: Final = ROOT / "docs" / "reference"
+NOTICE: Final = "<!-- Made by scripts/generate_docs.py; change the code that it names. -->\n\n"
+CHANNEL_MEANINGS: Final = {
+    events.AUDIT: "what was executed, and what happened to the record itself",
+    events.LIFECYCLE: "states of missions, plans, jobs, attempts and resources",
+    events.METRICS: "totals, and what was corrected in them",
+    events.REFLEX: "circuit breakers and what they triggered",
+    events.GOVERNOR: "decisions and manifests",
+    events.ENFORCEMENT: "usage, budgets, timeouts, retries",
+    events.ALL: "every event of the other channels, each once; besides, a subscriber that falls"
+    " behind is sent `stream_lagged`, which is no audit row",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def code(text: str) -> str:
+    """Text as code."""
+    return f"`{text}`"
+
+
+def page(title: str, introduction: str, *sections: str) -> str:
+    """A page: heading, one paragraph, and what follows."""
+    return "\n".join([f"# {title}\n", textwrap.fill(introduction, 96) + "\n", *sections])
+
+
+def events_page() -> str:
+    """Every type of event, by channel."""
+    sections = []
+    for channel in events.CHANNELS:
+        kinds = [kind for kind in events.EVENT_TYPES.values() if kind.channel == channel]
+        rows = [
+            (code(kind.name), kind.category, kind.meaning, ", ".join(map(code, kind.fields)))
+            for kind in kinds
+        ]
+        text = f"## {channel}\n\nChannel `{channel}`: {CHANNEL_MEANINGS[channel]}.\n"
+        if rows:
+            text += "\n" + table(("event type", "category", "meaning", "fields"), rows)
+        sections.append(text)
+    severities = ", ".join(code(name) for name in events.SEVERITIES)
+    sections.append(f"Severities: {severities}.\n")
+    return page(
+        "Events",
+        "What NeuroRail decides and notices is an event. Each is streamed live on one channel and"
+        " is a row of the audit trail. `data` always holds the chain ids that it concerns"
+        " (`mission_id`, `plan_id`, `job_id`, `attempt_id`, `resource_id`) beside the fields named"
+        " here. Fields that end in `_usd_pico` are whole 10⁻¹² US dollars. The source is"
+        " `neurorail.rules.events`.",
+        *sections,
+    )
+
+
+def lifecycle_page() -> str:
+    """The lifecycle table, and the way from each state."""
+    rows = [
+        (code(before) if before else "(none)", code(name), code(after))
+        for (before, name), after in lifecycle.TRANSITIONS.items()
+    ]
+    ways = []
+    for state in (lifecycle.NONE, *lifecycle.STATES):
+        allowed = ", ".join(code(name) for name in lifecycle.allowed_transitions(state))
+        terminal = "yes" if state in lifecycle.TERMINAL else "no"
+        ways.append((code(state) if state else "(none)", terminal, allowed or "none, for ever"))
+    steps = [
+        (code(state) if state else "(none)", code(name), ", ".join(map(code, missing)))
+        for (state, name), missing in lifecycle.MISSING_STEPS.items()
+        if missing
+    ]
+    inferred = textwrap.fill(
+        "A transition whose predecessors were never reported waits for them up to the lateness;"
+        " then these steps are inferred and marked `gap`. What a finished span proves is inferred"
+        " at once.",
+        96,
+    )
+    return page(
+        "State machine",
+        "One table for missions, plans, jobs, attempts and resources. A *reported* pair that it"
+        " does not list is illegal: a `transition_rejected` event with code NR-E301, and the state"
+        " stays. The source is `neurorail.rules.lifecycle`.",
+        table(("from", "transition", "to"), rows),
+        "## From each state\n\n" + table(("state", "terminal", "allowed transitions"), ways),
+        f"## Steps that are inferred\n\n{inferred}\n\n"
+        + table(("state", "transition", "steps inferred before it"), steps),
+    )
+
+
+def errors_page() -> str:
+    """Every error code."""
+    rows = [
+        (each.code, each.name, each.category, "yes" if each.retriable else "no", each.meaning)
+        for each in errors.CODES.values()
+    ]
+    return page(
+        "Error codes",
+        "A published number never changes its meaning. Over HTTP they come as RFC 9457 problems"
+        " (`application/problem+json`) with the members `code`, `category`, `retriable` and"
+        " `details`; OTLP errors follow the OTLP specification instead. A manifest's own refusals"
+        " are `NR-E2xx`, category ETHICAL, never retriable. Source: `neurorail.rules.errors`.",
+        table(("code", "name", "category", "retriable", "meaning"), rows),
+    )
+
+
+def configuration_page() -> str:
+    """Every setting."""
+    return page(
+        "Configuration",
+        "Settings come from one YAML file (`neurorail serve --config neurorail.yaml`), then from"
+        " variables, then from options of the command line; the later wins. A misspelt key is an"
+        " error, with its line and a suggestion. The source is `neurorail.app.config`.",
+        f"```yaml\n{config_example.render().rstrip()}\n```\n",
+    )
+
+
+def metrics_page() -> str:
+    """Every metric that the server shows from the start."""
+    health = Health()
+    for transport in ("grpc", "http"):
+        health.receiver(transport)
+    health.exporter()
+    meanings: dict[str, str] = {}
+    rows = []
+    for line in health.exposition()[0].decode().splitlines():
+        if line.startswith("# HELP "):
+            name, _, meanings[name] = line.removeprefix("# HELP ").partition(" ")
+        elif line.startswith("# TYPE "):
+            name, _, kind = line.removeprefix("# TYPE ").partition(" ")
+            rows.append((code(name), kind, meanings[name]))
+    return page(
+        "Metrics",
+        "`GET /metrics`, in Prometheus text format. No label holds an id, and no text that"
+        " telemetry chooses. The pipeline's own metrics have the names of the OpenTelemetry"
+        " Collector's.",
+        table(("metric", "type", "meaning"), rows),
+    )
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "configuration.md": configuration_page,
+    "errors.md": errors_page,
+    "events.md": events_page,
+    "metrics.md": metrics_page,
+    "state-machine.md": lifecycle_page,
+}
+
+
+def render(name: str) -> str:
+    """A whole page, as it has to be on disk."""
+    return NOTICE + PAGES[name]()
+
+
+def stale() -> list[str]:
+    """Pages that differ from what the code says."""
+    paths = {name: FOLDER / name for name in PAGES}
+    return [n for n, path in paths.items() if not path.exists() or path.read_text() != render(n)]
+
+
+def main() -> int:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    differing = stale()
+    for name in differing:
+        if check:
+            print(f"docs/reference/{name} is stale: run make docs", file=sys.stderr)
+        else:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            (FOLDER / name).write_text(render(name))
+            print(f"wrote docs/reference/{name}")
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
