@@ -1,6 +1,6 @@
 """Every setting of the server, its default and its meaning.
 
-The sections `inbox`, `engine` and `stream` are the components' own configurations. Files,
+The sections `inbox`, `archive`, `engine` and `stream` are the components' own configurations. Files,
 variables and options are read by `neurorail.app.config_load`.
 """
 
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from neurorail.collector.archive.config import ArchiveConfig
 from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.store.config import RETENTION_TABLES
 from neurorail.collector.stream.config import StreamConfig
@@ -102,10 +103,8 @@ class GrpcSection(_Section):
 
     address: Address = "127.0.0.1:4317"
     """HOST:PORT; port 0 takes a free one."""
-    max_request_bytes: int = Field(default=64 << 20, ge=1024)
-    """Largest request, before and after decompression."""
-    max_concurrent_streams: int = Field(default=1_024, ge=1)
-    """Requests at once on one connection."""
+    max_concurrent_streams: int = Field(default=256, ge=1)
+    """Requests at once on one connection; further ones wait at the client."""
     tls: TlsSection = TlsSection()
     """Empty: plain text."""
 
@@ -115,10 +114,6 @@ class HttpSection(_Section):
 
     address: Address = "127.0.0.1:4318"
     """HOST:PORT; port 0 takes a free one."""
-    max_request_bytes: int = Field(default=64 << 20, ge=1024)
-    """Largest request, before and after decompression."""
-    max_connections: int = Field(default=2_000, ge=1)
-    """Connections at once; more are answered with 503."""
     cors_origins: tuple[str, ...] = ()
     """Origins of browser pages that may send telemetry; `*` for any."""
     tls: TlsSection = TlsSection()
@@ -132,6 +127,23 @@ class OtlpSection(_Section):
     """OTLP over gRPC."""
     http: HttpSection = HttpSection()
     """OTLP over HTTP."""
+    max_request_bytes: int = Field(default=64 << 20, ge=1)
+    """Largest request, before and after decompression."""
+    max_inflight_requests: int = Field(default=1_024, ge=1)
+    """Requests between arrival and answer; more are refused retryably."""
+    max_inflight_bytes: int = Field(default=256 << 20, ge=1)
+    """Bytes of those requests; more are refused retryably."""
+    memory_limit_bytes: int | None = Field(default=None, ge=0)
+    """Resident memory above which telemetry is refused retryably; none: 80 % of the machine's."""
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> Self:
+        if self.max_inflight_bytes < self.max_request_bytes:
+            raise ValueError(
+                f"max_inflight_bytes is {self.max_inflight_bytes}: it must be at least "
+                f"max_request_bytes, {self.max_request_bytes}"
+            )
+        return self
 
 
 class ApiSection(_Section):
@@ -217,6 +229,8 @@ class Config(_Section):
     """Where rows are stored."""
     inbox: InboxConfig = InboxConfig()
     """The durable queue in front of everything; sizes in bytes."""
+    archive: ArchiveConfig = ArchiveConfig()
+    """How rows are gathered into inserts."""
     engine: EngineConfig = EngineConfig()
     """Times and limits of the rules. A change begins a new epoch."""
     stream: StreamConfig = StreamConfig()

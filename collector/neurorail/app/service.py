@@ -1,0 +1,365 @@
+"""The composition root: builds every part, starts downstream first, stops upstream first."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from neurorail.api.app import create_app
+from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.server import ApiServer
+from neurorail.app import wiring
+from neurorail.app.config import Config
+from neurorail.app.location import SERVER_FILE
+from neurorail.collector.archive.archiver import Archiver
+from neurorail.collector.archive.ports import DeadLetter
+from neurorail.collector.datadir import DataDirectory
+from neurorail.collector.decode import Decoder, encode_observations
+from neurorail.collector.engine import epoch
+from neurorail.collector.engine.applier import Applier
+from neurorail.collector.engine.journal import Journal
+from neurorail.collector.engine.view import AppliedView
+from neurorail.collector.envelope import DEFAULT_TENANT, Envelope, Kind, Signal, Submission
+from neurorail.collector.health import Health
+from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory
+from neurorail.collector.inbox import SqliteInbox
+from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.otlp.receivers import Receivers
+from neurorail.collector.prices import PriceFile, load_prices, read_overrides
+from neurorail.collector.store.errors import StoreError, StoreUnavailable
+from neurorail.collector.store.store import Store
+from neurorail.collector.stream import StreamHub
+from neurorail.collector.stream.event import StreamEvent
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""The applier's thread must not keep the event loop waiting: see the architecture page."""
+GC_THRESHOLD: Final = (50_000, 20, 50)
+PRUNE_INTERVAL_S: Final = 1.0
+STORE_RETRY_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the server listens."""
+
+    otlp_grpc: str
+    otlp_http: str
+    api: str
+
+
+class Service:
+    """The whole server. `start` returns when it is ready; `stop` when everything is safe."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._directory = DataDirectory(Path(config.data_dir))
+        self._health = Health()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._maintenance: asyncio.Task[None] | None = None
+        self._archive_ready = False
+        self._stopping = asyncio.Event()
+        self._stops: list[str] = []
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> Addresses:
+        """Start everything.
+
+        Raises:
+            OSError: an address is taken or a file cannot be read.
+            RuntimeError: the data directory is in use, or the store's schema is unknown.
+        """
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*GC_THRESHOLD)
+        self._loop = asyncio.get_running_loop()
+        self._directory.open()
+        try:
+            await self._start_parts()
+        except BaseException:
+            await self.stop()
+            raise
+        gc.collect()
+        gc.freeze()
+        addresses = self._addresses()
+        self._leave_address(addresses)
+        return addresses
+
+    async def _start_parts(self) -> None:
+        config, path = self._config, self._directory.path
+        node = config.node or self._directory.node
+        self._build(node)
+        prices, _ = await asyncio.gather(
+            asyncio.to_thread(self._prices), asyncio.to_thread(self._open_store)
+        )
+        self._journal.open()
+        await asyncio.to_thread(self._inbox.start)
+        begun = epoch.beginning(path, node, version("neurorail"), config.engine, prices)
+        if begun.submissions:
+            await self._inbox.append(begun.submissions)
+            await asyncio.to_thread(epoch.remember, path, begun.state)
+        self._hub.start()
+        await asyncio.to_thread(self._applier.start)
+        if self._archive_ready:
+            self._archiver.start()
+        self._maintenance = asyncio.create_task(self._maintain())
+        await self._receivers.start()
+        await self._api.start()
+
+    def _build(self, node: str) -> None:
+        config, path = self._config, self._directory.path
+        self._store = Store(wiring.store_config(config, path))
+        self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
+        self._journal = Journal(path / "engine.db")
+        history = StoreHistory(self._store)
+        outbox = OutboxEvents(self._journal)
+        self._hub = StreamHub(
+            config.stream,
+            node=node,
+            clock=time.time_ns,
+            replay=StoredReplay(node, history, outbox),
+        )
+        self._decoder = Decoder()
+        self._applier = Applier(
+            self._inbox, self._journal, self._decoder.decode, config.engine, self._publish
+        )
+        records = Decoder()
+        self._archiver = Archiver(
+            directory=path,
+            store=self._store,
+            node=node,
+            records=self._inbox,
+            events=self._journal,
+            encode_record=lambda envelope: _normalised(records, envelope),
+            on_dead_letter=self._on_dead_letter,
+        )
+        self._receivers = Receivers(
+            wiring.receiver_config(config),
+            self._inbox,
+            self._directory.redaction_key,
+            metrics=wiring.ReceiverHealth(self._health),
+        )
+        self._view = AppliedView(self._applier)
+        self._api = ApiServer(
+            create_app(
+                ApiDependencies(
+                    engine=self._view,
+                    history=history,
+                    recent=outbox,
+                    hub=self._hub,
+                    health=self._health,
+                    readiness=self._readiness,
+                    clock=time.time_ns,
+                    node=node,
+                    version=version("neurorail"),
+                    config=wiring.api_config(config),
+                )
+            ),
+            self._hub,
+            wiring.api_config(config),
+        )
+        self._watch()
+
+    async def stop(self) -> None:
+        """Stop taking in, finish what is under way, keep everything. Idempotent."""
+        self._stopping.set()
+        if not hasattr(self, "_api"):
+            self._directory.close()
+            return
+        await self._receivers.stop()
+        await self._api.stop()
+        self._hub.stop()
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            await asyncio.gather(self._maintenance, return_exceptions=True)
+            self._maintenance = None
+        await asyncio.to_thread(self._applier.stop)
+        await asyncio.to_thread(self._archiver.stop)
+        self._prune()
+        await self._inbox.stop()
+        self._journal.close()
+        await asyncio.to_thread(self._store.stop)
+        (self._directory.path / SERVER_FILE).unlink(missing_ok=True)
+        self._directory.close()
+
+    async def run_until_signal(self) -> None:
+        """Wait for SIGTERM or SIGINT, then stop."""
+        assert self._loop is not None, "start comes first"
+        asked = asyncio.Event()
+        for number in wiring.STOP_SIGNALS:
+            self._loop.add_signal_handler(number, asked.set)
+        try:
+            await asked.wait()
+        finally:
+            for number in wiring.STOP_SIGNALS:
+                self._loop.remove_signal_handler(number)
+            await self.stop()
+
+    # ── starting ─────────────────────────────────────────────────────────────────────────────
+
+    def _prices(self) -> PriceFile:
+        override = self._config.prices.override_file
+        overrides = read_overrides(override) if override is not None else ()
+        return load_prices(self._directory.path / "prices", overrides)
+
+    def _open_store(self) -> None:
+        """Open the store; a server that is away now is tried again while the inbox fills."""
+        try:
+            self._store.start()
+            self._archive_ready = True
+        except StoreUnavailable as error:
+            if self._config.clickhouse.url is None:
+                raise
+            _log.warning("clickhouse cannot be reached, records wait in the inbox: %s", error)
+
+    def _addresses(self) -> Addresses:
+        grpc_host, _ = wiring.split_address(self._config.otlp.grpc.address)
+        http_host, _ = wiring.split_address(self._config.otlp.http.address)
+        api_host, api_port = self._api.address
+        return Addresses(
+            f"{_bracketed(grpc_host)}:{self._receivers.grpc.port}",
+            f"{_bracketed(http_host)}:{self._receivers.http.port}",
+            f"{_bracketed(api_host)}:{api_port}",
+        )
+
+    def _leave_address(self, addresses: Addresses) -> None:
+        """Leave the address and a token, for the command line of the same user."""
+        path = self._directory.path / SERVER_FILE
+        path.unlink(missing_ok=True)
+        said = {
+            "api": f"http://{addresses.api}",
+            "otlp_grpc": addresses.otlp_grpc,
+            "otlp_http": addresses.otlp_http,
+            "pid": os.getpid(),
+            "token": secrets.token_urlsafe(32),
+        }
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(said, file)
+
+    # ── while running ────────────────────────────────────────────────────────────────────────
+
+    def _publish(self, events: list[StreamEvent]) -> None:
+        self._health.observe_events(events)
+        self._hub.publish_threadsafe(events)
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_INTERVAL_S)
+            try:
+                if not self._archive_ready:
+                    await asyncio.to_thread(self._open_store)
+                    if self._archive_ready:
+                        self._archiver.start()
+                await asyncio.to_thread(self._prune)
+                counts = await self._view.counts(DEFAULT_TENANT)
+                self._health.governance.set_active(counts.by_state)
+            except (StoreError, InboxError, OSError, RuntimeError) as error:
+                _log.warning("maintenance is tried again: %s", error)
+
+    def _prune(self) -> None:
+        """Forget what is archived and, for records, covered by the flushed state too."""
+        self._journal.prune(self._archiver.archived_ordinal)
+        self._inbox.prune(min(self._archiver.archived_seq, self._applier.flushed_seq))
+
+    def _readiness(self) -> Mapping[str, str | None]:
+        failure = self._applier.failure
+        inbox_failure = self._inbox.failure
+        return {
+            "engine": None if failure is None else f"stopped: {failure}",
+            "inbox": None if inbox_failure is None else str(inbox_failure),
+            "stopping": "the server is stopping" if self._stopping.is_set() else None,
+        }
+
+    def _on_inbox_failure(self, error: InboxError) -> None:
+        _log.critical("the inbox failed, nothing more is taken in: %s", error)
+
+    def _on_dead_letter(self, letter: DeadLetter) -> None:
+        """Put on record that rows were put aside."""
+        body = msgspec.json.encode(
+            {
+                "type": "dead_letter",
+                "table": letter.source,
+                "first_seq": letter.first_seq,
+                "last_seq": letter.last_seq,
+                "error": letter.error[:1_000],
+            }
+        )
+        record = Submission(
+            Kind.SYSTEM, Signal.NONE, body, letter.tenant, principal="server", encoding="json"
+        )
+        try:
+            self._inbox.append_threadsafe([record])
+        except InboxError as error:
+            _log.error("a dead letter could not be put on record: %s", error)
+
+    # ── metrics ──────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self) -> None:
+        health = self._health
+        health.watch_hub(self._hub)
+        health.watch_queue(
+            lambda: float(self._archiver.backlog_records), float(self._config.inbox.max_bytes)
+        )
+        inbox = self._inbox
+        for name, meaning, read in (
+            ("records", "Records the inbox holds.", lambda: inbox.stats().records),
+            ("bytes", "Disk the inbox takes.", lambda: inbox.stats().bytes),
+            ("bytes_limit", "Disk the inbox may take.", lambda: self._config.inbox.max_bytes),
+            ("queue_bytes", "Bytes that wait for a commit.", lambda: inbox.stats().queue_bytes),
+        ):
+            health.watch_gauge(f"neurorail_inbox_{name}", meaning, _reading(read))
+        state = self._applier
+        for name, meaning, read in (
+            ("entities", "Entities in memory.", lambda: len(state.engine.state.entities)),
+            (
+                "entities_limit",
+                "Entities that memory may hold.",
+                lambda: self._config.engine.entities_in_memory,
+            ),
+            ("traces", "Traces in memory.", lambda: len(state.engine.state.traces)),
+            (
+                "traces_limit",
+                "Traces that memory may hold.",
+                lambda: self._config.engine.traces_in_memory,
+            ),
+            ("timers", "Open deadlines.", lambda: len(state.engine.state.scheduled)),
+            ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - state.seq),
+            ("outbox_batches", "Event batches not archived yet.", self._journal.depth),
+        ):
+            health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(read))
+        for name in ("traces_evicted", "entities_evicted", "links_dropped", "records_failed",
+                     "children_unlisted", "waiting_overflow"):  # fmt: skip
+            health.watch_count(
+                f"neurorail_engine_{name}",
+                f"Engine counter {name}.",
+                _reading(lambda name=name: state.engine.state.counters.get(name, 0)),  # type: ignore[misc]
+            )
+
+
+def _reading(read):  # type: ignore[no-untyped-def]
+    return lambda: {(): float(read())}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _normalised(decoder: Decoder, envelope: Envelope) -> bytes | None:
+    """What `neurorail_records` keeps of a record."""
+    observations = decoder.decode(envelope)
+    return encode_observations(observations) if observations else None
