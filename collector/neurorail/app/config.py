@@ -1,7 +1,7 @@
 """Every setting of the server, its default and its meaning.
 
-The sections `inbox`, `archive`, `engine` and `stream` are the components' own configurations. Files,
-variables and options are read by `neurorail.app.config_load`.
+The sections `inbox`, `archive`, `engine` and `stream` are the components' own configurations.
+Files, variables and options are read by `neurorail.app.config_load`.
 """
 
 from __future__ import annotations

@@ -50,8 +50,10 @@ def receiver_config(config: Config) -> ReceiverConfig:
             tls=_tls(http.tls),
             cors_allowed_origins=http.cors_origins,
         ),
-        max_request_bytes=max(grpc.max_request_bytes, http.max_request_bytes),
-        max_inflight_bytes=max(256 << 20, grpc.max_request_bytes, http.max_request_bytes),
+        max_request_bytes=config.otlp.max_request_bytes,
+        max_inflight_requests=config.otlp.max_inflight_requests,
+        max_inflight_bytes=config.otlp.max_inflight_bytes,
+        memory_limit_bytes=config.otlp.memory_limit_bytes,
         store_content=config.content.store_content,
     )
 
