@@ -1,0 +1,165 @@
+"""What waits for the committer: appends, the more urgent first, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from neurorail.collector.envelope import Kind, Stamp, Submission
+from neurorail.collector.inbox.config import InboxConfig
+from neurorail.collector.inbox.errors import InboxClosed, InboxFull
+from neurorail.collector.inbox.rows import RECORD_OVERHEAD_BYTES
+
+Waiter: TypeAlias = "asyncio.Future[list[Stamp]] | concurrent.futures.Future[list[Stamp]] | None"
+
+_RANKS: Final = {Kind.COMMAND: 0, Kind.TICK: 1, Kind.SYSTEM: 1, Kind.TELEMETRY: 2}
+
+
+def rank(kind: Kind) -> int:
+    """Return the place of a kind in its group: commands, then ticks and system records."""
+    return _RANKS[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One append on its way: its submissions and who waits for their stamps."""
+
+    submissions: Sequence[Submission]
+    size_bytes: int
+    waiter: Waiter
+
+    @property
+    def rank(self) -> int:
+        """The most urgent rank among the submissions."""
+        return min(rank(submission.kind) for submission in self.submissions)
+
+
+def pending(submissions: Sequence[Submission], waiter: Waiter) -> Pending:
+    """Return an append of `submissions`, which must not be empty."""
+    size_bytes = sum(len(submission.body) + RECORD_OVERHEAD_BYTES for submission in submissions)
+    return Pending(submissions, size_bytes, waiter)
+
+
+class AppendQueue:
+    """A bounded queue with three ranks. Producers never block: they are refused."""
+
+    def __init__(self, config: InboxConfig) -> None:
+        self._config = config
+        self._ready = threading.Condition()
+        self._ranks: tuple[deque[Pending], ...] = (deque(), deque(), deque())
+        self._closed = True
+        self._bytes = 0
+        self._records = 0
+        self._room_bytes = 0
+        self._refused = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that wait or are being committed."""
+        return self._bytes
+
+    @property
+    def records(self) -> int:
+        """Records that wait."""
+        return self._records
+
+    @property
+    def refused(self) -> int:
+        """Records refused since the start because a limit was reached."""
+        return self._refused
+
+    def open(self) -> None:
+        """Begin to take appends."""
+        with self._ready:
+            self._closed = False
+
+    def close(self) -> None:
+        """Take no more appends; what waits is still handed out."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def put(self, entry: Pending) -> None:
+        """Add an append.
+
+        Raises:
+            InboxClosed: the queue is closed.
+            InboxFull: a limit on memory or disk would be exceeded.
+        """
+        place = entry.rank
+        reserve_bytes = 0 if place == len(self._ranks) - 1 else self._config.reserve_bytes
+        with self._ready:
+            if self._closed:
+                raise InboxClosed("the inbox is not running")
+            waiting_bytes = self._bytes + entry.size_bytes
+            if waiting_bytes > min(self._config.queue_bytes, self._room_bytes) + reserve_bytes:
+                self._refused += len(entry.submissions)
+            if waiting_bytes > self._config.queue_bytes + reserve_bytes:
+                raise InboxFull(
+                    f"{self._bytes} bytes wait for the disk, inbox.queue_bytes is "
+                    f"{self._config.queue_bytes}: send more slowly"
+                )
+            if waiting_bytes > self._room_bytes + reserve_bytes:
+                raise InboxFull(
+                    f"no room on disk for {entry.size_bytes} bytes: raise inbox.max_bytes, free "
+                    "space, or bring the archive back so that records can be pruned"
+                )
+            self._ranks[place].append(entry)
+            self._bytes = waiting_bytes
+            self._records += len(entry.submissions)
+            self._ready.notify()
+
+    def take(self, timeout_s: float) -> list[Pending] | None:
+        """Return the next group, most urgent first; empty after `timeout_s` without any.
+
+        Returns:
+            None once the queue is closed and empty.
+        """
+        with self._ready:
+            if not self._records and not self._closed:
+                self._ready.wait(timeout_s)
+            if not self._records:
+                return None if self._closed else []
+            return self._take_group()
+
+    def settle(self, group: Sequence[Pending]) -> None:
+        """Take note that `group` waits no more: it is durable, or was refused."""
+        with self._ready:
+            self._bytes -= sum(entry.size_bytes for entry in group)
+
+    def allow(self, room_bytes: int) -> None:
+        """Set what telemetry may still take on disk, what waits included."""
+        with self._ready:
+            self._room_bytes = room_bytes
+
+    def take_all(self) -> list[Pending]:
+        """Empty the queue, for a committer that can store nothing any more; needs `settle`."""
+        with self._ready:
+            left = [entry for entries in self._ranks for entry in entries]
+            for entries in self._ranks:
+                entries.clear()
+            self._records = 0
+        return left
+
+    def _take_group(self) -> list[Pending]:
+        group: list[Pending] = []
+        size_bytes = records = 0
+        for entries in self._ranks:
+            while entries:
+                entry = entries[0]
+                fits = (
+                    size_bytes + entry.size_bytes <= self._config.group_bytes
+                    and records + len(entry.submissions) <= self._config.group_records
+                )
+                if group and not fits:
+                    break
+                group.append(entries.popleft())
+                size_bytes += entry.size_bytes
+                records += len(entry.submissions)
+        self._records -= records
+        return group
