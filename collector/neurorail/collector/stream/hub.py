@@ -98,7 +98,8 @@ class StreamHub:
         self._chunks: dict[tuple[StreamFilter, bool, int, int], bytes] = {}
         self._lock = threading.Lock()
         self._pending: list[StreamEvent] = []
-        self._pending_dropped: list[StreamEvent] = []
+        self._lost: Missed | None = None
+        self._lost_floor: Position | None = None
         self._scheduled = False
         self._last_flush = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -150,13 +151,15 @@ class StreamHub:
             self._closed = True
 
     def _drop_pending(self, excess: int) -> None:
-        # The loop is stuck. Only the first and the last are kept, to say what was missed.
+        # The loop is stuck. What was dropped is known by its first and last id alone.
         dropped = self._pending[:excess]
         del self._pending[:excess]
         self._dropped += excess
-        first = (self._pending_dropped or dropped)[0]
-        last = dropped[-1]
-        self._pending_dropped = [first] if first is last else [first, last]
+        if self._lost is None:
+            self._lost = Missed(dropped[0].event_id, "", 0, "", "server_busy")
+        self._lost.last_id = dropped[-1].event_id
+        self._lost.count += excess
+        self._lost_floor = dropped[-1].position
 
     def _flush_when_due(self) -> None:
         loop = self._loop
@@ -174,17 +177,27 @@ class StreamHub:
     def _flush(self) -> None:
         with self._lock:
             events, self._pending = self._pending, []
-            dropped, self._pending_dropped = self._pending_dropped, []
+            lost, self._lost = self._lost, None
             self._scheduled = False
         self._last_flush = self.now()
-        if dropped:
-            self._append(dropped)
-            self._evict(len(self._events))
+        if lost is not None:
+            self._lose(lost)
         if events:
             self._append(events)
             self._published += len(events)
             for subscription in self._subscriptions:
                 subscription.wake()
+
+    def _lose(self, lost: Missed) -> None:
+        # Nobody can tell whose events they were: everyone is told.
+        if self._events:
+            self._evict(len(self._events))
+        self._floor, self._floor_id = self._lost_floor, lost.last_id
+        for subscription in self._subscriptions:
+            skip = subscription.skip_through
+            replayed = skip is not None and self._floor is not None and self._floor <= skip
+            if subscription.cursor is not None and not replayed:
+                subscription.lose(lost)
 
     def _append(self, events: Sequence[StreamEvent]) -> None:
         self._chunks.clear()
@@ -250,7 +263,13 @@ class StreamHub:
         if last_event_id is not None:
             node, resume = parse_event_id(last_event_id)
             unknown = node != self.node or self._is_ahead(resume)
-        subscription = Subscription(self, wanted, named=named, resume=None if unknown else resume)
+        subscription = Subscription(
+            self,
+            wanted,
+            named=named,
+            resume=None if unknown else resume,
+            last_id="" if unknown or last_event_id is None else last_event_id,
+        )
         if unknown:
             subscription.missed = Missed(last_event_id or "", "", 0, "", "unknown_id")
         if resume is None or unknown:
@@ -283,7 +302,7 @@ class StreamHub:
 
     def attach(self, subscription: Subscription, position: Position) -> None:
         """Go on live after `position`. Without an await in between, so nothing can slip past."""
-        if self._floor is not None and position < self._floor:
+        if subscription.missed is None and self._floor is not None and position < self._floor:
             # The source no longer has it either.
             subscription.missed = Missed("", self._floor_id, 0, "", "not_kept")
         index = bisect_right(self._events, position, key=_position)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neurorail.collector.stream.event import Position, StreamEvent
@@ -12,6 +13,8 @@ from neurorail.collector.stream.filters import StreamFilter
 
 if TYPE_CHECKING:
     from neurorail.collector.stream.hub import StreamHub
+
+_LOG = logging.getLogger(__name__)
 
 KEEPALIVE = b": keep-alive\n\n"
 
@@ -36,7 +39,13 @@ class Subscription:
     """
 
     def __init__(
-        self, hub: StreamHub, wanted: StreamFilter, *, named: bool, resume: Position | None
+        self,
+        hub: StreamHub,
+        wanted: StreamFilter,
+        *,
+        named: bool,
+        resume: Position | None = None,
+        last_id: str = "",
     ) -> None:
         self.wanted = wanted
         self.named = named
@@ -45,7 +54,7 @@ class Subscription:
         self.skip_through: Position | None = None
         """Events up to here were already replayed and are left out."""
         self.missed: Missed | None = None
-        self.last_id = ""
+        self.last_id = last_id
         self.quiet = True
         self.keepalive_due = False
         self.sending_since: float | None = None
@@ -76,12 +85,22 @@ class Subscription:
     def miss(self, events: Sequence[StreamEvent]) -> None:
         """Take note that `events` left the buffer unseen."""
         for event in events:
+            if self.skip_through is not None and event.position <= self.skip_through:
+                continue
             if not self.wanted.matches(event):
                 continue
             if self.missed is None:
                 self.missed = Missed(event.event_id, event.event_id, 0, self.last_id)
             self.missed.last_id = event.event_id
             self.missed.count += 1
+
+    def lose(self, lost: Missed) -> None:
+        """Take note that events were lost, wanted or not."""
+        if self.missed is None:
+            self.missed = replace(lost, resume_after=self.last_id)
+        else:
+            self.missed.last_id = lost.last_id
+            self.missed.count += lost.count
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes to send, whole frames at a time, until the stream is closed."""
@@ -112,7 +131,12 @@ class Subscription:
     async def _replay(self, position: Position) -> AsyncIterator[bytes]:
         """What happened after `position` and is no longer in memory, then attach without a gap."""
         while not self._closed and not self._hub.covers(position):
-            events = await self._hub.replay_page(position)
+            try:
+                events = await self._hub.replay_page(position)
+            except Exception:
+                _LOG.exception("replay after %s failed", self.last_id)
+                self.missed = Missed("", "", 0, self.last_id, "replay_failed")
+                break
             if not events:
                 break
             position = events[-1].position
