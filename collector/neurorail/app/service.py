@@ -8,33 +8,38 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import yaml
 
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.server import ApiServer
-from neurorail.app import wiring
-from neurorail.app.config import Config
+from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
+from neurorail.app.receiver_health import ReceiverHealth
+from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
-from neurorail.collector.decode import Decoder, encode_observations
+from neurorail.collector.decode import Decoder
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.applier import Applier
 from neurorail.collector.engine.journal import Journal
+from neurorail.collector.engine.records import RecordBuffer
 from neurorail.collector.engine.view import AppliedView
-from neurorail.collector.envelope import DEFAULT_TENANT, Envelope, Kind, Signal, Submission
+from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
 from neurorail.collector.health import Health
-from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory
+from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory, UnitedHistory
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
@@ -47,8 +52,23 @@ from neurorail.collector.stream.event import StreamEvent
 SWITCH_INTERVAL_S: Final = 0.0005
 """The applier's thread must not keep the event loop waiting: see the architecture page."""
 GC_THRESHOLD: Final = (50_000, 20, 50)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 STORE_RETRY_S: Final = 1.0
+
+COUNTERS: Final = (
+    "traces_evicted",
+    "entities_evicted",
+    "links_dropped",
+    "records_failed",
+    "children_unlisted",
+    "waiting_overflow",
+    "duplicate_usage",
+    "duplicate_transitions",
+    "late_inputs",
+    "usage_too_late",
+)
+"""Engine counters that are shown as metrics."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,15 +134,14 @@ class Service:
             await asyncio.to_thread(epoch.remember, path, begun.state)
         self._hub.start()
         await asyncio.to_thread(self._applier.start)
-        if self._archive_ready:
-            self._archiver.start()
+        self._start_archiver()
         self._maintenance = asyncio.create_task(self._maintain())
         await self._receivers.start()
         await self._api.start()
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
-        self._store = Store(wiring.store_config(config, path))
+        self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
         self._journal = Journal(path / "engine.db")
         history = StoreHistory(self._store)
@@ -134,43 +153,47 @@ class Service:
             replay=StoredReplay(node, history, outbox),
         )
         self._decoder = Decoder()
+        self._records = RecordBuffer()
         self._applier = Applier(
-            self._inbox, self._journal, self._decoder.decode, config.engine, self._publish
+            self._inbox,
+            self._journal,
+            self._decoder.decode,
+            config.engine,
+            self._publish,
+            self._records.put,
         )
-        records = Decoder()
         self._archiver = Archiver(
             directory=path,
             store=self._store,
             node=node,
             records=self._inbox,
             events=self._journal,
-            encode_record=lambda envelope: _normalised(records, envelope),
+            encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,
         )
         self._receivers = Receivers(
-            wiring.receiver_config(config),
+            receiver_config(config),
             self._inbox,
             self._directory.redaction_key,
-            metrics=wiring.ReceiverHealth(self._health),
+            metrics=ReceiverHealth(self._health),
         )
         self._view = AppliedView(self._applier)
         self._api = ApiServer(
             create_app(
                 ApiDependencies(
                     engine=self._view,
-                    history=history,
-                    recent=outbox,
+                    history=UnitedHistory(history, outbox),
                     hub=self._hub,
                     health=self._health,
                     readiness=self._readiness,
                     clock=time.time_ns,
                     node=node,
                     version=version("neurorail"),
-                    config=wiring.api_config(config),
+                    config=api_config(config),
                 )
             ),
             self._hub,
-            wiring.api_config(config),
+            api_config(config),
         )
         self._watch()
 
@@ -200,12 +223,12 @@ class Service:
         """Wait for SIGTERM or SIGINT, then stop."""
         assert self._loop is not None, "start comes first"
         asked = asyncio.Event()
-        for number in wiring.STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             self._loop.add_signal_handler(number, asked.set)
         try:
             await asked.wait()
         finally:
-            for number in wiring.STOP_SIGNALS:
+            for number in STOP_SIGNALS:
                 self._loop.remove_signal_handler(number)
             await self.stop()
 
@@ -213,8 +236,8 @@ class Service:
 
     def _prices(self) -> PriceFile:
         override = self._config.prices.override_file
-        overrides = read_overrides(override) if override is not None else ()
-        return load_prices(self._directory.path / "prices", overrides)
+        entries = [] if override is None else yaml.safe_load(override.read_text("utf-8")) or []
+        return load_prices(self._directory.path / "prices", read_overrides(entries))
 
     def _open_store(self) -> None:
         """Open the store; a server that is away now is tried again while the inbox fills."""
@@ -226,9 +249,13 @@ class Service:
                 raise
             _log.warning("clickhouse cannot be reached, records wait in the inbox: %s", error)
 
+    def _start_archiver(self) -> None:
+        if self._archive_ready:
+            self._archiver.start()
+
     def _addresses(self) -> Addresses:
-        grpc_host, _ = wiring.split_address(self._config.otlp.grpc.address)
-        http_host, _ = wiring.split_address(self._config.otlp.http.address)
+        grpc_host, _ = split_address(self._config.otlp.grpc.address)
+        http_host, _ = split_address(self._config.otlp.http.address)
         api_host, api_port = self._api.address
         return Addresses(
             f"{_bracketed(grpc_host)}:{self._receivers.grpc.port}",
@@ -263,8 +290,7 @@ class Service:
             try:
                 if not self._archive_ready:
                     await asyncio.to_thread(self._open_store)
-                    if self._archive_ready:
-                        self._archiver.start()
+                    self._start_archiver()
                 await asyncio.to_thread(self._prune)
                 counts = await self._view.counts(DEFAULT_TENANT)
                 self._health.governance.set_active(counts.by_state)
@@ -342,24 +368,20 @@ class Service:
             ("outbox_batches", "Event batches not archived yet.", self._journal.depth),
         ):
             health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(read))
-        for name in ("traces_evicted", "entities_evicted", "links_dropped", "records_failed",
-                     "children_unlisted", "waiting_overflow"):  # fmt: skip
+        for name in COUNTERS:
             health.watch_count(
                 f"neurorail_engine_{name}",
                 f"Engine counter {name}.",
-                _reading(lambda name=name: state.engine.state.counters.get(name, 0)),  # type: ignore[misc]
+                partial(self._counter, name),
             )
 
+    def _counter(self, name: str) -> float:
+        return float(self._applier.engine.state.counters.get(name, 0))
 
-def _reading(read):  # type: ignore[no-untyped-def]
-    return lambda: {(): float(read())}
+
+def _reading(read: Callable[[], float]) -> Callable[[], float]:
+    return lambda: float(read())
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _normalised(decoder: Decoder, envelope: Envelope) -> bytes | None:
-    """What `neurorail_records` keeps of a record."""
-    observations = decoder.decode(envelope)
-    return encode_observations(observations) if observations else None

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import signal as _signal
-import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 from neurorail.api.config import ApiConfig
 from neurorail.app.config import Config, TlsSection, split_address
-from neurorail.collector.envelope import Signal
-from neurorail.collector.health import Health
 from neurorail.collector.otlp.config import GrpcConfig, HttpConfig, ReceiverConfig, TlsConfig
 from neurorail.collector.store.config import StoreConfig
-
-_SIGNALS: Mapping[Signal, str] = {
-    Signal.TRACES: "traces",
-    Signal.LOGS: "logs",
-    Signal.METRICS: "metrics",
-}
 
 
 def _tls(section: TlsSection) -> TlsConfig | None:
@@ -79,52 +68,3 @@ def api_config(config: Config) -> ApiConfig:
         cors_origins=config.api.cors_origins,
         max_connections=config.api.max_connections,
     )
-
-
-class ReceiverHealth:
-    """Lets the receivers count into the server's metrics."""
-
-    def __init__(self, health: Health) -> None:
-        self._by_transport = {name: health.receiver(name) for name in ("grpc", "http")}
-        self._altered = {"utf8_repaired": 0, "redacted": 0}
-        self._lock = threading.Lock()
-        for name, meaning in (
-            ("utf8_repaired", "Strings of telemetry that were not UTF-8 and were repaired."),
-            ("redacted", "Content values of telemetry replaced by a hash."),
-        ):
-            health.watch_count(
-                f"neurorail_receiver_{name}_values",
-                meaning,
-                lambda name=name: {(): float(self._altered[name])},  # type: ignore[misc]
-            )
-
-    def accepted(self, signal: Signal, transport: str, items: int) -> None:
-        """Items that are durable."""
-        self._by_transport[transport].accepted(_SIGNALS[signal], items)
-
-    def refused(self, signal: Signal, transport: str, items: int) -> None:
-        """Items refused."""
-        self._by_transport[transport].refused(_SIGNALS[signal], items)
-
-    def failed(self, signal: Signal, transport: str, items: int) -> None:
-        """Items not taken because of an internal error."""
-        self._by_transport[transport].failed(_SIGNALS[signal], items)
-
-    def request(self, signal: Signal, transport: str, outcome: str) -> None:
-        """One request ended."""
-        self._by_transport[transport].request(outcome)
-
-    def utf8_repaired(self, signal: Signal, transport: str, strings: int) -> None:
-        """Strings repaired."""
-        self._add("utf8_repaired", strings)
-
-    def redacted(self, signal: Signal, transport: str, values: int) -> None:
-        """Values replaced by a hash."""
-        self._add("redacted", values)
-
-    def _add(self, name: str, amount: int) -> None:
-        with self._lock:
-            self._altered[name] += amount
-
-
-STOP_SIGNALS = (_signal.SIGTERM, _signal.SIGINT)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from neurorail.collector.engine.encoding import Encoded, Heads, encode_events
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
+from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.stream.event import StreamEvent
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError, Engine
@@ -26,7 +27,7 @@ SLICE_S: Final = 0.02
 FLUSH_DIRTY_MAX: Final = 4_000
 """Changed entities and traces at which the state is flushed at once."""
 FLUSH_INTERVAL_S: Final = 1.0
-WAIT_S: Final = 0.5
+WAIT_S: Final = 0.1
 QUERIES_MAX: Final = 1_000
 """Questions that may wait for the engine; a further one is refused."""
 
@@ -61,7 +62,8 @@ class Busy(RuntimeError):
 class Applier:
     """Applies every record of the inbox once, in order.
 
-    `publish` gets the events of a group after they are durable; it must not block.
+    `publish` gets the events of a group after they are durable; `keep` gets what each record said.
+    Neither may block.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Applier:
         decode: Callable[[Envelope], Sequence[Observation]],
         config: EngineConfig,
         publish: Callable[[list[StreamEvent]], None],
+        keep: Callable[[int, Sequence[Observation]], None] = lambda seq, observations: None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._inbox = inbox
@@ -78,6 +81,7 @@ class Applier:
         self._decode = decode
         self._config = config
         self._publish = publish
+        self._keep = keep
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -200,6 +204,7 @@ class Applier:
     def _apply_one(self, envelope: Envelope, heads: Heads, encoded: Encoded) -> None:
         engine = self.engine
         observations = self._decode(envelope)
+        self._keep(envelope.seq, observations)
         wanted = engine.wanted(envelope.tenant, observations)
         if wanted:
             rows = self._journal.load_many(wanted)
@@ -311,7 +316,10 @@ class Applier:
         if deadline is None or deadline > self._clock() or self.seq < self._tick_seq:
             return
         tick = Submission(Kind.TICK, Signal.NONE, b"", encoding="json")
-        self._tick = self._inbox.append_threadsafe([tick])
+        try:
+            self._tick = self._inbox.append_threadsafe([tick])
+        except InboxError as error:
+            _log.warning("a tick could not be appended, it is tried again: %s", error)
 
     # ── restoring ────────────────────────────────────────────────────────────────────────────
 

@@ -160,13 +160,8 @@ def encode_events(
 
 
 def _line(event_id: str, head: list[Any], before: bytes, audit: bytes, details: bytes) -> _Line:
-    return _Line(  # The head's values are in the order of the fields, as `HEAD_FIELDS` has them.
-        event_id,
-        *head,  # type: ignore[arg-type, unused-ignore]
-        prev_hash=before.hex(),
-        hash=audit.hex(),
-        data=msgspec.Raw(details),
-    )
+    # The head's values are in the order of the fields, as `HEAD_FIELDS` has them.
+    return _Line(event_id, *head, before.hex(), audit.hex(), msgspec.Raw(details))  # type: ignore[call-arg]
 
 
 _MONEY: Final = frozenset(

@@ -230,6 +230,9 @@ class Journal:
     def read(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
         """The batches after `after_ordinal`, in order, up to `max_bytes` but at least one."""
         with self._arrived:
+            after_ordinal = max(after_ordinal, self._prune_to)
+            if after_ordinal >= self.progress.ordinal:
+                return []
             recent = list(self._recent)
         if not recent or recent[0].ordinal > after_ordinal + 1:
             return self._read_file(after_ordinal, max_bytes)
