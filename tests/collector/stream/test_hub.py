@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -175,36 +176,32 @@ async def test_hub_resumes_across_a_restart_from_the_replay_source() -> None:
     await resumed.task
 
 
-async def test_hub_replay_goes_live_without_gap_or_repetition() -> None:
-    """The source knows events before the hub does, and the hub goes on while it is read."""
-    hub: StreamHub
-
-    class Racing(ListReplay):
-        async def events_after(self, position: Position, limit: int) -> list[StreamEvent]:
-            page = await ListReplay.events_after(self, position, limit)
-            newest = self.events[-1].position[1]
-            if newest < 2_000:
-                more = [make_event(seq) for seq in range(newest + 1, newest + 51)]
-                self.events.extend(more)
-                # Half of them reach the hub now, the rest with the next page.
-                hub.publish_threadsafe([*waiting, *more[:25]])
-                waiting[:] = more[25:]
-                await asyncio.sleep(0.001 if newest % 100 else 0)
-            return page
-
-    waiting: list[StreamEvent] = []
-    replay = Racing([make_event(seq) for seq in range(1, 501)])
-    hub = make_hub(replay, replay_page_events=100, buffer_events=60)
+@pytest.mark.parametrize("seed", range(8))
+async def test_hub_replay_goes_live_without_gap_or_repetition(seed: int) -> None:
+    """Events are stored before they are published, and both go on while the past is read."""
+    dice = random.Random(seed)
+    replay = ListReplay([make_event(seq) for seq in range(1, 501)])
+    hub = make_hub(replay, replay_page_events=dice.randint(5, 200), buffer_events=200)
     hub.start()
-    resumed = Reader(hub.subscribe(EVERYTHING, last_event_id=f"{NODE}.1.0.0"))
-    await resumed.until(lambda: len(resumed.ids) >= 900)
-    async with asyncio.timeout(10):
-        while replay.events[-1].position[1] < 2_000:
+    start = dice.randint(0, 400)
+    resumed = Reader(hub.subscribe(EVERYTHING, last_event_id=f"{NODE}.1.{start}.0"))
+    unpublished: list[StreamEvent] = []
+    for first in range(501, 2_501, 20):
+        batch = [make_event(seq) for seq in range(first, first + 20)]
+        replay.events.extend(batch)
+        unpublished.extend(batch)
+        for _ in range(dice.randint(0, 3)):
             await asyncio.sleep(0)
-    hub.publish_threadsafe([*waiting, make_event(replay.events[-1].position[1] + 1)])
-    final = replay.events[-1].position[1] + 1
-    await resumed.until(lambda: bool(resumed.ids) and resumed.ids[-1] == ids(final)[0])
-    assert resumed.ids == ids(*range(1, final + 1))
+        if dice.random() < 0.5 or len(unpublished) >= 100:
+            hub.publish_threadsafe(unpublished)
+            unpublished = []
+            published = first - 500 + 19
+            async with asyncio.timeout(10):
+                while hub.stats().published < published:
+                    await asyncio.sleep(0)
+    hub.publish_threadsafe([*unpublished, make_event(2_501)])
+    await resumed.until(lambda: bool(resumed.ids) and resumed.ids[-1] == ids(2_501)[0])
+    assert resumed.ids == ids(*range(start + 1, 2_502))
     assert "stream_lagged" not in resumed.text
     hub.stop()
     await resumed.task
