@@ -1,0 +1,161 @@
+// @ts-check
+/** What the page knows of event types: how grave they are, and a line that says what happened. */
+
+import { count, duration, money, shortId } from "./format.js";
+
+/**
+ * @typedef {{channel: string, event_type: string, timestamp: number, data: Record<string, any>}} Payload
+ * @typedef {"info" | "good" | "warning" | "error"} Tone
+ * @typedef {{
+ *   id: string, channel: string, type: string, atMs: number, tone: Tone, text: string,
+ *   entityId: string, missionId: string, data: Record<string, any>
+ * }} StreamEvent
+ */
+
+export const CHANNELS = ["audit", "lifecycle", "metrics", "reflex", "governor", "enforcement"];
+
+/** Types that are violations, with the code they carry when `data` names none. */
+const VIOLATIONS = new Map([
+  ["transition_rejected", "NR-E301"],
+  ["orphan_detected", "NR-E007"],
+  ["budget_violation", "NR-E002"],
+  ["timeout_enforced", "NR-E001"],
+  ["retry_exhausted", "NR-E003"],
+  ["parallelism_rejected", "NR-E002"],
+]);
+
+const ERRORS = new Set([
+  "transition_rejected", "budget_violation", "timeout_enforced", "retry_exhausted",
+  "parallelism_rejected", "record_failed", "dead_letter",
+]);
+const WARNINGS = new Set([
+  "orphan_detected", "budget_warning", "execution_failure", "gap_inferred", "late_input",
+  "late_outcome", "entity_idle", "heartbeat_missed", "items_rejected", "usage_too_late",
+  "retry_attempted", "directive_issued", "stream_lagged", "access_denied",
+]);
+/** @type {Record<string, Tone>} */
+const STATE_TONE = { succeeded: "good", failed: "error", timeout: "error", cancelled: "warning" };
+
+/** The violation code of an event, or "" when it is none. @param {{type: string, data: Record<string, any>}} event */
+export function violationCode(event) {
+  const code = VIOLATIONS.get(event.type);
+  return code === undefined ? "" : String(event.data.code ?? code);
+}
+
+/** @param {string} type @param {Record<string, any>} data @returns {Tone} */
+function toneOf(type, data) {
+  if (ERRORS.has(type)) return "error";
+  if (WARNINGS.has(type)) return "warning";
+  if (type === "execution_success" || type === "orphan_lifted") return "good";
+  if (type === "state_changed") return STATE_TONE[data.to_state] ?? "info";
+  return "info";
+}
+
+/** @param {string} id @param {Payload} payload @returns {StreamEvent} */
+export function readEvent(id, payload) {
+  const data = payload.data ?? {};
+  const type = payload.event_type;
+  return {
+    id,
+    channel: payload.channel,
+    type,
+    atMs: payload.timestamp * 1000,
+    tone: toneOf(type, data),
+    text: (SENTENCES[type] ?? otherwise)(data),
+    entityId: entityOf(data),
+    missionId: data.mission_id ?? "",
+    data,
+  };
+}
+
+/** @param {Record<string, any>} data */
+function entityOf(data) {
+  return (
+    data.entity_id || data.resource_id || data.attempt_id || data.job_id || data.plan_id ||
+    data.mission_id || ""
+  );
+}
+
+/** @param {Record<string, any>} data */
+const kind = (data) => data.entity_type ?? KINDS[String(entityOf(data)).slice(0, 2)] ?? "";
+/** @type {Record<string, string>} */
+const KINDS = { m_: "mission", p_: "plan", j_: "job", a_: "attempt", r_: "resource" };
+
+/** Amount in the unit of a budget. @param {string} type @param {any} value */
+function amount(type, value) {
+  if (value === null || value === undefined) return "?";
+  if (type === "timeout") return duration(Number(value));
+  if (type === "cost") return money(Number(value) / (Number.isInteger(value) ? 1e12 : 1));
+  return count(Number(value));
+}
+
+/** @param {Record<string, any>} d */
+function budget(d) {
+  const used = amount(d.violation_type, d.consumed);
+  return `${d.violation_type} ${used} of ${amount(d.violation_type, d.limit)}`;
+}
+
+/** @param {Record<string, any>} d */
+function stateChanged(d) {
+  const from = d.from_state ? `${d.from_state} → ` : "";
+  const notes = [d.inferred && "inferred", d.gap && "gap", d.error_code].filter(Boolean);
+  return `${kind(d)} ${from}${d.to_state}${notes.length ? ` (${notes.join(", ")})` : ""}`;
+}
+
+/** @param {Record<string, any>} d */
+function costTracked(d) {
+  const what = [d.tool, d.model, d.operation].find(Boolean) ?? "call";
+  const tokens = Number(d.llm_tokens ?? 0);
+  const parts = [what];
+  if (tokens > 0) parts.push(`${count(tokens)} tokens`);
+  if (d.priced === false) parts.push("unpriced");
+  else if (Number(d.cost ?? 0) > 0) parts.push(money(Number(d.cost)));
+  return parts.join(" · ");
+}
+
+/** @type {Record<string, (data: Record<string, any>) => string>} */
+const SENTENCES = {
+  state_changed: stateChanged,
+  cost_tracked: costTracked,
+  transition_rejected: (d) =>
+    `${kind(d)} cannot ${d.transition} from ${d.current_state || d.from_state || "nothing"}`,
+  orphan_detected: (d) => `${kind(d)} has no ${d.missing ?? "parent"}`,
+  orphan_lifted: (d) => `${kind(d)} found its parent`,
+  budget_violation: (d) => `over budget: ${budget(d)}`,
+  budget_warning: (d) => `near its budget: ${budget(d)}`,
+  timeout_enforced: (d) => `${kind(d)} ran past ${duration(Number(d.timeout_ms))}`,
+  retry_attempted: (d) => `attempt ${d.attempt_number ?? Number(d.retries) + 1}`,
+  retry_exhausted: (d) => `${d.retries} retries, ${d.max_retries} allowed`,
+  parallelism_rejected: (d) => `${d.running} attempts at once, ${d.limit} allowed`,
+  execution_start: (d) => `${d.job_type ?? "attempt"}${d.attempt_number > 1 ? ` · attempt ${d.attempt_number}` : ""}`,
+  execution_success: (d) => `in ${duration(Number(d.duration_ms))}`,
+  execution_failure: (d) =>
+    [d.outcome ?? "failed", d.error_code, d.reason].filter(Boolean).join(" · "),
+  metrics_recorded: (d) =>
+    [
+      kind(d),
+      duration(d.duration_ms ?? null),
+      `${count(Number(d.input_tokens ?? 0) + Number(d.output_tokens ?? 0))} tokens`,
+    ].join(" · "),
+  tt_first_signal: (d) => `${kind(d)} after ${duration(Number(d.tt_first_signal_ms))}`,
+  prices_loaded: (d) => `${d.models} models, version ${d.version}`,
+  engine_epoch: (d) => `epoch ${d.epoch}, engine ${d.engine_version}`,
+  resumed: (d) => `after ${duration(Number(d.down_ms))} away`,
+  stream_lagged: () => "this page fell behind and missed events",
+  entity_idle: (d) => `${kind(d)} idle for ${duration(Number(d.idle_ms))}`,
+  heartbeat_missed: (d) => `${kind(d)} silent for ${duration(Number(d.silent_ms))}`,
+  late_outcome: (d) => `${kind(d)} already ${d.state}, reports ${d.outcome}`,
+  late_input: (d) => `${kind(d)} already ${d.state}, reports ${d.transition}`,
+  directive_issued: (d) => [d.action, d.code, d.reason].filter(Boolean).join(" · "),
+};
+
+const CHAIN = new Set(["mission_id", "plan_id", "job_id", "attempt_id", "resource_id", "entity_id", "entity_type"]);
+
+/** The first plain fields, for a type that has no sentence. @param {Record<string, any>} data */
+function otherwise(data) {
+  return Object.entries(data)
+    .filter(([name, value]) => !CHAIN.has(name) && value !== null && value !== "" && typeof value !== "object")
+    .slice(0, 3)
+    .map(([name, value]) => `${name} ${typeof value === "string" ? shortId(value) : value}`)
+    .join(" · ");
+}
