@@ -38,13 +38,16 @@ MIN_KEY_BYTES: Final = 16
 
 
 def _content_pattern() -> re.Pattern[bytes]:
-    """Every content name as it stands in a request: a field tag, a length, the name.
+    """Every content name as it stands in a request: the tag of a key, its length, the name.
 
-    Keys are field 1 of a KeyValue and event names field 2 of a span event. The tag, one byte
-    that is searched for at memory speed, keeps the search from stopping at other text.
+    The length takes one byte, or for keys of 128 to 255 bytes a second one of 1.
+
+    The tag, one byte that is searched for at memory speed, keeps the search from stopping at
+    other text. Messages that older conventions put into span events are found by the keys of
+    their attributes.
     """
-    names = sorted({*CONTENT_KEYS, *CONTENT_PREFIXES, *CONTENT_EVENTS})
-    return re.compile(b"[\n\x12][\x01-\xff]{1,2}?" + _trie(names), re.DOTALL)
+    names = sorted({*CONTENT_KEYS, *CONTENT_PREFIXES, *CONTENT_EVENT_KEYS})
+    return re.compile(b"\n[\x01-\xff]\x01?" + _trie(names), re.DOTALL)
 
 
 def _trie(names: list[str]) -> bytes:
@@ -62,8 +65,8 @@ def _trie(names: list[str]) -> bytes:
 
 
 _CONTENT: Final = _content_pattern()
-# Field 12 of a LogRecord with a name of up to 16,383 bytes, or the older attribute.
-_GEN_AI_EVENT: Final = re.compile(rb"b[\x01-\xff]{1,2}?gen_ai\.", re.DOTALL)
+# The event name of a log record (field 12), or the attribute that was used before.
+_GEN_AI_EVENT: Final = re.compile(rb"b[\x01-\xff]\x01?gen_ai\.", re.DOTALL)
 _EVENT_NAME_KEY: Final = EVENT_NAME_KEY.encode()
 
 
