@@ -3,59 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from neurorail.collector.decode.identity import IdReader
-from neurorail.collector.decode.values import canonical, read, text
+from neurorail.collector.decode.keys import KeyTable
+from neurorail.collector.decode.values import read, text
 from neurorail.rules.observations import NO_IDS, Ids
 from neurorail.semconv import attributes as names
 
-_TAG: Final = names.TAG_PREFIX.encode()
-_TAG_SIZE: Final = len(_TAG)
+TAG_MARKER: Final = names.TAG_PREFIX.encode()
+"""Without these bytes there is no tag."""
+_TAG_SIZE: Final = len(names.TAG_PREFIX)
 TAGS_MAX: Final = 64
 TAG_KEY_MAX: Final = 64
 TAG_VALUE_MAX: Final = 256
 
 
-def scan(attributes: Iterable[bytes], slots: dict[bytes, int]) -> dict[int, bytes]:
-    """The attributes that have a slot, by slot; tags under negative slots. The last of a key wins.
+def scan(attributes: Any, table: KeyTable) -> dict[int, bytes]:
+    """The attributes that have a slot, by slot.
 
     Args:
-        attributes: The wire bytes of `KeyValue` messages.
-        slots: The lookup of a `KeyTable`.
+        attributes: An attribute map of `wire`, from key to value bytes.
+        table: The lookup.
     """
-    found: dict[int, bytes] = {}
-    lookup = slots.get
-    tags = 0
-    for attribute in attributes:
-        if not attribute or attribute[0] != 0x0A or len(attribute) < 2:
-            attribute = canonical(attribute)
-            if not attribute:
-                continue
-        key = attribute[2 : 2 + attribute[1]]
-        slot = lookup(key)
-        if slot is not None:
-            found[slot] = attribute
-        elif key[:_TAG_SIZE] == _TAG:
-            tags -= 1
-            found[tags] = attribute
-    return found
+    slots = table.slots
+    return {slots[key]: attributes[key] for key in table.wanted.intersection(attributes)}
 
 
 def chain_ids(found: dict[int, bytes], reader: IdReader) -> Ids:
     """The chain ids among scanned attributes."""
-    mission = found.get(0)
-    plan = found.get(1)
-    job = found.get(2)
-    attempt = found.get(3)
-    resource = found.get(4)
+    get = found.get
+    read_id = reader.read
     ids: Ids = (
-        None if mission is None else reader.read(0, mission),
-        None if plan is None else reader.read(1, plan),
-        None if job is None else reader.read(2, job),
-        None if attempt is None else reader.read(3, attempt),
-        None if resource is None else reader.read(4, resource),
+        read_id(0, get(0)),
+        read_id(1, get(1)),
+        read_id(2, get(2)),
+        read_id(3, get(3)),
+        read_id(4, get(4)),
     )
     return NO_IDS if ids == NO_IDS else ids
 
@@ -66,15 +50,14 @@ def read_text(found: dict[int, bytes], slot: int, length_max: int) -> str | None
     return None if attribute is None else text(read(attribute), length_max)
 
 
-def tags(found: dict[int, bytes], stats: Counter[str]) -> tuple[tuple[str, str], ...]:
+def read_tags(attributes: Any, stats: Counter[str]) -> tuple[tuple[str, str], ...]:
     """The `neurorail.tag.*` attributes, sorted by key; at most `TAGS_MAX`, the first by key."""
     values: dict[str, str] = {}
-    slot = -1
-    while slot in found:
-        attribute = found[slot]
-        slot -= 1
-        key = attribute[2 + _TAG_SIZE : 2 + attribute[1]].decode("utf-8", "replace")
-        value = text(read(attribute), TAG_VALUE_MAX + 1)
+    for name in attributes:
+        if not name.startswith(names.TAG_PREFIX):
+            continue
+        key = name[_TAG_SIZE:]
+        value = text(read(attributes[name]), TAG_VALUE_MAX + 1)
         if not key or len(key) > TAG_KEY_MAX or value is None:
             stats["bad_tag"] += 1
             continue

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from neurorail.collector.decode import keys
-from neurorail.collector.decode.attributes import read_text, tags
+from neurorail.collector.decode.attributes import read_text
 from neurorail.collector.decode.identity import is_id
 from neurorail.collector.decode.values import INT64_MAX, read, texts, usd_pico, whole
 from neurorail.rules.observations import JOB, MISSION, Budget, Fields
@@ -18,6 +18,8 @@ DEPENDENCIES_MAX: Final = 256
 ATTEMPT_NUMBER_MAX: Final = 1_000_000
 PLAN_TYPES: Final = frozenset({"sequential", "parallel", "dag", "conditional"})
 
+_ABOUT_ITSELF: Final = frozenset(range(keys.MISSION_PARENT_ID, keys.BUDGET_END))
+_BUDGET: Final = frozenset(range(keys.BUDGET, keys.BUDGET_END))
 _COST: Final = names.BUDGET_FIELDS.index("max_cost_usd")
 
 
@@ -42,7 +44,7 @@ def budget(found: dict[int, bytes], stats: Counter[str]) -> Budget | None:
 
 def has_any(found: dict[int, bytes]) -> bool:
     """Whether any attribute about the entity itself is there."""
-    return any(keys.MISSION_PARENT_ID <= slot < keys.BUDGET_END for slot in found) or -1 in found
+    return not _ABOUT_ITSELF.isdisjoint(found)
 
 
 def fill(fields: Fields, found: dict[int, bytes], stats: Counter[str]) -> Fields:
@@ -61,19 +63,16 @@ def fill(fields: Fields, found: dict[int, bytes], stats: Counter[str]) -> Fields
             stats["bad_plan_type"] += 1
     fields.job_type = read_text(found, keys.JOB_TYPE, NAME_MAX)
     fields.resource_type = read_text(found, keys.RESOURCE_TYPE, NAME_MAX)
-    fields.attempt_number = _attempt_number(found, stats)
-    fields.dependencies = _dependencies(found, stats)
-    if -1 in found:
-        fields.tags = tags(found, stats)
-    if any(keys.BUDGET <= slot < keys.BUDGET_END for slot in found):
+    if keys.ATTEMPT_NUMBER in found:
+        fields.attempt_number = _attempt_number(found[keys.ATTEMPT_NUMBER], stats)
+    if keys.JOB_DEPENDENCIES in found:
+        fields.dependencies = _dependencies(found[keys.JOB_DEPENDENCIES], stats)
+    if not _BUDGET.isdisjoint(found):
         fields.budget = budget(found, stats)
     return fields
 
 
-def _attempt_number(found: dict[int, bytes], stats: Counter[str]) -> int | None:
-    attribute = found.get(keys.ATTEMPT_NUMBER)
-    if attribute is None:
-        return None
+def _attempt_number(attribute: bytes, stats: Counter[str]) -> int | None:
     number = whole(read(attribute), ATTEMPT_NUMBER_MAX)
     if not number:
         stats["bad_attempt_number"] += 1
@@ -81,10 +80,7 @@ def _attempt_number(found: dict[int, bytes], stats: Counter[str]) -> int | None:
     return number
 
 
-def _dependencies(found: dict[int, bytes], stats: Counter[str]) -> tuple[str, ...]:
-    attribute = found.get(keys.JOB_DEPENDENCIES)
-    if attribute is None:
-        return ()
+def _dependencies(attribute: bytes, stats: Counter[str]) -> tuple[str, ...]:
     given = texts(read(attribute), NAME_MAX, DEPENDENCIES_MAX)
     usable = tuple(dict.fromkeys(item for item in given if is_id(JOB, item)))
     if len(usable) < len(given):

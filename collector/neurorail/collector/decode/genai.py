@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from neurorail.collector.decode.keys import FOREIGN, KeyTable
+from neurorail.collector.decode.keys import FOREIGN, RESOURCE_TYPE, KeyTable
 from neurorail.collector.decode.values import Value, read, text, usd_pico, whole
 from neurorail.rules.observations import Usage
 from neurorail.semconv.genai import EMBEDDING, INFERENCE, TOOL, Mapping
@@ -29,10 +29,14 @@ _OPERATION_ROLES: Final = frozenset({INFERENCE, EMBEDDING, TOOL})
 class GenAI:
     """What the foreign attributes of one span say, strongest alias first."""
 
-    values: dict[str, bytes]
-    """Meaning → attribute."""
-    sources: dict[str, int]
-    """Meaning → slot of the alias it came from."""
+    found: dict[int, bytes]
+    slots: dict[str, int]
+    """Meaning → slot of the alias that carries it."""
+
+    def get(self, meaning: str) -> bytes | None:
+        """The value bytes of a meaning."""
+        slot = self.slots.get(meaning)
+        return None if slot is None else self.found[slot]
 
 
 class GenAIReader:
@@ -42,56 +46,66 @@ class GenAIReader:
         self._mapping = mapping
         self._table = table
         self._stats = stats
-        self._excludes_cache = {
-            slot for slot, name in table.names.items() if name in mapping.excludes_cache
-        }
-        self._excludes_reasoning = {
-            slot for slot, name in table.names.items() if name in mapping.excludes_reasoning
-        }
+        self._role_slots = frozenset(slot for slot, _ in table.roles)
+        self._role_of: dict[tuple[int, bytes], str | None] = {}
+        self._excludes_cache = _slots_of(table, mapping.excludes_cache)
+        self._excludes_reasoning = _slots_of(table, mapping.excludes_reasoning)
 
     def collect(self, found: dict[int, bytes]) -> GenAI:
         """The attributes that carry a meaning, one for each meaning."""
-        values: dict[str, bytes] = {}
-        sources: dict[str, int] = {}
+        slots: dict[str, int] = {}
         meanings = self._table.meanings
-        for slot in sorted(found):
-            if slot >= FOREIGN:
-                meaning = meanings.get(slot)
-                if meaning is not None and meaning not in values:
-                    values[meaning] = found[slot]
-                    sources[meaning] = slot
-        return GenAI(values, sources)
+        # From the weakest alias to the strongest, which stays.
+        for slot in sorted(found, reverse=True):
+            if slot < FOREIGN:
+                break
+            meaning = meanings.get(slot)
+            if meaning is not None:
+                slots[meaning] = slot
+        return GenAI(found, slots)
 
-    def role(self, found: dict[int, bytes], genai: GenAI, resource_type: str | None) -> str:
+    def role(self, genai: GenAI) -> str:
         """What the span is: one of `ROLES`, or empty."""
-        for slot, roles in self._table.roles:
-            attribute = found.get(slot)
-            if attribute is None:
-                continue
-            value = read(attribute)
-            if isinstance(value, str) and value:
-                role = roles.get(value.split(" ", 1)[0].lower())
-                if role is not None:
-                    return role
+        found = genai.found
+        if not self._role_slots.isdisjoint(found):
+            for slot, roles in self._table.roles:
+                attribute = found.get(slot)
+                if attribute is not None:
+                    role = self._role(slot, roles, attribute)
+                    if role is not None:
+                        return role
+        resource_type = found.get(RESOURCE_TYPE)
         if resource_type is not None:
-            return self._mapping.resource_roles.get(resource_type.lower(), "")
+            kind = text(read(resource_type), NAME_MAX)
+            return self._mapping.resource_roles.get(kind.lower(), "") if kind else ""
         # The oldest senders name the model and its provider, and no operation.
-        values = genai.values
-        if "provider" in values and "request_model" in values and "input_tokens" in values:
-            return INFERENCE
-        return ""
+        return INFERENCE if genai.slots.keys() >= _SURELY_A_CALL else ""
+
+    def _role(self, slot: int, roles: dict[str, str], attribute: bytes) -> str | None:
+        key = (slot, attribute)
+        try:
+            return self._role_of[key]
+        except KeyError:
+            value = read(attribute)
+            word = value.split(" ", 1)[0].lower() if isinstance(value, str) else ""
+            role = roles.get(word)
+        if len(self._role_of) >= _ROLES_MAX:
+            self._role_of.clear()
+        self._role_of[key] = role
+        return role
 
     def provider(self, genai: GenAI) -> str | None:
         """The provider under its official name."""
         name = self.name(genai, "provider")
         if name is None:
             return None
-        return self._mapping.providers.get(name.lower(), name.lower())
+        lower = name.lower()
+        return self._mapping.providers.get(lower, lower)
 
     def name(self, genai: GenAI, meaning: str) -> str | None:
         """A short text."""
-        attribute = genai.values.get(meaning)
-        return None if attribute is None else text(read(attribute), NAME_MAX)
+        slot = genai.slots.get(meaning)
+        return None if slot is None else text(read(genai.found[slot]), NAME_MAX)
 
     def model(self, genai: GenAI) -> str | None:
         """The response's model, else the request's."""
@@ -99,8 +113,8 @@ class GenAIReader:
 
     def first_signal_ms(self, genai: GenAI) -> int | None:
         """Time to the first chunk of the answer, in milliseconds."""
-        for meaning, factor in (("first_chunk_s", 1000), ("first_chunk_ms", 1)):
-            attribute = genai.values.get(meaning)
+        for meaning, factor in _FIRST_CHUNK:
+            attribute = genai.get(meaning)
             if attribute is None:
                 continue
             value = read(attribute)
@@ -111,57 +125,72 @@ class GenAIReader:
             self._stats["bad_first_chunk"] += 1
         return None
 
-    def usage(self, role: str, genai: GenAI) -> Usage | None:
+    def usage(
+        self, role: str, genai: GenAI, provider: str | None, model: str | None
+    ) -> Usage | None:
         """What the span's own call used; None for a span that only repeats its children's.
 
         Tools have no tokens and no price: a tool's usage counts the call.
         """
         if role not in _OPERATION_ROLES:
             return None
-        usage = Usage(
-            operation=role,
-            provider=self.provider(genai),
-            model=self.model(genai),
-            response_id=self.name(genai, "response_id"),
-        )
+        usage = Usage(role, provider, model, self.name(genai, "response_id"))
         if role in _BILLABLE:
             self._tokens(usage, genai)
             usage.cost_usd_pico = self._cost(genai)
         return usage
 
     def _tokens(self, usage: Usage, genai: GenAI) -> None:
-        sources = genai.sources
-        counts = {meaning: self._count(genai, meaning) for meaning in _COUNTS if meaning in sources}
-        input_source = sources.get("input_tokens")
-        output_source = sources.get("output_tokens")
-        if "usage_json" in sources and not counts:
-            counts = _usage_details(self._json(genai, "usage_json"))
-            input_source = output_source = sources["usage_json"]
-        known = {meaning: count for meaning, count in counts.items() if count is not None}
-        if not known:
+        slots = genai.slots
+        counts: dict[str, int] = {}
+        for meaning in _COUNTS:
+            if meaning in slots:
+                self._count(genai, meaning, counts)
+        input_source = slots.get("input_tokens")
+        output_source = slots.get("output_tokens")
+        if not counts and "usage_json" in slots:
+            self._details(genai, counts)
+            input_source = output_source = slots["usage_json"]
+        if not counts:
             return
         usage.has_tokens = True
-        usage.cache_read_tokens = known.get("cache_read_tokens", 0)
-        usage.cache_write_tokens = known.get("cache_write_tokens", 0)
-        usage.reasoning_tokens = known.get("reasoning_tokens", 0)
+        usage.cache_read_tokens = counts.get("cache_read_tokens", 0)
+        usage.cache_write_tokens = counts.get("cache_write_tokens", 0)
+        usage.reasoning_tokens = counts.get("reasoning_tokens", 0)
         cached = usage.cache_read_tokens + usage.cache_write_tokens
-        usage.input_tokens, usage.output_tokens = _both_sides(known)
+        usage.input_tokens, usage.output_tokens = _both_sides(counts)
         # A part can never be more than its whole: a sender whose parts are left them out of it.
-        if input_source in self._excludes_cache or cached > usage.input_tokens:
+        if cached and (input_source in self._excludes_cache or cached > usage.input_tokens):
             usage.input_tokens += cached
-        if (
-            output_source in self._excludes_reasoning
-            or usage.reasoning_tokens > usage.output_tokens
+        reasoning = usage.reasoning_tokens
+        if reasoning and (
+            output_source in self._excludes_reasoning or reasoning > usage.output_tokens
         ):
-            usage.output_tokens += usage.reasoning_tokens
+            usage.output_tokens += reasoning
 
-    def _count(self, genai: GenAI, meaning: str) -> int | None:
-        count = whole(read(genai.values[meaning]), TOKENS_MAX)
-        if count is None:
-            self._stats["bad_token_count"] += 1
-        return count
+    def _count(self, genai: GenAI, meaning: str, counts: dict[str, int]) -> None:
+        value = read(genai.found[genai.slots[meaning]])
+        if type(value) is not int or not 0 <= value <= TOKENS_MAX:
+            value = whole(value, TOKENS_MAX)
+            if value is None:
+                self._stats["bad_token_count"] += 1
+                return
+        counts[meaning] = value
+
+    def _details(self, genai: GenAI, counts: dict[str, int]) -> None:
+        details = self._json(genai, "usage_json")
+        for key, meaning in _DETAILS.items():
+            given = details.get(key)
+            if meaning not in counts and isinstance(given, int | float | str):
+                count = whole(given, TOKENS_MAX)
+                if count is None:
+                    self._stats["bad_token_count"] += 1
+                else:
+                    counts[meaning] = count
 
     def _cost(self, genai: GenAI) -> int | None:
+        if genai.slots.keys().isdisjoint(_COSTS):
+            return None
         total = self._money(genai, "cost_usd")
         if total is not None:
             return total
@@ -172,7 +201,7 @@ class GenAIReader:
         return self._cost_of(self._json(genai, "cost_json").get("total"))
 
     def _money(self, genai: GenAI, meaning: str) -> int | None:
-        attribute = genai.values.get(meaning)
+        attribute = genai.get(meaning)
         return None if attribute is None else self._cost_of(read(attribute))
 
     def _cost_of(self, value: Value) -> int | None:
@@ -184,7 +213,7 @@ class GenAIReader:
         return cost
 
     def _json(self, genai: GenAI, meaning: str) -> dict[str, Any]:
-        attribute = genai.values.get(meaning)
+        attribute = genai.get(meaning)
         if attribute is None:
             return {}
         value = read(attribute)
@@ -198,6 +227,14 @@ class GenAIReader:
         return found
 
 
+def _slots_of(table: KeyTable, attributes: frozenset[str]) -> frozenset[int]:
+    return frozenset(slot for slot, name in table.names.items() if name in attributes)
+
+
+_SURELY_A_CALL: Final = frozenset({"provider", "request_model", "input_tokens"})
+_COSTS: Final = frozenset({"cost_usd", "cost_input_usd", "cost_output_usd", "cost_json"})
+_FIRST_CHUNK: Final = (("first_chunk_s", 1000), ("first_chunk_ms", 1))
+_ROLES_MAX: Final = 4096
 _COUNTS: Final[tuple[str, ...]] = (
     "input_tokens",
     "output_tokens",
@@ -239,12 +276,3 @@ _DETAILS: Final = {
     "output_reasoning": "reasoning_tokens",
 }
 """Keys of a `usage_details` object → meaning."""
-
-
-def _usage_details(details: dict[str, Any]) -> dict[str, int | None]:
-    counts: dict[str, int | None] = {}
-    for key, meaning in _DETAILS.items():
-        count = details.get(key)
-        if meaning not in counts and isinstance(count, int | float | str):
-            counts[meaning] = whole(count, TOKENS_MAX)
-    return counts

@@ -61,18 +61,27 @@ class IdReader:
     def __init__(self, stats: Counter[str], size_max: int = 65_536) -> None:
         self._stats = stats
         self._size_max = size_max
-        self._known: dict[bytes, str] = {}
+        self._known: tuple[dict[bytes, str], ...] = tuple({} for _ in LEVELS)
 
-    def read(self, level: int, attribute: bytes) -> str | None:
-        """The id, or None (and counted) if it has not the form of one."""
-        known = self._known.get(attribute)
-        if known is not None:
-            return known
+    def read(self, level: int, attribute: bytes | None) -> str | None:
+        """The id, or None (and counted) if it has not the form of one.
+
+        Args:
+            level: The level whose id it should be.
+            attribute: The bytes of the value; None where there is none.
+        """
+        if attribute is None:
+            return None
+        known = self._known[level].get(attribute)
+        return self._read(level, attribute) if known is None else known
+
+    def _read(self, level: int, attribute: bytes) -> str | None:
         value = read(attribute)
         if not isinstance(value, str) or not is_id(level, value):
             self._stats["bad_id"] += 1
             return None
-        if len(self._known) >= self._size_max:
-            self._known.clear()
-        self._known[attribute] = value
+        remembered = self._known[level]
+        if len(remembered) >= self._size_max:
+            remembered.clear()
+        remembered[attribute] = value
         return value

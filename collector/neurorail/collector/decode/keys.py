@@ -73,8 +73,10 @@ FOREIGN: Final = 256
 class KeyTable:
     """The lookup for one version of the foreign mapping."""
 
-    slots: dict[bytes, int]
+    slots: dict[str, int]
     """Attribute key → slot."""
+    wanted: frozenset[str]
+    """The keys of `slots`."""
     meanings: dict[int, str]
     """Slot of an alias → meaning."""
     names: dict[int, str]
@@ -87,32 +89,33 @@ class KeyTable:
 
 def build(mapping: Mapping) -> KeyTable:
     """The lookup for a mapping."""
-    slots = {name.encode(): slot for name, slot in OWN_SLOTS.items()}
+    slots = dict(OWN_SLOTS)
     meanings: dict[int, str] = {}
     alias_names: dict[int, str] = {}
     next_slot = FOREIGN
     for meaning, aliases in mapping.aliases.items():
         for alias in aliases:
-            slots[alias.encode()] = next_slot
+            slots[alias] = next_slot
             meanings[next_slot] = meaning
             alias_names[next_slot] = alias
             next_slot += 1
     roles = []
     for rule in mapping.roles:
-        slot = slots.setdefault(rule.attribute.encode(), next_slot)
+        slot = slots.setdefault(rule.attribute, next_slot)
         next_slot += 1
         roles.append((slot, dict(rule.roles)))
-    return KeyTable(slots, meanings, alias_names, tuple(roles), _markers(mapping))
+    return KeyTable(slots, frozenset(slots), meanings, alias_names, tuple(roles), _markers(mapping))
 
 
 def _markers(mapping: Mapping) -> tuple[bytes, ...]:
     """What a span must contain to be of interest: a name of ours, a role, or a GenAI call's names.
 
-    A role attribute without a dotted prefix of its own is searched for as a whole.
+    A role attribute of another family is searched for with the length that precedes it on the
+    wire, so that it is not found inside a longer name.
     """
-    wanted = [rule.attribute for rule in mapping.roles]
-    prefixes = [names.PREFIX, "gen_ai.", "pending_span"]
-    markers = prefixes + [
-        name for name in wanted if not any(name.startswith(prefix) for prefix in prefixes)
-    ]
-    return tuple(marker.encode() for marker in markers)
+    prefixes = (names.PREFIX, "gen_ai.", "pending_span")
+    roles = [rule.attribute for rule in mapping.roles if not rule.attribute.startswith(prefixes)]
+    return (
+        *(prefix.encode() for prefix in prefixes),
+        *(bytes([len(role)]) + role.encode() for role in roles),
+    )

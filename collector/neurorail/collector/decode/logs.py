@@ -8,7 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import read_text, scan
+from neurorail.collector.decode.attributes import TAG_MARKER, read_tags, read_text, scan
 from neurorail.collector.decode.entity_fields import NAME_MAX
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
@@ -27,9 +27,9 @@ class LogReader:
     def __init__(
         self, table: KeyTable, ids: IdReader, transitions: TransitionReader, stats: Counter[str]
     ) -> None:
-        self._slots = table.slots
+        self._table = table
         self._transitions = transitions
-        self._resources = ResourceReader(ids, table.slots)
+        self._resources = ResourceReader(ids, table)
         self._stats = stats
 
     def read(self, body: bytes, received_unix_nano: int) -> list[Observation]:
@@ -47,7 +47,7 @@ class LogReader:
                         except DecodeError:
                             self._stats["unreadable_log"] += 1
                             continue
-                        found = scan(record.attributes, self._slots)
+                        found = scan(record.attributes, self._table)
                         name = record.event_name or _named_by_attribute(found)
                         if name not in EVENT_NAMES:
                             continue
@@ -55,6 +55,9 @@ class LogReader:
                             self._transitions.read(
                                 name,
                                 found,
+                                read_tags(record.attributes, self._stats)
+                                if TAG_MARKER in raw
+                                else (),
                                 resource.ids,
                                 resource.service,
                                 "log",

@@ -11,6 +11,7 @@ from neurorail.collector.decode import keys, wire
 from neurorail.collector.decode.attributes import chain_ids, read_text, scan
 from neurorail.collector.decode.entity_fields import NAME_MAX
 from neurorail.collector.decode.identity import IdReader
+from neurorail.collector.decode.keys import KeyTable
 from neurorail.rules.observations import NO_IDS, Ids
 
 RESOURCES_MAX: Final = 4096
@@ -28,9 +29,9 @@ class ResourceView:
 class ResourceReader:
     """Reads resources; the same bytes are read once."""
 
-    def __init__(self, ids: IdReader, slots: dict[bytes, int]) -> None:
+    def __init__(self, ids: IdReader, table: KeyTable) -> None:
         self._ids = ids
-        self._slots = slots
+        self._table = table
         self._known: dict[bytes, ResourceView] = {}
 
     def read(self, resource: bytes) -> ResourceView:
@@ -39,7 +40,7 @@ class ResourceReader:
         if known is not None:
             return known
         try:
-            found = scan(wire.Resource.FromString(resource).attributes, self._slots)
+            found = scan(wire.Resource.FromString(resource).attributes, self._table)
         except DecodeError:
             found = {}
         view = ResourceView(read_text(found, keys.SERVICE, NAME_MAX), chain_ids(found, self._ids))

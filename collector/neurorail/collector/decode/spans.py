@@ -7,15 +7,22 @@ Which spans those are is found by searching their bytes, without parsing them.
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import chain_ids, read_text, scan
+from neurorail.collector.decode.attributes import (
+    TAG_MARKER,
+    chain_ids,
+    read_tags,
+    read_text,
+    scan,
+)
 from neurorail.collector.decode.entity_fields import NAME_MAX, fill, has_any
-from neurorail.collector.decode.genai import GenAI, GenAIReader
+from neurorail.collector.decode.genai import GenAIReader
 from neurorail.collector.decode.identity import IdReader, inherit, level_of
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.resources import ResourceReader, ResourceView
@@ -30,25 +37,45 @@ from neurorail.rules.observations import (
     SpanObserved,
 )
 
+_CHAIN_SLOTS: Final = frozenset(range(len(NO_IDS)))
 _NO_PARENT: Final = b"\0" * 8
 _STATUS_ERROR: Final = 2
 _PENDING: Final = "pending_span"
 _EVENT_MARKER: Final = b"neurorail."
+_IDS: Final = struct.Struct(">H16sH8sH8s")
+"""The beginning of a span: field tag with length, then trace id, span id, parent span id."""
+_IDS_SIZE: Final = _IDS.size
+_TRACE_TAG: Final = 0x0A10
+_SPAN_TAG: Final = 0x1208
+_PARENT_TAG: Final = 0x2208
 _THRESHOLD: Final = re.compile(rb"(?:^|,)ot=[^,]*\bth:([0-9a-f]{1,14})")
 
 
 def link(raw: bytes) -> bytes:
-    """The 32 bytes of a span's link: trace id, span id, parent span id (zero for a root).
-
-    Exporters write fields in order, so that the ids stand at fixed places; else the span is parsed.
-    """
-    if raw[28:30] == b"\x22\x08" and raw[:2] == b"\x0a\x10" and raw[18:20] == b"\x12\x08":
-        return raw[2:18] + raw[20:28] + raw[30:38]
+    """The 32 bytes of a span's link: trace id, span id, parent span id (zero for a root)."""
     span = wire.Span.FromString(raw)
     parent = span.parent_span_id
     return bytes(
         span.trace_id + span.span_id + (parent if len(parent) == len(_NO_PARENT) else _NO_PARENT)
     )
+
+
+def links_of(spans: list[bytes]) -> bytes:
+    """The links of many spans.
+
+    Exporters write fields in order, so that the ids of a span with a parent stand at fixed places
+    behind their tags. Any other span is parsed.
+    """
+    parts: list[bytes] = []
+    unpack = _IDS.unpack_from
+    for raw in spans:
+        if len(raw) >= _IDS_SIZE:
+            tag, trace_id, span_tag, span_id, parent_tag, parent_id = unpack(raw)
+            if tag == _TRACE_TAG and span_tag == _SPAN_TAG and parent_tag == _PARENT_TAG:
+                parts += (trace_id, span_id, parent_id)
+                continue
+        parts.append(link(raw))
+    return b"".join(parts)
 
 
 class SpanReader:
@@ -62,12 +89,12 @@ class SpanReader:
         transitions: TransitionReader,
         stats: Counter[str],
     ) -> None:
-        self._slots = table.slots
+        self._table = table
         self._markers = table.markers
         self._ids = ids
         self._genai = genai
         self._transitions = transitions
-        self._resources = ResourceReader(ids, table.slots)
+        self._resources = ResourceReader(ids, table)
         self._stats = stats
 
     def read(self, body: bytes, received_unix_nano: int) -> list[Observation]:
@@ -76,7 +103,7 @@ class SpanReader:
         The links of all ordinary spans come first, in one `SpanLinks`; then, in the order of the
         request, each span that concerns the engine, followed by its events.
         """
-        links: list[bytes] = []
+        plain: list[bytes] = []
         observations: list[Observation] = []
         # What is nowhere in the request need not be searched for in each of its spans.
         markers = tuple(marker for marker in self._markers if marker in body)
@@ -90,19 +117,32 @@ class SpanReader:
                             if marker in raw:
                                 break
                         else:
-                            links.append(link(raw))
+                            plain.append(raw)
                             continue
-                    self._span(raw, resource, received_unix_nano, links, observations)
-        if links:
-            observations.insert(0, SpanLinks(b"".join(links)))
+                    self._span(raw, resource, received_unix_nano, plain, observations)
+        if plain:
+            observations.insert(0, SpanLinks(self._links(plain)))
         return observations
+
+    def _links(self, spans: list[bytes]) -> bytes:
+        try:
+            return links_of(spans)
+        except DecodeError:
+            self._stats["unreadable_span"] += 1
+            return b"".join(map(self._link, spans))
+
+    def _link(self, raw: bytes) -> bytes:
+        try:
+            return link(raw)
+        except DecodeError:
+            return b""
 
     def _span(
         self,
         raw: bytes,
         resource: ResourceView,
         received_unix_nano: int,
-        links: list[bytes],
+        plain: list[bytes],
         observations: list[Observation],
     ) -> None:
         try:
@@ -110,12 +150,13 @@ class SpanReader:
         except DecodeError:
             self._stats["unreadable_span"] += 1
             return
-        found = scan(span.attributes, self._slots)
+        attributes = span.attributes
+        found = scan(attributes, self._table)
         ids = chain_ids(found, self._ids)
         if resource.ids is not NO_IDS:
             ids = inherit(ids, resource.ids)
-        start = min(span.start, INT64_MAX) or received_unix_nano
         parent = span.parent_span_id
+        start = min(span.start, INT64_MAX) or received_unix_nano
         observed = SpanObserved(
             span.trace_id,
             span.span_id,
@@ -126,19 +167,36 @@ class SpanReader:
         )
         if span.HasField("status"):
             self._status(observed, span.status)
-        concerns = ids is not NO_IDS
-        if any(slot > 4 or slot < 0 for slot in found):
-            concerns = self._details(observed, found, resource) or concerns
-        if span.trace_state:
-            observed.sampled = _is_sample(span.trace_state)
-        if concerns:
-            observations.append(observed)
+        if not _CHAIN_SLOTS.issuperset(found):
+            self._details(observed, found, resource)
+        if TAG_MARKER in raw:
+            self._tags(observed, attributes, resource)
+        if ids is NO_IDS and observed.fields is None:
+            plain.append(self._plain(observed, raw))
         else:
-            links.append(
-                observed.trace_id + observed.span_id + (observed.parent_span_id or _NO_PARENT)
-            )
-        if span.events and _EVENT_MARKER in raw:
+            if span.trace_state:
+                observed.sampled = _is_sample(span.trace_state)
+            observations.append(observed)
+        if _EVENT_MARKER in raw and span.events:
             self._events(span, observed, resource, observations)
+
+    def _plain(self, observed: SpanObserved, raw: bytes) -> bytes:
+        if not observed.pending:
+            return raw
+        return bytes(
+            wire.Span(
+                trace_id=observed.trace_id,
+                span_id=observed.span_id,
+                parent_span_id=observed.parent_span_id,
+            ).SerializeToString()
+        )
+
+    def _tags(self, observed: SpanObserved, attributes: Any, resource: ResourceView) -> None:
+        tags = read_tags(attributes, self._stats)
+        if tags:
+            if observed.fields is None:
+                observed.fields = Fields(service=resource.service)
+            observed.fields.tags = tags
 
     def _status(self, observed: SpanObserved, status: Any) -> None:
         if status.code == _STATUS_ERROR:
@@ -148,29 +206,38 @@ class SpanReader:
 
     def _details(
         self, observed: SpanObserved, found: dict[int, bytes], resource: ResourceView
-    ) -> bool:
-        """Adds what attributes besides the chain ids say; whether any concerns the engine."""
-        observed.entity = level_of(read_text(found, keys.ENTITY_TYPE, NAME_MAX))
+    ) -> None:
+        """Adds what attributes besides the chain ids say."""
+        reader = self._genai
         if keys.LOGFIRE_SPAN_TYPE in found:
             self._pending(observed, found)
-        self._outcome(observed, found)
-        genai = self._genai.collect(found)
-        resource_type = (
-            read_text(found, keys.RESOURCE_TYPE, NAME_MAX) if keys.RESOURCE_TYPE in found else None
-        )
-        observed.role = self._genai.role(found, genai, resource_type)
-        observed.error_code = read_text(found, keys.ERROR_CODE, NAME_MAX) or self._genai.name(
+        if keys.ENTITY_TYPE in found:
+            observed.entity = level_of(read_text(found, keys.ENTITY_TYPE, NAME_MAX))
+        if keys.OUTCOME in found:
+            self._outcome(observed, found)
+        if keys.RESERVATION_ID in found:
+            observed.reservation_id = read_text(found, keys.RESERVATION_ID, NAME_MAX)
+        genai = reader.collect(found)
+        observed.error_code = read_text(found, keys.ERROR_CODE, NAME_MAX) or reader.name(
             genai, "error_type"
         )
-        observed.reservation_id = read_text(found, keys.RESERVATION_ID, NAME_MAX)
-        if observed.role:
-            observed.first_signal_ms = self._genai.first_signal_ms(genai)
-            if not observed.pending:
-                observed.usage = self._genai.usage(observed.role, genai)
+        observed.role = reader.role(genai)
         about_itself = has_any(found)
-        if observed.role or about_itself or observed.entity is not None:
-            observed.fields = self._fields(found, genai, resource, about_itself)
-        return observed.fields is not None
+        if not observed.role and not about_itself and observed.entity is None:
+            return
+        fields = Fields(
+            agent=reader.name(genai, "agent"),
+            service=resource.service,
+            model=reader.model(genai),
+            provider=reader.provider(genai),
+            tool=reader.name(genai, "tool"),
+        )
+        observed.fields = fill(fields, found, self._stats) if about_itself else fields
+        if not observed.role:
+            return
+        observed.first_signal_ms = reader.first_signal_ms(genai)
+        if not observed.pending:
+            observed.usage = reader.usage(observed.role, genai, fields.provider, fields.model)
 
     def _pending(self, observed: SpanObserved, found: dict[int, bytes]) -> None:
         if read_text(found, keys.LOGFIRE_SPAN_TYPE, NAME_MAX) != _PENDING:
@@ -193,18 +260,6 @@ class SpanReader:
         else:
             self._stats["unknown_outcome"] += 1
 
-    def _fields(
-        self, found: dict[int, bytes], genai: GenAI, resource: ResourceView, about_itself: bool
-    ) -> Fields:
-        fields = Fields(
-            agent=self._genai.name(genai, "agent"),
-            service=resource.service,
-            model=self._genai.model(genai),
-            provider=self._genai.provider(genai),
-            tool=self._genai.name(genai, "tool"),
-        )
-        return fill(fields, found, self._stats) if about_itself else fields
-
     def _events(
         self,
         span: Any,
@@ -224,7 +279,8 @@ class SpanReader:
                 observations.extend(
                     self._transitions.read(
                         event.name,
-                        scan(event.attributes, self._slots),
+                        scan(event.attributes, self._table),
+                        read_tags(event.attributes, self._stats) if TAG_MARKER in raw else (),
                         observed.ids,
                         resource.service,
                         "span_event",

@@ -46,6 +46,7 @@ class TransitionReader:
         self,
         name: bytes,
         found: dict[int, bytes],
+        tags: tuple[tuple[str, str], ...],
         above: Ids,
         service: str | None,
         source: str,
@@ -58,6 +59,7 @@ class TransitionReader:
         Args:
             name: The event's name, one of `EVENT_NAMES`.
             found: Its scanned attributes.
+            tags: Its tags.
             above: The ids of the span that holds it, or of the resource.
             service: The resource's `service.name`.
             source: `span_event` or `log`.
@@ -88,7 +90,7 @@ class TransitionReader:
             time_unix_nano=steps[0][1],
             source=source,
             reason=read_text(found, keys.REASON, REASON_MAX),
-            fields=self._fields(found, service),
+            fields=self._fields(found, tags, service),
             error_code=read_text(found, keys.ERROR_CODE, NAME_MAX) or self._error_type(found),
             trace_id=trace_id,
             span_id=span_id,
@@ -147,9 +149,11 @@ class TransitionReader:
             times.append(time)
         return times
 
-    def _fields(self, found: dict[int, bytes], service: str | None) -> Fields | None:
+    def _fields(
+        self, found: dict[int, bytes], tags: tuple[tuple[str, str], ...], service: str | None
+    ) -> Fields | None:
         genai = self._genai.collect(found)
-        if not genai.values and not has_any(found):
+        if not genai.slots and not tags and not has_any(found):
             return None if service is None else Fields(service=service)
         fields = Fields(
             service=service,
@@ -157,5 +161,6 @@ class TransitionReader:
             model=self._genai.name(genai, "request_model"),
             provider=self._genai.provider(genai),
             tool=self._genai.name(genai, "tool"),
+            tags=tags,
         )
         return fill(fields, found, self._stats)

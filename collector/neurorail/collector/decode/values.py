@@ -1,7 +1,7 @@
 """Reading attribute values from their wire bytes, and what counts as a usable value.
 
-Attributes come as the bytes of a `KeyValue`. Nearly all are a short key and a short text or a small
-integer, encoded in the one obvious way: those are sliced. Whatever looks different is parsed.
+Values come as the bytes of an `AnyValue`. Nearly all are a short text or a small number, encoded in
+the one obvious way: those are sliced. Whatever looks different is parsed.
 """
 
 from __future__ import annotations
@@ -21,44 +21,30 @@ _PICO: Final = Decimal(10**12)
 _MONEY_DIGITS_MAX: Final = 64
 _STRING_TAG: Final = 0x0A
 _INT_TAG: Final = 0x18
-_VALUE_TAG: Final = 0x12
 
 
-def canonical(attribute: bytes) -> bytes:
-    """The same attribute, key first; empty bytes if it cannot be read."""
+def read(value: bytes) -> Value:
+    """The value in the bytes of an `AnyValue`; None if empty, bytes, a key-value list or broken."""
+    size = len(value)
+    if size > 1:
+        tag = value[0]
+        if tag == _STRING_TAG:
+            if value[1] == size - 2 and size < 130:
+                return value[2:].decode("utf-8", "replace")
+        elif tag == _INT_TAG and size < 5:
+            return _varint(value)
     try:
-        parsed = wire.KeyValue.FromString(attribute)
-    except DecodeError:
-        return b""
-    if len(parsed.key) > 127:
-        # Such a key means nothing here, and its length would not fit one byte.
-        return b""
-    return bytes(b"\x0a%c" % len(parsed.key) + parsed.key + _value_part(parsed))
-
-
-def _value_part(parsed: Any) -> bytes:
-    if not parsed.HasField("value"):
-        return b""
-    return bytes(wire.KeyValue(value=parsed.value).SerializeToString())
-
-
-def read(attribute: bytes) -> Value:
-    """The value of an attribute; None for an empty, bytes or key-value-list value."""
-    try:
-        at = attribute[1] + 2
-        size = attribute[at + 1]
-        if attribute[at] == _VALUE_TAG and size < 128 and len(attribute) == at + 2 + size:
-            tag = attribute[at + 2]
-            if tag == _STRING_TAG and attribute[at + 3] == size - 2:
-                return attribute[at + 4 :].decode("utf-8", "replace")
-            if tag == _INT_TAG and attribute[at + 3] < 128 and size == 2:
-                return attribute[at + 3]
-    except IndexError:
-        pass
-    try:
-        return _any_value(wire.KeyValue.FromString(attribute).value)
+        return _any_value(wire.AnyValue.FromString(value))
     except DecodeError:
         return None
+
+
+def _varint(value: bytes) -> int:
+    """A number of at most three bytes behind its tag."""
+    number = 0
+    for place in range(1, len(value)):
+        number |= (value[place] & 0x7F) << 7 * (place - 1)
+    return number
 
 
 def _any_value(value: Any) -> Value:
