@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from neurorail.app.config import Config
 from neurorail.app.service import Addresses, Service
-from neurorail.client import Client
+from neurorail.client import Client, Problem
 
 
 @pytest.fixture
@@ -40,7 +41,9 @@ async def server(tmp_path: Path) -> AsyncIterator[Addresses]:
 def program(root: Path, page: str) -> str:
     """The program of a page that is marked as tested."""
     text = (root / "docs" / page).read_text(encoding="utf-8")
-    found = re.findall(r"<!-- test: python -->\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"<!-- test: python -->\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
     assert len(found) == 1
     return str(found[0])
 
@@ -61,9 +64,22 @@ def run(code: str, addresses: Addresses) -> str:
 
 
 def trace_of(addresses: Addresses, mission_id: str) -> Any:
-    """The tree of a mission, as the API gives it."""
+    """The tree of a mission as the API gives it, once the mission has ended.
+
+    An answer to telemetry says that it is durable, not that it is applied already.
+    """
     client = Client(f"http://{addresses.api}")
-    return client.get_json(f"/api/neurorail/v1/identity/trace/mission/{mission_id}")
+    ends = time.monotonic() + 20
+    while True:
+        try:
+            tree = client.get_json(f"/api/neurorail/v1/identity/trace/mission/{mission_id}")
+            if tree["mission"]["ended_at"] is not None:
+                return tree
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+        assert time.monotonic() < ends, "the mission never ended"
+        time.sleep(0.02)
 
 
 async def test_the_python_program_sends_a_mission_with_a_budget(
@@ -71,8 +87,15 @@ async def test_the_python_program_sends_a_mission_with_a_budget(
 ) -> None:
     mission_id = await asyncio.to_thread(run, program(root, "send-telemetry.md"), server)
     tree = await asyncio.to_thread(trace_of, server, mission_id)
-    assert tree["mission"]["state"] == "succeeded"
+    mission = tree["mission"]
+    assert mission["state"] == "succeeded"
+    assert mission["tags"] == {"customer": "acme"}
+    assert mission["budget"]["max_tokens"] == 10_000
+    assert mission["budget"]["timeout_ms"] == 60_000
     kinds = sorted(entity["entity_type"] for entity in tree["descendants"])
     assert kinds == ["attempt", "job", "plan", "resource"]
     (call,) = tree["resources"]
-    print(call)
+    assert (call["model"], call["service"]) == ("gpt-4o", "documents")
+    for entity in (mission, *tree["descendants"]):
+        assert entity["totals"]["total_tokens"] == 1_500
+        assert entity["totals"]["cost_usd"] == 0.006
