@@ -1,0 +1,105 @@
+"""`neurorail serve`: run everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neurorail.app.commands.options import DOES_NOT_HOLD, ConfigFile, DataDir, Json, fail
+
+if TYPE_CHECKING:
+    from neurorail.app.config import Config
+    from neurorail.app.service import Addresses
+
+OPEN_NOTICE = (
+    "neurorail: no credentials are configured: open on loopback, and every caller there is admin"
+)
+
+
+def serve(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    otlp_grpc: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:4317.")
+    ] = None,
+    otlp_http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:4318.")
+    ] = None,
+    api: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:8000.")
+    ] = None,
+    clickhouse: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A ClickHouse server; without it, embedded storage."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the receivers, the engine, the store and the API until SIGTERM or SIGINT."""
+    from neurorail.app.config_load import ConfigError, load
+
+    options: dict[str, Any] = {}
+    if data_dir is not None:
+        options["data_dir"] = data_dir
+    addresses = {"grpc": otlp_grpc, "http": otlp_http}
+    given = {name: {"address": value} for name, value in addresses.items() if value is not None}
+    if given:
+        options["otlp"] = given
+    if api is not None:
+        options["api"] = {"address": api}
+    if clickhouse is not None:
+        options["clickhouse"] = {"url": clickhouse}
+    try:
+        settings = load(config, options)
+    except ConfigError as error:
+        raise fail(str(error)) from None
+    logging.basicConfig(
+        level=settings.log.level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    _run(settings, as_json=as_json)
+
+
+def _run(settings: Config, *, as_json: bool) -> None:
+    try:
+        import uvloop as loops
+    except ImportError:
+        loops = asyncio  # type: ignore[assignment]
+    try:
+        loops.run(_serve(settings, as_json=as_json))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
+    except KeyboardInterrupt:
+        # Ctrl-C before the server was ready.
+        return
+
+
+async def _serve(settings: Config, *, as_json: bool) -> None:
+    from neurorail.app.service import Service
+
+    service = Service(settings)
+    addresses = await service.start()
+    print(OPEN_NOTICE, file=sys.stderr, flush=True)
+    print(ready_line(addresses, as_json=as_json), flush=True)
+    await service.run_until_signal()
+
+
+def ready_line(addresses: Addresses, *, as_json: bool) -> str:
+    """The one line that says where the server listens."""
+    if as_json:
+        return json.dumps(
+            {
+                "otlp_grpc": addresses.otlp_grpc,
+                "otlp_http": f"http://{addresses.otlp_http}",
+                "api": f"http://{addresses.api}",
+            }
+        )
+    return (
+        f"neurorail is ready: OTLP/gRPC {addresses.otlp_grpc}, "
+        f"OTLP/HTTP http://{addresses.otlp_http}, API http://{addresses.api}"
+    )

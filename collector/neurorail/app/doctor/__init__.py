@@ -1,0 +1,1 @@
+"""Looks whether a server can run here, and whether the one that runs is well."""
