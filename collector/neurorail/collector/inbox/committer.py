@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sqlite3
 import threading
@@ -75,7 +76,8 @@ class Committer:
                     self._commit(group)
                 if time.monotonic() >= self._next_look_s:
                     self._look()
-            self._disk.mark_alive(self._stamper.now_unix_nano)
+            if not self._down_ns + self._stamper.look():
+                self._disk.mark_alive(self._stamper.now_unix_nano)
         except BaseException as error:
             self._fail(error)
 
@@ -90,9 +92,10 @@ class Committer:
             answers = self._store(group)
         except InboxFull as full:
             answers = self._store_urgent(group, full)
-        except InboxError as error:
-            deliver([(entry.waiter, error) for entry in group])
-            raise
+        except BaseException as error:
+            failure = _failure(error)
+            deliver([(entry.waiter, failure) for entry in group])
+            raise failure from error
         self._queue.settle(group)
         self._queue.allow(self._disk.room_bytes())
         deliver(answers)
@@ -127,13 +130,13 @@ class Committer:
     def _write(self, envelopes: list[Envelope]) -> None:
         try:
             self._segments.append(envelopes)
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        except (sqlite3.Error, OSError) as error:
+            if _is_full(error):
                 raise InboxFull("the disk of the inbox is full: free space on it") from error
-            raise InboxFailed(f"the inbox cannot commit ({error}): check its disk") from error
+            raise
 
     def _fail(self, error: BaseException) -> None:
-        failure = error if isinstance(error, InboxError) else InboxFailed(f"inbox failed: {error}")
+        failure = _failure(error)
         _LOG.critical("the inbox stops: %s", failure, exc_info=error)
         self.failure = failure
         self._queue.close()
@@ -141,6 +144,18 @@ class Committer:
         deliver([(entry.waiter, closed) for entry in self._queue.take_all()])
         self._tail.wake()
         self._on_failure(failure)
+
+
+def _failure(error: BaseException) -> InboxError:
+    if isinstance(error, InboxError):
+        return error
+    return InboxFailed(f"the inbox cannot commit ({error}): check its disk and start again")
+
+
+def _is_full(error: sqlite3.Error | OSError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 _Ordered = tuple[int, int, Submission]

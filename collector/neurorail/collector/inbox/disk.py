@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +41,10 @@ class Disk:
         """Leave the time for the next start, so that idle time does not look like downtime."""
         path = self._directory / _ALIVE
         fresh = path.with_suffix(".new")
-        fresh.write_text(str(now_unix_nano))
-        fresh.replace(path)
+        # A full disk must not stop the inbox: the older sign only makes the downtime look longer.
+        with suppress(OSError):
+            fresh.write_text(str(now_unix_nano))
+            fresh.replace(path)
 
     def alive_unix_nano(self) -> int:
         """Return when the process before this one was last seen alive; 0 if unknown."""

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from neurorail.collector.envelope import Envelope
 from neurorail.collector.inbox import rows
 from neurorail.collector.inbox.errors import InboxCorrupt, InboxPruned
 
-PAGE_BYTES: Final = 8_192
+PAGE_BYTES: Final = 16_384
 MERGE_LOG_BYTES: Final = 16 << 20
 """A log this large is merged early if most of it is not records."""
 
@@ -128,7 +128,9 @@ class Segment:
         log_bytes = _size_bytes(self._log_path)
         if log_bytes < MERGE_LOG_BYTES or log_bytes < 4 * self._log_payload_bytes:
             return
-        with self._lock:
+        # The records are durable already: a merge that finds no room is no reason to refuse them.
+        with self._lock, suppress(sqlite3.Error):
+            self._log_payload_bytes = log_bytes
             self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._log_payload_bytes = 0
 

@@ -1,0 +1,85 @@
+"""The order within a group, and what a group takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.collector.inbox.support import SettableClock, bodies, of_kind, telemetry
+
+from neurorail.collector.envelope import Kind, Submission
+from neurorail.collector.inbox import InboxClosed, InboxConfig
+from neurorail.collector.inbox.committer import Committer
+from neurorail.collector.inbox.disk import Disk
+from neurorail.collector.inbox.queue import AppendQueue, Pending, pending
+from neurorail.collector.inbox.segments import Segments
+from neurorail.collector.inbox.stamping import Stamper
+from neurorail.collector.inbox.tail import Tail
+
+
+def opened(config: InboxConfig | None = None) -> AppendQueue:
+    queue = AppendQueue(config or InboxConfig())
+    queue.open()
+    queue.allow(1 << 30)
+    return queue
+
+
+def taken(queue: AppendQueue) -> list[bytes]:
+    group = queue.take(0)
+    assert group is not None
+    return [submission.body for entry in group for submission in entry.submissions]
+
+
+def entry(*submissions: Submission) -> Pending:
+    return pending(submissions, None)
+
+
+def test_commands_lead_their_group_then_ticks_and_system_records(tmp_path: Path) -> None:
+    queue = opened()
+    segments = Segments(tmp_path, 1 << 20, 1)
+    segments.open()
+    tail = Tail(1 << 20)
+    stamper = Stamper(SettableClock(), 1 << 60)
+    stamper.resume(0, 0, 0)
+    committer = Committer(
+        queue,
+        segments,
+        tail,
+        stamper,
+        Disk(tmp_path, segments, InboxConfig()),
+        on_failure=lambda failure: pytest.fail(str(failure)),
+    )
+    queue.put(entry(telemetry(b"t1"), of_kind(Kind.COMMAND, b"c1")))
+    queue.put(entry(telemetry(b"t2")))
+    queue.put(entry(of_kind(Kind.SYSTEM, b"s1")))
+    queue.put(entry(of_kind(Kind.TICK, b"k1")))
+    queue.put(entry(of_kind(Kind.COMMAND, b"c2"), of_kind(Kind.COMMAND, b"c3")))
+    committer.start(0)
+    queue.close()
+    committer.join()
+    segments.close()
+    stored = tail.read(0, 100, 1 << 20)
+    assert stored is not None
+    assert bodies(stored) == [b"c1", b"c2", b"c3", b"s1", b"k1", b"t1", b"t2"]
+
+
+def test_a_group_ends_at_its_limits_and_keeps_appends_whole() -> None:
+    by_records = opened(InboxConfig(group_records=3))
+    for name in (b"a", b"b", b"c"):
+        by_records.put(entry(telemetry(name), telemetry(name)))
+    assert taken(by_records) == [b"a", b"a"]
+    assert taken(by_records) == [b"b", b"b"]
+    by_bytes = opened(InboxConfig(group_bytes=2_000))
+    for size in (5_000, 700, 700, 700):
+        by_bytes.put(entry(telemetry(b"x" * size)))
+    assert [len(taken(by_bytes)) for _ in range(3)] == [1, 2, 1]
+
+
+def test_a_closed_queue_hands_out_what_waits_then_none() -> None:
+    queue = opened()
+    queue.put(entry(telemetry(b"last")))
+    queue.close()
+    assert taken(queue) == [b"last"]
+    assert queue.take(0) is None
+    with pytest.raises(InboxClosed):
+        queue.put(entry(telemetry()))
