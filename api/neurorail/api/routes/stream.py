@@ -20,7 +20,11 @@ router = APIRouter(prefix="/stream", tags=["stream"])
 _ENTITY_IDS_MAX = 100
 
 
-@router.get("/events", response_class=EventStreamResponse)
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}},
+)
 async def events(
     parts: Parts,
     tenant: Tenant,

@@ -1,0 +1,127 @@
+"""The real API on a random port, over an engine, an outbox and an archive held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import msgspec
+from tests.support.engine import DictEngine
+from tests.support.events import NODE, START_UNIX_NANO, ListOutbox, ListReplay
+from tests.support.history import ListHistory
+
+from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
+from neurorail.collector.health import Health
+from neurorail.collector.history import OutboxEvents, UnitedHistory
+from neurorail.collector.stream import StreamConfig, StreamHub
+
+
+@dataclass(slots=True)
+class Rail:
+    """A running API and all that stands behind it."""
+
+    client: httpx2.AsyncClient
+    server: ApiServer
+    engine: DictEngine
+    archive: ListHistory
+    outbox: ListOutbox
+    replay: ListReplay
+    hub: StreamHub
+    health: Health
+    down: dict[str, str | None] = field(default_factory=dict)
+
+    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+        """The JSON that a path under the API's prefix answers."""
+        response = await self.client.get(f"/api/neurorail/v1{path}", params=query)
+        assert response.status_code == status, response.text
+        return response.json()
+
+
+@asynccontextmanager
+async def running_rail(
+    config: ApiConfig | None = None, stream: StreamConfig | None = None
+) -> AsyncIterator[Rail]:
+    """A rail that is up inside the context and gone after it."""
+    engine, archive, outbox, replay = DictEngine(), ListHistory(), ListOutbox(), ListReplay()
+    hub = StreamHub(
+        stream or StreamConfig(), node=NODE, clock=lambda: START_UNIX_NANO, replay=replay
+    )
+    health = Health()
+    down: dict[str, str | None] = {"inbox": None, "store": None}
+    config = config or ApiConfig(port=0)
+    parts = ApiDependencies(
+        engine=engine,
+        history=UnitedHistory(archive, OutboxEvents(outbox)),
+        hub=hub,
+        health=health,
+        readiness=lambda: down,
+        clock=lambda: START_UNIX_NANO,
+        node=NODE,
+        version="1.2.3",
+        config=config,
+    )
+    hub.start()
+    server = ApiServer(create_app(parts), hub, config)
+    await server.start()
+    host, port = server.address
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
+            yield Rail(client, server, engine, archive, outbox, replay, hub, health, down)
+    finally:
+        await server.stop()
+
+
+class Stream:
+    """An open stream of server-sent events, read by a task of its own."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.response = response
+        self.lines: list[str] = []
+        self._changed = asyncio.Event()
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for line in self.response.aiter_lines():
+            self.lines.append(line)
+            self._changed.set()
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the events that came."""
+        return [line[4:] for line in self.lines if line.startswith("id: ")]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What `data:` held, in order."""
+        return [msgspec.json.decode(line[6:]) for line in self.lines if line.startswith("data: ")]
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait until enough has come."""
+        async with asyncio.timeout(10):
+            while not done():
+                self._changed.clear()
+                if not done():
+                    await self._changed.wait()
+
+
+@asynccontextmanager
+async def open_stream(
+    rail: Rail, headers: dict[str, str] | None = None, **query: Any
+) -> AsyncIterator[Stream]:
+    """A stream that is subscribed when the context begins."""
+    before = rail.hub.stats().subscribers
+    path = "/api/neurorail/v1/stream/events"
+    async with rail.client.stream("GET", path, params=query, headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        stream = Stream(response)
+        await stream.until(lambda: bool(stream.lines))
+        assert rail.hub.stats().subscribers == before + 1
+        try:
+            yield stream
+        finally:
+            stream.task.cancel()
+            await asyncio.gather(stream.task, return_exceptions=True)
