@@ -34,6 +34,8 @@ class EngineConfig:
     """Entities held in memory; others are read back from the state store when they are named."""
     traces_in_memory: int = 20_000
     """Traces whose parent links are remembered; of older ones only the bills are."""
+    timers_max: int = 1_000_000
+    """Open deadlines, one an open entity; beyond it new ones get none."""
     children_max: int = 1_000
     """Children an entity lists; further ones are known, but not listed."""
     waiting_max: int = 16

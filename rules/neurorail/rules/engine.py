@@ -38,7 +38,7 @@ from neurorail.rules.observations import (
 )
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.state import Load, State
-from neurorail.rules.trace import LINKS_MAX, Trace
+from neurorail.rules.trace import LINKS_MAX, WAITING_MAX, Trace
 
 DUE_PER_TICK_MAX: Final = 1_000
 """Timers one tick fires at most; the rest is due at once in the next."""
@@ -168,18 +168,15 @@ class Engine:
         links = seen.links
         trace_id = b""
         trace: Trace | None = None
-        grown: dict[str, Trace] = {}
         for at in range(0, len(links), 32):
             if links[at : at + 16] != trace_id:
                 trace_id = links[at : at + 16]
                 trace = state.trace(trace_id)
-                grown[trace.key] = trace
             assert trace is not None
-            parent = links[at + 24 : at + 32]
-            self._link(trace, links[at + 16 : at + 24], b"" if parent == _NO_SPAN else parent)
-        for trace in grown.values():
-            if trace.waiting or trace.derived:
-                self._reconsider(trace)
+            span_id, parent = links[at + 16 : at + 24], links[at + 24 : at + 32]
+            self._link(trace, span_id, b"" if parent == _NO_SPAN else parent)
+            if span_id in trace.open:
+                self._way_up_found(trace, span_id)
 
     def _link(self, trace: Trace, span_id: bytes, parent: bytes) -> None:
         if span_id in trace.links:
@@ -188,7 +185,7 @@ class Engine:
             self.state.count("links_dropped")
             return
         trace.links[span_id] = parent
-        if span_id in trace.missing:
+        if span_id in trace.unlinked:
             metering.link_found(self.state, trace, span_id)
 
     def _on_span(self, seen: SpanObserved) -> None:
@@ -201,14 +198,13 @@ class Engine:
         else:
             ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
             if seen.entity is None and not chain.is_complete(ids, level):
-                known, _ = trace.root_known(seen.span_id)
-                if not known:
-                    self._wait_for_ancestor(trace, seen)
+                end = trace.way_up_ends(seen.span_id)
+                if end is not None and self._waits(trace, seen, end):
                     return
                 ids = chain.derive(seen, ids, level, seen.trace_id.hex())
             self._place(trace, seen, level, ids)
-        if trace.waiting or trace.derived:
-            self._reconsider(trace)
+        if seen.span_id in trace.open:
+            self._way_up_found(trace, seen.span_id)
 
     def _span_below(self, trace: Trace, seen: SpanObserved) -> None:
         """A span that is nobody's own: its ids place it, and it may be a call."""
@@ -223,14 +219,21 @@ class Engine:
         )
         metering.bill_span(state, trace, seen, ids)
 
-    def _wait_for_ancestor(self, trace: Trace, seen: SpanObserved) -> None:
+    def _waits(self, trace: Trace, seen: SpanObserved, end: bytes) -> bool:
+        """Let a span wait for what lies above `end`; whether it may."""
         state = self.state
-        due = state.now + state.config.lateness_ms * MS
-        if any(row[1] == seen.span_id and row[8] == seen.pending for _, row in trace.waiting):
+        key = seen.span_id + b"p" if seen.pending else seen.span_id
+        if key in trace.waiting:
             state.count("duplicate_spans")
-            return
-        trace.waiting.append([due, chain.span_row(seen)])
-        state.schedule(trace.key, trace.waiting[0][0])
+            return True
+        if len(trace.waiting) >= WAITING_MAX:
+            state.count("waiting_overflow")
+            return False
+        due = state.now + state.config.lateness_ms * MS
+        trace.waiting[key] = [due, chain.span_row(seen)]
+        trace.open.setdefault(end, []).append(key)
+        state.schedule(trace.key, due)
+        return True
 
     def _place(self, trace: Trace, seen: SpanObserved, level: int, ids: Ids) -> None:
         """Give a span its entity, that entity its ancestors, and the call its bill."""
@@ -251,8 +254,8 @@ class Engine:
         own_attempt = level == JOB and ids[ATTEMPT] is not None
         if own_attempt:
             self._span_of_derived(ids, ATTEMPT, seen, None)
-        if trace.waiting or trace.derived:
-            self._reconsider(trace)  # What lies below counts before this ends.
+        if seen.span_id in trace.open:
+            self._way_up_found(trace, seen.span_id)  # What lies below counts before this ends.
         if not seen.pending:
             if seen.first_signal_ms is not None:
                 placement.first_signal(state, entity, seen.first_signal_ms)
@@ -286,14 +289,21 @@ class Engine:
                 placement.mark_derived(placement.obtain(state, ids, at))
             else:
                 self._span_of_derived(ids, at, seen, outcome)
-            if level == RESOURCE and seen.span_id not in trace.derived:
-                trace.derived[seen.span_id] = ids
+            if level == RESOURCE:
+                self._note_derived(trace, seen.span_id, ids)
         if derived_mission:
             placement.mark_derived(placement.obtain(state, ids, MISSION))
-            if level == JOB and seen.span_id not in trace.derived:
-                trace.derived[seen.span_id] = ids
+            if level == JOB:
+                self._note_derived(trace, seen.span_id, ids)
             if not seen.parent_span_id:
                 self._span_of_derived(ids, MISSION, seen, outcome)
+
+    def _note_derived(self, trace: Trace, span_id: bytes, ids: Ids) -> None:
+        """Remember a derived chain while an ancestor may still arrive."""
+        end = trace.way_up_ends(span_id)
+        if end is not None and span_id not in trace.derived:
+            trace.derived[span_id] = ids
+            trace.open.setdefault(end, []).append(span_id)
 
     def _span_of_derived(self, ids: Ids, at: int, seen: SpanObserved, outcome: str | None) -> None:
         """A derived entity starts with the span, and ends with it if there is an outcome."""
@@ -314,24 +324,41 @@ class Engine:
             )
         placement.arm(state, entity)
 
-    def _reconsider(self, trace: Trace) -> None:
-        """Ancestors may have become known to spans that waited or went their own way."""
+    def _way_up_found(self, trace: Trace, span_id: bytes) -> None:
+        """A span became known at which the way up from others had ended."""
         state = self.state
-        for item in list(trace.waiting):
-            seen = chain.span_from_row(item[1])
-            level = chain.own_level(seen)
-            assert level is not None
-            ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
-            if not chain.is_complete(ids, level):
-                if not trace.root_known(seen.span_id)[0]:
-                    continue
-                ids = chain.derive(seen, ids, level, seen.trace_id.hex())
-            trace.waiting.remove(item)
-            self._place(trace, seen, level, ids)
-        for span_id, ids in list(trace.derived.items()):
-            found = trace.nearest_chain(span_id)
+        for key in trace.open.pop(span_id, ()):
+            item = trace.waiting.get(key)
+            if item is not None:
+                self._place_waiting(trace, key, item)
+                continue
+            ids = trace.derived.get(key)
+            if ids is None:
+                continue
+            found = trace.nearest_chain(key)
             if found is not None and found[MISSION] is not None:
-                self._rehome(trace, span_id, ids, found)
+                self._rehome(trace, key, ids, found)
+            end = trace.way_up_ends(key)
+            if end is None or (found is not None and ids[RESOURCE] is not None):
+                trace.derived.pop(key)
+            elif end != span_id:
+                trace.open.setdefault(end, []).append(key)
+        state.dirty_traces[trace.key] = trace
+
+    def _place_waiting(self, trace: Trace, key: bytes, item: list[Any]) -> None:
+        """Place a waiting span if its chain is known now, else let it wait further up."""
+        seen = chain.span_from_row(item[1])
+        level = chain.own_level(seen)
+        assert level is not None
+        ids = chain.complete(self.state, trace, seen.span_id, seen.ids, level)
+        if not chain.is_complete(ids, level):
+            end = trace.way_up_ends(seen.span_id)
+            if end is not None:
+                trace.open.setdefault(end, []).append(key)
+                return
+            ids = chain.derive(seen, ids, level, seen.trace_id.hex())
+        del trace.waiting[key]
+        self._place(trace, seen, level, ids)
 
     def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> None:
         """A derived span has an ancestor with a chain after all: it belongs there."""
@@ -344,7 +371,8 @@ class Engine:
                 return
         if target == ids:
             return
-        trace.derived[span_id] = target
+        if span_id in trace.derived:
+            trace.derived[span_id] = target
         placement.imply_ancestors(state, target, RESOURCE, state.now, running=False, fields=None)
         if ids[RESOURCE] is None:
             trace.chains[span_id] = target
@@ -371,20 +399,19 @@ class Engine:
         state = self.state
         state.tenant = trace.key.rpartition("|")[0]
         while trace.waiting:
-            due = trace.waiting[0][0]
+            key, (due, row) = next(iter(trace.waiting.items()))
             if at is not None and due + state.shift_since(due - 1) > at:
                 break
-            _, row = trace.waiting.pop(0)
+            del trace.waiting[key]
             seen = chain.span_from_row(row)
             level = chain.own_level(seen)
             assert level is not None
             ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
             ids = chain.derive(seen, ids, level, seen.trace_id.hex())
             self._place(trace, seen, level, ids)
-            self._reconsider(trace)
         state.dirty_traces[trace.key] = trace
         if trace.waiting:
-            due = trace.waiting[0][0]
+            due = next(iter(trace.waiting.values()))[0]
             state.schedule(trace.key, due + state.shift_since(due - 1))
 
     # ── reports ──────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ from neurorail.rules.entity import (
 )
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
 from neurorail.rules.state import State
-from neurorail.rules.trace import Bill, Trace
+from neurorail.rules.trace import LINKS_MAX, Bill, Trace
 
 BILLABLE = frozenset({"inference", "embedding", "tool"})
 """Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
@@ -56,13 +56,16 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
         return
     amounts, priced = amounts_of(state, usage, seen.start_unix_nano)
     bill = Bill(ids, usage.operation, usage.response_id, amounts, True)
-    trace.bills[span_id] = bill
     if usage.operation != "tool":
-        if _repeats_inner(state, trace, span_id, bill):
-            bill.counted = False
-            state.count("duplicate_usage")
-            return
-        _watch_way_up(trace, span_id, span_id)
+        bill.counted = not _repeats_another(trace, span_id, bill)
+    forgotten = trace.bill(span_id, bill)
+    if forgotten:
+        state.count("bills_forgotten", forgotten)
+    if not bill.counted:
+        state.count("duplicate_usage")
+        return
+    if usage.operation != "tool":
+        _mark_above(state, trace, span_id)
     charge(state, ids, amounts, seen.end_unix_nano)
     _tracked(state, seen, usage, ids, amounts, priced)
 
@@ -157,42 +160,49 @@ def move_bill(
 # ── nested instrumentations ──────────────────────────────────────────────────────────────────
 
 
-def _repeats_inner(state: State, trace: Trace, span_id: bytes, bill: Bill) -> bool:
-    """Whether a call inside this span, or the same response, is billed already.
+def _repeats_another(trace: Trace, span_id: bytes, bill: Bill) -> bool:
+    """Whether a call inside this span is billed already, or the same response elsewhere.
 
-    A billed call that turns out to lie outside this one is taken back: the innermost wins.
+    A billed span above this one is no reason: it is taken back, since the innermost wins.
     """
-    for other_id, other in list(trace.bills.items()):
-        if other_id == span_id or not other.counted or other.operation == "tool":
-            continue
-        if trace.is_ancestor(span_id, other_id):
+    if span_id in trace.above:
+        return True
+    other_id = trace.responses.get(bill.response_id) if bill.response_id is not None else None
+    other = trace.bills.get(other_id) if other_id is not None else None
+    if other is None or other_id is None or not other.counted:
+        return False
+    current = trace.links.get(span_id)
+    for _ in range(LINKS_MAX):
+        if not current:
             return True
-        if trace.is_ancestor(other_id, span_id):
-            move_bill(state, trace, other_id, None, state.now, "an inner span reports the call")
-        elif bill.response_id is not None and bill.response_id == other.response_id:
-            return True
-    return False
+        if current == other_id:
+            return False
+        current = trace.links.get(current)
+    return True
 
 
-def _watch_way_up(trace: Trace, span_id: bytes, start: bytes) -> None:
-    """Remember where the known way up from a billed span ends, if not at a root."""
-    known, end = trace.root_known(start)
-    if not known:
-        trace.missing.setdefault(end, []).append(span_id)
+def _mark_above(state: State, trace: Trace, start: bytes) -> None:
+    """Walk up from a billed call: what lies above only repeats it."""
+    current = start
+    for _ in range(LINKS_MAX):
+        parent = trace.links.get(current)
+        if parent is None:
+            trace.unlinked[current] = None
+            return
+        if not parent or parent in trace.above:
+            return
+        trace.above.add(parent)
+        outer = trace.bills.get(parent)
+        if outer is not None and outer.counted and outer.operation != "tool":
+            reason = "an inner span reports the call"
+            move_bill(state, trace, parent, None, state.now, reason)
+        current = parent
 
 
 def link_found(state: State, trace: Trace, span_id: bytes) -> None:
-    """The parent of a span became known: billed spans below it may turn out to be nested."""
-    for billed_id in trace.missing.pop(span_id, ()):
-        bill = trace.bills.get(billed_id)
-        if bill is None or not bill.counted:
-            continue
-        for other_id, other in list(trace.bills.items()):
-            outer = other_id != billed_id and trace.is_ancestor(other_id, billed_id)
-            if outer and other.counted and other.operation != "tool":
-                reason = "an inner span reports the call"
-                move_bill(state, trace, other_id, None, state.now, reason)
-        _watch_way_up(trace, billed_id, span_id)
+    """The parent of a span became known at which a way up from a billed call had ended."""
+    trace.unlinked.pop(span_id, None)
+    _mark_above(state, trace, span_id)
 
 
 # ── saying so ────────────────────────────────────────────────────────────────────────────────

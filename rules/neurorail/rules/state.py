@@ -169,10 +169,7 @@ class State:
         trace = self.traces.pop(key)
         self.touched.pop(key, None)
         self.dirty_traces.pop(key, None)
-        trace.links.clear()
-        trace.chains.clear()
-        trace.missing.clear()
-        trace.derived.clear()
+        trace.forget_links()
         self.cold_traces[key] = trace.to_row() if trace.bills else []
         self.count("traces_evicted")
         return trace
@@ -186,6 +183,9 @@ class State:
             if current is not None:
                 del self.scheduled[key]
                 self._compact_heap()
+            return
+        if current is None and len(self.scheduled) >= self.config.timers_max:
+            self.count("timers_dropped")
             return
         if current is None or deadline < current:
             self.scheduled[key] = deadline

@@ -9,6 +9,12 @@ from neurorail.rules.observations import Ids
 LINKS_MAX = 2_048
 """Parent links kept a trace; later ones are not kept and are counted."""
 
+BILLS_MAX = 20_000
+"""Calls remembered a trace; beyond it the oldest is forgotten and counted."""
+
+WAITING_MAX = 1_000
+"""Spans of a trace that may wait for an ancestor; a further one gets its own chain at once."""
+
 
 class Bill:
     """One call that was metered: whom it was charged to and how much.
@@ -32,13 +38,16 @@ class Trace:
     """The spans of one trace, as far as they matter for chains and for counting once."""
 
     __slots__ = (
+        "above",
         "bills",
         "chains",
         "derived",
         "key",
         "last_received",
         "links",
-        "missing",
+        "open",
+        "responses",
+        "unlinked",
         "waiting",
     )
 
@@ -49,38 +58,33 @@ class Trace:
         self.chains: dict[bytes, Ids] = {}
         """Span id → the chain ids that hold at and below that span."""
         self.bills: dict[bytes, Bill] = {}
-        self.missing: dict[bytes, list[bytes]] = {}
-        """Unknown span id → billed spans whose way up ends there."""
-        self.waiting: list[list[Any]] = []
+        self.responses: dict[str, bytes] = {}
+        """Response id → the billed span that reported it first."""
+        self.above: set[bytes] = set()
+        """Spans known to lie above a billed model call: they only repeat it. Only asked, never
+        walked through."""
+        self.unlinked: dict[bytes, None] = {}
+        """Spans at which a way up from a billed call ends for want of a link."""
+        self.waiting: dict[bytes, list[Any]] = {}
         """Spans that wait for an ancestor: `[due, span row]`, oldest first."""
         self.derived: dict[bytes, Ids] = {}
-        """Leaf span id → the chain it was given for want of an ancestor."""
+        """Span id → the chain it was given for want of an ancestor."""
+        self.open: dict[bytes, list[bytes]] = {}
+        """Unknown span id → spans, waiting or derived, whose way up ends there."""
         self.last_received = 0
 
-    def root_known(self, span_id: bytes) -> tuple[bool, bytes]:
-        """Whether the way from `span_id` up to the root is known, and where it ends."""
+    def way_up_ends(self, span_id: bytes) -> bytes | None:
+        """Where the known way from a span up ends for want of a link; None at a root."""
         links = self.links
         current = span_id
         for _ in range(LINKS_MAX):
             parent = links.get(current)
             if parent is None:
-                return False, current
+                return current
             if not parent:
-                return True, current
+                return None
             current = parent
-        return True, current
-
-    def is_ancestor(self, ancestor: bytes, span_id: bytes) -> bool:
-        """Whether `ancestor` lies on the known way up from `span_id`."""
-        links = self.links
-        current = links.get(span_id)
-        for _ in range(LINKS_MAX):
-            if not current:
-                return False
-            if current == ancestor:
-                return True
-            current = links.get(current)
-        return False
+        return None
 
     def nearest_chain(self, span_id: bytes) -> Ids | None:
         """The chain of the nearest known ancestor of `span_id` that has one."""
@@ -96,6 +100,27 @@ class Trace:
             current = links.get(current)
         return None
 
+    def bill(self, span_id: bytes, bill: Bill) -> int:
+        """Remember a bill; the number of bills that had to be forgotten for it."""
+        self.bills[span_id] = bill
+        if bill.response_id is not None:
+            self.responses.setdefault(bill.response_id, span_id)
+        if len(self.bills) <= BILLS_MAX:
+            return 0
+        forgotten = self.bills.pop(next(iter(self.bills)))
+        if forgotten.response_id is not None:
+            self.responses.pop(forgotten.response_id, None)
+        return 1
+
+    def forget_links(self) -> None:
+        """Keep the bills alone."""
+        self.links = {}
+        self.chains = {}
+        self.above = set()
+        self.unlinked = {}
+        self.open = {}
+        self.derived = {}
+
     def to_row(self) -> list[Any]:
         """The trace as plain values, for the state store."""
         return [
@@ -105,9 +130,11 @@ class Trace:
                 [span, bill.ids, bill.operation, bill.response_id, bill.amounts, bill.counted]
                 for span, bill in self.bills.items()
             ],
-            [[span, spans] for span, spans in self.missing.items()],
-            self.waiting,
+            sorted(self.above),
+            list(self.unlinked),
+            [[span, *item] for span, item in self.waiting.items()],
             [[span, ids] for span, ids in self.derived.items()],
+            [[span, spans] for span, spans in self.open.items()],
             self.last_received,
         ]
 
@@ -120,14 +147,14 @@ class Trace:
             parent = links[at + 8 : at + 16]
             trace.links[links[at : at + 8]] = b"" if parent == bytes(8) else parent
         trace.chains = {span: _ids(ids) for span, ids in row[1]}
-        trace.bills = {
-            span: Bill(_ids(ids), operation, response_id, list(amounts), counted)
-            for span, ids, operation, response_id, amounts, counted in row[2]
-        }
-        trace.missing = {span: list(spans) for span, spans in row[3]}
-        trace.waiting = [list(item) for item in row[4]]
-        trace.derived = {span: _ids(ids) for span, ids in row[5]}
-        trace.last_received = row[6]
+        for span, ids, operation, response_id, amounts, counted in row[2]:
+            trace.bill(span, Bill(_ids(ids), operation, response_id, list(amounts), counted))
+        trace.above = set(row[3])
+        trace.unlinked = dict.fromkeys(row[4])
+        trace.waiting = {span: [due, seen] for span, due, seen in row[5]}
+        trace.derived = {span: _ids(ids) for span, ids in row[6]}
+        trace.open = {span: list(spans) for span, spans in row[7]}
+        trace.last_received = row[8]
         return trace
 
 
