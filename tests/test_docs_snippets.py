@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.process import ServerProcess, running_server
 
-from neurorail.app.config import Config
-from neurorail.app.service import Addresses, Service
 from neurorail.client import Client, Problem
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Addresses]:
-    """A whole server on free ports, with its data in a temporary directory."""
-    anywhere = {"address": "127.0.0.1:0"}
-    config = Config.model_validate(
-        {
-            "data_dir": tmp_path / "data",
-            "otlp": {"grpc": anywhere, "http": anywhere},
-            "api": anywhere,
-        }
-    )
-    service = Service(config)
-    addresses = await service.start()
-    try:
-        yield addresses
-    finally:
-        await service.stop()
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A whole server."""
+    with running_server(tmp_path / "data") as running:
+        yield running
 
 
 def program(root: Path, page: str) -> str:
@@ -48,11 +34,11 @@ def program(root: Path, page: str) -> str:
     return str(found[0])
 
 
-def run(code: str, addresses: Addresses) -> str:
+def run(code: str, server: ServerProcess) -> str:
     """What a program prints, exporting to the server."""
     environment = {
         **os.environ,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{addresses.otlp_http}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": server.otlp_http,
         "OTEL_SERVICE_NAME": "documents",
     }
     done = subprocess.run(
@@ -63,12 +49,12 @@ def run(code: str, addresses: Addresses) -> str:
     return done.stdout.strip()
 
 
-def trace_of(addresses: Addresses, mission_id: str) -> Any:
+def trace_of(server: ServerProcess, mission_id: str) -> Any:
     """The tree of a mission as the API gives it, once the mission has ended.
 
     An answer to telemetry says that it is durable, not that it is applied already.
     """
-    client = Client(f"http://{addresses.api}")
+    client = Client(server.api)
     ends = time.monotonic() + 20
     while True:
         try:
@@ -82,11 +68,11 @@ def trace_of(addresses: Addresses, mission_id: str) -> Any:
         time.sleep(0.02)
 
 
-async def test_the_python_program_sends_a_mission_with_a_budget(
-    root: Path, server: Addresses
+def test_the_python_program_sends_a_mission_with_a_budget(
+    root: Path, server: ServerProcess
 ) -> None:
-    mission_id = await asyncio.to_thread(run, program(root, "send-telemetry.md"), server)
-    tree = await asyncio.to_thread(trace_of, server, mission_id)
+    mission_id = run(program(root, "send-telemetry.md"), server)
+    tree = trace_of(server, mission_id)
     mission = tree["mission"]
     assert mission["state"] == "succeeded"
     assert mission["tags"] == {"customer": "acme"}
