@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,16 +69,22 @@ def serve(
 
 def _run(settings: Config, *, as_json: bool) -> None:
     try:
-        import uvloop as loops
-    except ImportError:
-        loops = asyncio  # type: ignore[assignment]
-    try:
-        loops.run(_serve(settings, as_json=as_json))
+        # uvloop is there on every platform but Windows.
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, as_json=as_json))
     except (OSError, RuntimeError, ValueError) as error:
         raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
     except KeyboardInterrupt:
         # Ctrl-C before the server was ready.
         return
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def _serve(settings: Config, *, as_json: bool) -> None:

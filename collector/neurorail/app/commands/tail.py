@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,8 @@ from neurorail.app.commands.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.table import Table
 
     from neurorail.client import StreamMessage
 
@@ -68,7 +71,7 @@ def tail(
             return
         except BrokenPipeError:
             # The reader has seen enough; the interpreter must not write to the pipe again.
-            sys.stdout = None  # type: ignore[assignment]
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(state: str) -> None:
@@ -120,7 +123,7 @@ class _LiveTable:
                 self._rows.append(message)
                 self._seen += 1
 
-    def _table(self) -> object:
+    def _table(self) -> Table:
         from rich import box
         from rich.table import Table
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from neurorail.app.demo.agents.result import Result
+from neurorail.app.show.format import pico_usd, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,11 +73,10 @@ def _meter(result: Result, world: World) -> Iterator[Check]:
             totals.get(name, 0) for name in ("input_tokens", "output_tokens", "tool_calls")
         )
         priced = bool(totals.get("cost_usd")) and not totals.get("unpriced_calls")
+        money = usd(pico_usd(totals.get("cost_usd"))) if priced else "unpriced"
         yield Check(
-            "{} + {} tokens, {} tool calls, priced".format(*expected),
-            "{} + {} tokens, {} tool calls, {}".format(
-                *metered, f"${totals.get('cost_usd', 0)}" if priced else "unpriced"
-            ),
+            "{} + {} tokens, {} tools, priced".format(*expected),
+            "{} + {} tokens, {} tools, {}".format(*metered, money),
             metered == expected and priced,
         )
 

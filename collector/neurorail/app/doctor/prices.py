@@ -10,7 +10,8 @@ from neurorail.app.doctor.finding import OK, WRONG, Finding
 
 def prices(config: Config) -> Finding:
     """The built-in table is there and the own prices can be read."""
-    from neurorail.collector.prices import InvalidPrices, read_overrides
+    from neurorail.app.price_file import read_price_file
+    from neurorail.collector.prices import InvalidPrices
 
     try:
         table = f"genai-prices {version('genai-prices')}"
@@ -21,7 +22,7 @@ def prices(config: Config) -> Finding:
     if file is None:
         return Finding("prices", OK, table)
     try:
-        own = read_overrides(file)
+        own = read_price_file(file)
     except (InvalidPrices, OSError) as error:
-        return Finding("prices", WRONG, f"{file}: {error}", "mend prices.override_file")
+        return Finding("prices", WRONG, str(error), "mend prices.override_file")
     return Finding("prices", OK, f"{table} and {len(own)} own prices of {file}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from rich.text import Text
@@ -65,6 +66,11 @@ def usd(pico: int) -> str:
     if dollars and abs(dollars) < 0.01:
         return f"${dollars:.6f}".rstrip("0")
     return f"${dollars:,.4f}" if dollars < 1 else f"${dollars:,.2f}"
+
+
+def pico_usd(dollars: object) -> int:
+    """Pico-USD of an amount in JSON; 0 for none."""
+    return round(Decimal(str(dollars or 0)) * 10**12)
 
 
 def clock(timestamp: float) -> str:

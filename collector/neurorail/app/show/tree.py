@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
 from typing import Any, Final
 
 from rich.text import Text
 from rich.tree import Tree
 
-from neurorail.app.show.format import duration, state_text, usd
+from neurorail.app.show.format import duration, pico_usd, state_text, usd
 
 LEVELS: Final = ("mission", "plan", "job", "attempt", "resource")
 
@@ -80,7 +79,7 @@ def _spent(totals: dict[str, Any]) -> list[str]:
     tokens = totals.get("total_tokens") or 0
     if tokens:
         parts.append(f"{tokens:,} tokens")
-        parts.append(usd(int(Decimal(str(totals.get("cost_usd") or 0)) * 10**12)))
+        parts.append(usd(pico_usd(totals.get("cost_usd"))))
     if totals.get("unpriced_calls"):
         parts.append(f"{totals['unpriced_calls']} unpriced")
     if totals.get("tool_calls"):

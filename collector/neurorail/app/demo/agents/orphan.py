@@ -5,37 +5,39 @@ from __future__ import annotations
 import secrets
 import time
 
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from neurorail.app.demo.agents.chain import new_id
+from neurorail.app.demo.agents.chain import job, new_id
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
-from neurorail.semconv.attributes import ENTITY_TYPE, JOB_ID, JOB_TYPE, MISSION_ID
+from neurorail.semconv.attributes import MISSION_ID
+
+# Longer than a parent may take to appear.
+WORK_S = 4.5
+
+
+def lost_parent() -> Context:
+    """The context of a span in another process that never reports."""
+    parent = SpanContext(
+        trace_id=secrets.randbits(128) | 1,
+        span_id=secrets.randbits(64) | 1,
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    return trace.set_span_in_context(NonRecordingSpan(parent))
 
 
 def main() -> None:
-    """Send one job whose parent is missing."""
-    mission_id, job_id = new_id("m_"), new_id("j_")
+    """Work on one job whose plan is missing."""
+    mission_id = new_id("m_")
     with telemetry():
-        lost = SpanContext(
-            trace_id=secrets.randbits(128) | 1,
-            span_id=secrets.randbits(64) | 1,
-            is_remote=True,
-            trace_flags=TraceFlags(TraceFlags.SAMPLED),
-        )
-        with trace.get_tracer("neurorail.demo").start_as_current_span(
-            "job tool_execution",
-            context=trace.set_span_in_context(NonRecordingSpan(lost)),
-            attributes={
-                MISSION_ID: mission_id,
-                JOB_ID: job_id,
-                ENTITY_TYPE: "job",
-                JOB_TYPE: "tool_execution",
-            },
-        ):
-            time.sleep(0.2)
-    Result([Used(mission_id)], job_id).tell()
+        token = context.attach(baggage.set_baggage(MISSION_ID, mission_id, lost_parent()))
+        with job("tool_execution") as lost:
+            time.sleep(WORK_S)
+        context.detach(token)
+    Result([Used(mission_id)], lost.id).tell()
 
 
 if __name__ == "__main__":
