@@ -6,13 +6,17 @@ Exit status 1 with `--check`: a page differs from what the code says.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from neurorail.app import config_example
+import typer
+
+from neurorail.api import ApiConfig, ApiDependencies, create_app
+from neurorail.app import cli, config_example
 from neurorail.collector.health import Health
 from neurorail.rules import errors, events, lifecycle
 
@@ -158,7 +162,58 @@ def metrics_page() -> str:
     )
 
 
+def command_line_page() -> str:
+    """Every command with its options."""
+    sections = []
+    for name, command in commands():
+        context = command.make_context(name, [], resilient_parsing=True, terminal_width=96)
+        help_text = command.get_help(context).replace("Usage: ", "", 1).strip()
+        sections.append(f"## {name}\n\n```text\n{help_text}\n```\n")
+    return page(
+        "Command line",
+        "Exit status: 0 done, 1 the thing asked about does not hold (verification failed, a check"
+        " found something wrong), 2 wrong usage or configuration. Errors go to standard error.",
+        *sections,
+    )
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that can be typed, with its full name."""
+    group: Any = typer.main.get_command(cli.build())
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield f"neurorail {name}", command
+        else:
+            yield from ((f"neurorail {name} {sub}", each) for sub, each in inner.items())
+
+
+def api_page() -> str:
+    """Every operation of the HTTP API."""
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(ApiDependencies))
+    parts: Any = nothing | {"config": ApiConfig(), "version": "0"}
+    rows = []
+    for path, operations in create_app(ApiDependencies(**parts)).openapi()["paths"].items():
+        for method, operation in operations.items():
+            query = [each["name"] for each in operation.get("parameters", ())
+                     if each["in"] == "query"]  # fmt: skip
+            meaning = operation.get("description", "").split("\n\n")[0].replace("\n", " ")
+            shown = ", ".join(map(code, query))
+            rows.append((code(f"{method.upper()} {path}"), meaning, shown))
+    return page(
+        "HTTP API",
+        "On port 8000. `GET /docs` shows it with every field, `/openapi.json` describes it for"
+        " machines. Errors are RFC 9457 problems: 404 for an unknown entity, 422 for a bad id or"
+        " field, 503 with `Retry-After` when the store cannot answer now. Lists go page by page:"
+        " pass `next_cursor` on as `cursor`. Money is a number with up to 12 decimal places.",
+        table(("operation", "answers", "query"), rows),
+        "The ControlDeck is at `/neurorail`.\n",
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "api.md": api_page,
+    "command-line.md": command_line_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "events.md": events_page,
