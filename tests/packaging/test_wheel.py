@@ -161,3 +161,14 @@ from importlib.util import find_spec
 print([name for name in {SERVER_ONLY!r} if find_spec(name)])
 """
     assert run(agent_python, code) == "[]\n"
+
+
+def test_the_command_says_what_it_lacks_on_the_light_installation(agent_python: Path) -> None:
+    command = agent_python.parent / "neurorail"
+    done = subprocess.run(
+        [str(command), "serve"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert 'pip install "neurorail[collector]"' in done.stderr
+    assert "Traceback" not in done.stderr
