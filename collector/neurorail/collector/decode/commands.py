@@ -26,6 +26,8 @@ from neurorail.rules.observations import (
     UsageReported,
 )
 
+NO_JSON: Final = msgspec.Raw(b"null")
+"""For a request that has no `metadata` or `details`."""
 _SOURCE: Final = "rest"
 
 
@@ -59,7 +61,7 @@ class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
     tool: str | None = None
     tags: dict[str, str] = {}
     budget: BudgetInput | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = NO_JSON
 
 
 class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
@@ -70,7 +72,7 @@ class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
     transition: str
     reason: str | None = None
     error_code: str | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = NO_JSON
     caused_by: str | None = None
 
 
@@ -85,7 +87,7 @@ class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
     cost_usd: Decimal | None = None
     success: bool | None = None
     error_code: str | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = NO_JSON
     operation: str = "inference"
     provider: str | None = None
     model: str | None = None
@@ -99,7 +101,7 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     event_category: str
     severity: str
     message: str
-    details: msgspec.Raw | None = None
+    details: msgspec.Raw = NO_JSON
     caused_by_agent: str | None = None
     caused_by_event: str | None = None
 
@@ -135,8 +137,8 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [_audit(command, received_unix_nano)]
 
 
-def _json_text(raw: msgspec.Raw | None) -> str | None:
-    return None if raw is None else bytes(raw).decode("utf-8", "replace")
+def _json_text(raw: msgspec.Raw) -> str | None:
+    return None if raw == NO_JSON else bytes(raw).decode("utf-8", "replace")
 
 
 def _count(value: int | None, stats: Counter[str], reason: str) -> int | None:
