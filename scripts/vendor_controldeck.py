@@ -50,6 +50,7 @@ def build(target: Path) -> None:
         cwd=SOURCE,
         check=True,
     )
+    shutil.copyfile(SOURCE / "ui.d.ts", target / "ui.d.ts")
     for package, file in FONTS.items():
         shutil.copyfile(modules / package / "files" / file, target / file)
     licences = target / "licences"
@@ -65,7 +66,7 @@ def third_party(target: Path, modules: Path) -> str:
     lines = [
         "# Third-party parts of ControlDeck",
         "",
-        "Written by `scripts/vendor_controldeck.py`; the pins are in `api/vendor/package-lock.json`.",
+        "Written by `scripts/vendor_controldeck.py`; pinned by `api/vendor/package-lock.json`.",
         "",
         "| part | version | licence | in | licence text |",
         "|---|---|---|---|---|",
@@ -97,7 +98,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def main() -> int:
-    """Writes the vendored files, or compares them; 0 when they are as locked, 1 when they differ."""
+    """Writes the vendored files, or compares them: 0 when they are as locked, 1 when not."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     arguments = parser.parse_args()

@@ -170,7 +170,7 @@ class FakeRail:
                 "data": {**chain, **data},
             }
             self.violations += event_type in VIOLATIONS
-            row = {"audit_id": event_id, "timestamp": _iso(moment), **chain}
+            row: dict[str, Any] = {"audit_id": event_id, "timestamp": _iso(moment), **chain}
             row |= {"event_type": event_type, "details": body["data"], "severity": "info"}
             self.audit.append(row)
             self.events.append((event_id, json.dumps(body)))

@@ -17,9 +17,9 @@ export const TERMINAL = new Set(["succeeded", "failed", "timeout", "cancelled"])
 const LEVELS = ["mission", "plan", "job", "attempt", "resource"];
 const PARENT_FIELD = ["", "mission_id", "plan_id", "job_id", "attempt_id"];
 
-/** @param {string | null | undefined} text */
-function time(text) {
-  return text ? Date.parse(text) : null;
+/** Milliseconds of an ISO 8601 time; not every browser reads nine digits. @param {string | null | undefined} text */
+export function time(text) {
+  return text ? Date.parse(text.replace(/(\.\d{3})\d+/, "$1")) : null;
 }
 
 /** What people call it: the agent of a mission, the type of a job, the model or tool of a call. @param {any} body */
@@ -32,7 +32,7 @@ function nameOf(body) {
     case "job":
       return [body.job_type, body.agent].filter(Boolean).join(" · ");
     case "attempt":
-      return body.attempt_number ? `attempt ${body.attempt_number}` : "";
+      return body.attempt_number ? `#${body.attempt_number}` : "";
     default:
       return body.tool || body.model || body.resource_type || "";
   }

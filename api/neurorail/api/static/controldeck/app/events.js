@@ -14,8 +14,8 @@ import { count, duration, money, shortId } from "./format.js";
 
 export const CHANNELS = ["audit", "lifecycle", "metrics", "reflex", "governor", "enforcement"];
 
-/** Types that are violations, with the code they carry when `data` names none. */
-const VIOLATIONS = new Map([
+/** Types that mark an entity, with the code they carry when `data` names none. */
+const CODES = new Map([
   ["transition_rejected", "NR-E301"],
   ["orphan_detected", "NR-E007"],
   ["budget_violation", "NR-E002"],
@@ -36,9 +36,15 @@ const WARNINGS = new Set([
 /** @type {Record<string, Tone>} */
 const STATE_TONE = { succeeded: "good", failed: "error", timeout: "error", cancelled: "warning" };
 
-/** The violation code of an event, or "" when it is none. @param {{type: string, data: Record<string, any>}} event */
-export function violationCode(event) {
-  const code = VIOLATIONS.get(event.type);
+/** What the server counts as a violation; the other types with a code accompany one, or warn. */
+const VIOLATIONS = new Set(["budget_violation", "transition_rejected"]);
+
+/** @param {{type: string}} event */
+export const isViolation = (event) => VIOLATIONS.has(event.type);
+
+/** The code an event puts on its entity, or "". @param {{type: string, data: Record<string, any>}} event */
+export function codeOf(event) {
+  const code = CODES.get(event.type);
   return code === undefined ? "" : String(event.data.code ?? code);
 }
 
@@ -71,28 +77,32 @@ export function readEvent(id, payload) {
 /** @param {Record<string, any>} data */
 function entityOf(data) {
   return (
-    data.entity_id || data.resource_id || data.attempt_id || data.job_id || data.plan_id ||
+    data.entity_id || data.scope?.entity_id || data.resource_id || data.attempt_id || data.job_id || data.plan_id ||
     data.mission_id || ""
   );
 }
 
 /** @param {Record<string, any>} data */
-const kind = (data) => data.entity_type ?? KINDS[String(entityOf(data)).slice(0, 2)] ?? "";
+const kind = (data) => data.entity_type ?? data.scope?.entity_type ?? KINDS[String(entityOf(data)).slice(0, 2)] ?? "";
 /** @type {Record<string, string>} */
 const KINDS = { m_: "mission", p_: "plan", j_: "job", a_: "attempt", r_: "resource" };
+
+/** Limits of cost are whole pico-USD. */
+const PICO = 1e12;
 
 /** Amount in the unit of a budget. @param {string} type @param {any} value */
 function amount(type, value) {
   if (value === null || value === undefined) return "?";
   if (type === "timeout") return duration(Number(value));
-  if (type === "cost") return money(Number(value) / (Number.isInteger(value) ? 1e12 : 1));
+  if (type === "cost") return money(Number(value) / PICO);
   return count(Number(value));
 }
 
 /** @param {Record<string, any>} d */
 function budget(d) {
   const used = amount(d.violation_type, d.consumed);
-  return `${d.violation_type} ${used} of ${amount(d.violation_type, d.limit)}`;
+  const kind = String(d.violation_type).replace("_", " ");
+  return `${kind} ${used} of ${amount(d.violation_type, d.limit)}`;
 }
 
 /** @param {Record<string, any>} d */
@@ -119,10 +129,10 @@ const SENTENCES = {
   cost_tracked: costTracked,
   transition_rejected: (d) =>
     `${kind(d)} cannot ${d.transition} from ${d.current_state || d.from_state || "nothing"}`,
-  orphan_detected: (d) => `${kind(d)} has no ${d.missing ?? "parent"}`,
+  orphan_detected: (d) => `${kind(d)} has no ${[d.missing ?? "parent"].flat().join(", no ")}`,
   orphan_lifted: (d) => `${kind(d)} found its parent`,
-  budget_violation: (d) => `over budget: ${budget(d)}`,
-  budget_warning: (d) => `near its budget: ${budget(d)}`,
+  budget_violation: (d) => `${kind(d)} over budget: ${budget(d)}`,
+  budget_warning: (d) => `${kind(d)} near its budget: ${budget(d)}`,
   timeout_enforced: (d) => `${kind(d)} ran past ${duration(Number(d.timeout_ms))}`,
   retry_attempted: (d) => `attempt ${d.attempt_number ?? Number(d.retries) + 1}`,
   retry_exhausted: (d) => `${d.retries} retries, ${d.max_retries} allowed`,

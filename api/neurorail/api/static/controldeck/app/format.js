@@ -16,7 +16,7 @@ export function money(usd) {
   const size = Math.abs(usd);
   if (size >= 1000) return `$${WHOLE.format(usd)}`;
   if (size >= 1) return `$${usd.toFixed(2)}`;
-  if (size >= 0.01) return `$${usd.toFixed(4)}`;
+  if (size >= 0.001) return `$${usd.toFixed(4)}`;
   if (size >= 0.000001) return `$${usd.toFixed(6)}`;
   return "<$0.000001";
 }

@@ -3,8 +3,8 @@
 
 import { batch, signal } from "../vendor/ui.js";
 import { getMissionEvents, getMissions, getSnapshot, getTrace } from "./api.js";
-import { readEntity, readTrace } from "./entity.js";
-import { CHANNELS, readEvent, violationCode } from "./events.js";
+import { readEntity, readTrace, TERMINAL, time } from "./entity.js";
+import { CHANNELS, readEvent, codeOf } from "./events.js";
 import { Rate } from "./rate.js";
 import { addEvent, readSnapshot } from "./totals.js";
 import { soon } from "./soon.js";
@@ -70,8 +70,8 @@ export function takeBatch(messages, dropped) {
 function noteLag(lagged, dropped) {
   const span = lagged.at(-1)?.data;
   const which = span?.first_id ? ` (${span.first_id} to ${span.last_id})` : "";
-  const many = dropped > 0 ? `${dropped} events` : `events${which}`;
-  notice.value = `This page fell behind and did not show ${many}. Counts and chains are re-read and stay exact.`;
+  const missed = dropped + lagged.reduce((sum, event) => sum + Number(event.data.missed ?? 0), 0);
+  notice.value = `This page fell behind and did not show ${missed} events${which}. Counts and chains are re-read and stay exact.`;
 }
 
 /** @param {StreamEvent[]} fresh */
@@ -79,7 +79,7 @@ function noteCodes(fresh) {
   /** @type {Map<string, string[]> | null} */
   let next = null;
   for (const event of fresh) {
-    const code = violationCode(event);
+    const code = codeOf(event);
     if (code === "") continue;
     next ??= new Map(codes.value);
     for (const id of new Set([event.entityId, event.missionId])) {
@@ -103,19 +103,18 @@ function moveMissions(fresh) {
     if (type !== "state_changed" || data.entity_type !== "mission") continue;
     rows ??= new Map(missions.value.map((row) => [row.id, row]));
     const row = rows.get(missionId) ?? { ...stub(missionId), createdMs: atMs };
-    if (atMs < newest(row) - 1000) continue;
+    // States only go forward; a replayed event says what the row has known for long.
+    if (rank(data.to_state) <= rank(row.state)) continue;
     const moved = { ...row, state: data.to_state };
     if (data.to_state === "running") moved.startedMs ??= atMs;
-    if (["succeeded", "failed", "timeout", "cancelled"].includes(data.to_state)) {
-      moved.endedMs ??= atMs;
-    }
+    if (TERMINAL.has(data.to_state)) moved.endedMs ??= atMs;
     rows.set(missionId, moved);
   }
   if (rows !== null) missions.value = ordered([...rows.values()]);
 }
 
-/** @param {import("./entity.js").Entity} row */
-const newest = (row) => Math.max(row.endedMs ?? 0, row.startedMs ?? 0, row.createdMs ?? 0);
+/** @param {string} state */
+const rank = (state) => (TERMINAL.has(state) ? 4 : ["", "pending", "queued", "running"].indexOf(state));
 
 /** @param {string} id */
 const stub = (id) => readEntity({ entity_type: "mission", entity_id: id, mission_id: id });
@@ -190,7 +189,7 @@ async function readHistory(id) {
     readEvent(row.audit_id, {
       channel: row.channel ?? "audit",
       event_type: row.event_type,
-      timestamp: Date.parse(row.timestamp) / 1000,
+      timestamp: (time(row.timestamp) ?? 0) / 1000,
       data: { ...row.details, mission_id: row.mission_id },
     }),
   );

@@ -26,6 +26,7 @@ const waiting = computed(() => {
 });
 
 export function Stream() {
+  const all = channels.value.size === CHANNELS.length;
   return html`
     <section class="panel stream" aria-labelledby="stream-title">
       <div class="panel-head">
@@ -37,9 +38,11 @@ export function Stream() {
         <button type="button" onClick=${clearEvents}>Clear</button>
       </div>
       <div class="filters">
-        <div class="chips" role="group" aria-label="Channels">
-          <${Chip} channel="all" on=${channels.value.size === CHANNELS.length} />
-          ${CHANNELS.map((name) => html`<${Chip} key=${name} channel=${name} on=${channels.value.has(name)} />`)}
+        <div class="chips" role="group" aria-label="Channels" data-all=${all}>
+          <${Chip} channel="all" on=${all} />
+          ${CHANNELS.map((name) => html`
+            <${Chip} key=${name} channel=${name} on=${!all && channels.value.has(name)} />
+          `)}
         </div>
         <input type="search" aria-label="Event type" placeholder="Event type" spellcheck="false"
           value=${typeFilter.value}

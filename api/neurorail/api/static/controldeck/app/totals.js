@@ -1,7 +1,8 @@
 // @ts-check
 /** The numbers of the tiles: the server's counts, moved on by the events that came after them. */
 
-import { violationCode } from "./events.js";
+import { time } from "./entity.js";
+import { isViolation } from "./events.js";
 
 /**
  * @typedef {{
@@ -17,7 +18,7 @@ export function readSnapshot(snapshot) {
   const input = totals.input_tokens ?? 0;
   const output = totals.output_tokens ?? 0;
   return {
-    asOfMs: snapshot.timestamp ? instant(snapshot.timestamp) : 0,
+    asOfMs: time(snapshot.timestamp) ?? 0,
     missions: counts.missions ?? 0,
     missionsActive: active.running_missions ?? 0,
     jobs: counts.jobs ?? 0,
@@ -33,9 +34,6 @@ export function readSnapshot(snapshot) {
     violations: totals.violations ?? 0,
   };
 }
-
-/** @param {string | number} value */
-const instant = (value) => (typeof value === "number" ? value * 1000 : Date.parse(value));
 
 /**
  * The totals after one more event. Events that the counts know already change nothing.
@@ -56,7 +54,7 @@ export function addEvent(totals, event) {
     };
   }
   if (event.type === "state_changed") return addTransition(totals, data);
-  if (violationCode(event) !== "") return { ...totals, violations: totals.violations + 1 };
+  if (isViolation(event)) return { ...totals, violations: totals.violations + 1 };
   return totals;
 }
 

@@ -1,0 +1,88 @@
+"""A real Chromium on the real page, with what it complained about collected."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from tests.browser.fake_rail import FakeRail, Served
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_WATCH = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error(`content rule ${event.violatedDirective} broken by ${event.blockedURI}`);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for all tests of a process; skips where there is none."""
+    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if found is None:
+        pytest.skip(f"no Chromium on the path (looked for {', '.join(CHROMIUM_NAMES)})")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def rail() -> FakeRail:
+    """What the scripted server knows; empty at first."""
+    return FakeRail()
+
+
+@pytest.fixture
+def served(rail: FakeRail) -> Iterator[Served]:
+    """The scripted server with the product's page on it."""
+    server = Served(rail)
+    server.start()
+    yield server
+    server.stop()
+
+
+@dataclass
+class Complaints:
+    """What the page wrote as an error; a test that cuts the network expects those lines."""
+
+    lines: list[str] = field(default_factory=list)
+    network_expected: bool = False
+
+    def unexpected(self) -> list[str]:
+        """The lines that no test asked for."""
+        if not self.network_expected:
+            return self.lines
+        return [line for line in self.lines if "net::ERR_" not in line]
+
+
+@pytest.fixture
+def complaints() -> Complaints:
+    """Errors of the page so far."""
+    return Complaints()
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served, complaints: Complaints) -> Iterator[Page]:
+    """A page that must end its test without one error, exception or broken content rule.
+
+    It closes before its server does.
+    """
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script(_WATCH)
+    opened = context.new_page()
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            complaints.lines.append(message.text)
+
+    opened.on("console", heard)
+    opened.on("pageerror", lambda error: complaints.lines.append(str(error)))
+    yield opened
+    context.close()
+    assert complaints.unexpected() == []

@@ -1,0 +1,248 @@
+"""The ControlDeck page in a real browser, against real HTTP and real server-sent events."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import Complaints
+from tests.browser.fake_rail import FakeRail, Served
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+EVENTS_KEPT = 500
+
+
+def a_mission(rail: FakeRail, mission_id: str = "m_alpha") -> str:
+    """A running mission with the whole chain below it; gives the resource's id."""
+    name = mission_id.removeprefix("m_")
+    rail.run("mission", mission_id, agent="researcher", service="desk")
+    rail.run("plan", f"p_{name}", mission_id, plan_type="sequential")
+    rail.run("job", f"j_{name}", f"p_{name}", job_type="llm_call")
+    rail.run("attempt", f"a_{name}", f"j_{name}", attempt_number=1)
+    return rail.run("resource", f"r_{name}", f"a_{name}", model="gpt-5-mini")
+
+
+def opened(page: Page, served: Served, fragment: str = "") -> None:
+    """Opens the page and waits until its stream is live."""
+    page.goto(f"{served.address}/neurorail{fragment}")
+    expect(page.locator(".connection")).to_have_text("Live")
+
+
+def tile(page: Page, name: str) -> str:
+    return f'[data-tile="{name}"] .tile-value'
+
+
+def test_tiles_follow_events(page: Page, served: Served, rail: FakeRail) -> None:
+    opened(page, served)
+    expect(page.locator(tile(page, "missions"))).to_have_text("0")
+    resource = a_mission(rail)
+    rail.spend(resource, 1200, 300, 0.25)
+    expect(page.locator(tile(page, "missions"))).to_have_text("1")
+    expect(page.locator(tile(page, "jobs"))).to_have_text("1")
+    expect(page.locator(tile(page, "attempts"))).to_have_text("1")
+    expect(page.locator(tile(page, "tokens"))).to_have_text("1,500")
+    expect(page.locator(tile(page, "cost"))).to_have_text("$0.2500")
+    expect(page.locator(tile(page, "violations"))).to_have_text("0")
+    rail.publish("budget_violation", resource, violation_type="tokens", limit=1, consumed=1500)
+    expect(page.locator(tile(page, "violations"))).to_have_text("1")
+
+
+def test_mission_table_lists_newest_first_and_moves_with_events(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail, "m_older")
+    opened(page, served)
+    rows = page.locator("tr[data-mission]")
+    expect(rows).to_have_count(1)
+    a_mission(rail, "m_newer")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_have_attribute("data-mission", "m_newer")
+    newer = page.locator('tr[data-mission="m_newer"]')
+    expect(newer.locator(".state")).to_have_text("running")
+    expect(newer).to_contain_text("researcher")
+    rail.move("m_newer", "fail")
+    expect(newer.locator(".state")).to_have_text("failed")
+    rail.publish("budget_violation", "m_older", violation_type="tokens", limit=1, consumed=2)
+    expect(page.locator('tr[data-mission="m_older"] .code')).to_have_text("NR-E002")
+
+
+def test_a_channel_chip_shows_that_channel_alone(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    resource = a_mission(rail)
+    rail.spend(resource, 10, 5, 0.001)
+    opened(page, served)
+    events = page.locator(".event")
+    expect(page.locator('.event[data-channel="lifecycle"]').first).to_be_visible()
+    page.get_by_role("button", name="enforcement").click()
+    expect(events).to_have_count(1)
+    expect(events).to_have_attribute("data-type", "cost_tracked")
+    rail.move(resource, "succeed")
+    rail.spend(resource, 20, 5, 0.001)
+    expect(events).to_have_count(2)
+    page.get_by_role("button", name="lifecycle").click()
+    expect(page.locator('.event[data-channel="lifecycle"]').first).to_be_visible()
+    page.get_by_role("searchbox", name="Event type").fill("cost")
+    expect(events).to_have_count(2)
+    page.get_by_role("button", name="all").click()
+    page.get_by_role("searchbox", name="Event type").fill("nothing_like_it")
+    expect(page.locator(".stream .empty")).to_have_text("No event passes the filter.")
+
+
+def test_pause_holds_the_list_and_clear_empties_it(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail)
+    opened(page, served)
+    events = page.locator(".event")
+    expect(events).to_have_count(15)
+    page.get_by_role("button", name="Pause").click()
+    rail.move("r_alpha", "succeed")
+    waiting = page.get_by_role("button", name="1 new")
+    expect(waiting).to_be_visible()
+    expect(events).to_have_count(15)
+    waiting.click()
+    expect(events).to_have_count(16)
+    page.get_by_role("button", name="Clear").click()
+    expect(events).to_have_count(0)
+    rail.move("a_alpha", "succeed")
+    expect(events).to_have_count(1)
+
+
+def test_clicking_a_mission_shows_its_chain_and_keeps_it_live(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    resource = a_mission(rail)
+    rail.publish(
+        "transition_rejected", "j_alpha", entity_type="job", entity_id="j_alpha",
+        current_state="running", transition="create", code="NR-E301",
+    )  # fmt: skip
+    opened(page, served)
+    page.locator('tr[data-mission="m_alpha"]').click()
+    chain = page.get_by_role("treegrid", name="Entities")
+    rows = chain.locator("[data-entity]")
+    expect(rows).to_have_count(5)
+    depths = [row.get_attribute("data-depth") for row in rows.all()]
+    assert depths == ["0", "1", "2", "3", "4"]
+    expect(chain.locator('[data-entity="j_alpha"] .code')).to_have_text("NR-E301")
+    expect(page.locator(".mission-events li").first).to_contain_text("transition_rejected")
+
+    rail.spend(resource, 2000, 345, 0.01)
+    rail.move(resource, "succeed")
+    last = chain.locator('[data-entity="r_alpha"]')
+    expect(last.locator(".state")).to_have_text("succeeded")
+    expect(last).to_contain_text("2,345")
+    expect(last).to_contain_text("$0.0100")
+    expect(page.locator(".mission-events")).to_contain_text("cost_tracked")
+
+
+def test_the_chain_is_walked_and_folded_by_keyboard(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail)
+    opened(page, served, "#mission=m_alpha")
+    rows = page.locator("[data-entity]")
+    expect(rows).to_have_count(5)
+    rows.first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator('[data-entity="j_alpha"]')).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(rows).to_have_count(3)
+    expect(page.locator('[data-entity="j_alpha"]')).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(5)
+
+
+def test_an_id_in_the_stream_leads_to_its_entity(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail)
+    opened(page, served)
+    page.locator(".event a.id", has_text="a_alpha").first.click()
+    expect(page.locator('[data-entity="a_alpha"]')).to_have_attribute("aria-current", "true")
+    page.go_back()
+    expect(page.locator(".chain")).to_have_count(0)
+
+
+def test_the_page_resumes_after_a_restart_of_the_server(
+    page: Page, served: Served, rail: FakeRail, complaints: Complaints
+) -> None:
+    complaints.network_expected = True
+    a_mission(rail)
+    opened(page, served)
+    expect(page.locator(".event")).to_have_count(15)
+    served.stop()
+    expect(page.locator(".connection")).to_have_text("Reconnecting")
+    rail.move("r_alpha", "succeed")
+    served.start()
+    expect(page.locator(".connection")).to_have_text("Live", timeout=30_000)
+    # What happened meanwhile is there, and nothing twice.
+    expect(page.locator(".event")).to_have_count(16)
+    rail.move("a_alpha", "succeed")
+    expect(page.locator(".event")).to_have_count(17)
+    expect(page.locator(tile(page, "attempts"))).to_have_text("0")
+
+
+def test_a_flood_of_events_leaves_the_page_small_and_current(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail)
+    opened(page, served, "#mission=m_alpha")
+    for number in range(5_000):
+        rail.publish("tt_first_signal", "a_alpha", tt_first_signal_ms=number)
+    rail.publish("retry_attempted", "j_alpha", attempt_number=7, retries=6)
+    expect(page.locator(".event").first).to_contain_text("attempt 7")
+    expect(page.locator(".stream .panel-note")).to_have_text(f"{EVENTS_KEPT} shown")
+    assert page.locator(".event").count() < 60
+    expect(page.locator('[data-tile="rate"] .tile-note')).to_contain_text("5,016")
+    assert page.locator(".mission-events li").count() <= 100
+
+
+def test_falling_behind_is_said(page: Page, served: Served, rail: FakeRail) -> None:
+    a_mission(rail)
+    opened(page, served)
+    expect(page.locator(".event").first).to_be_visible()
+    rail.lag()
+    notice = page.locator(".notice")
+    expect(notice).to_contain_text("3 events")
+    notice.get_by_role("button", name="Dismiss").click()
+    expect(notice).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1100, 1920])
+def test_nothing_overflows_the_page(page: Page, served: Served, rail: FakeRail, width: int) -> None:
+    a_mission(rail, "m_" + "w" * 64)
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, served, "#mission=m_" + "w" * 64)
+    expect(page.locator("[data-entity]")).to_have_count(5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_colour_scheme_is_the_systems_until_chosen(page: Page, served: Served) -> None:
+    page.emulate_media(color_scheme="light")
+    opened(page, served)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    button = page.get_by_role("button", name="Colour scheme")
+    button.click()
+    button.click()
+    expect(button).to_contain_text("Light")
+    assert page.evaluate(ground) == light
+    page.reload()
+    expect(button).to_contain_text("Light")
+    assert page.evaluate(ground) == light
+
+
+def test_only_own_files_are_loaded_under_strict_rules(page: Page, served: Served) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response(lambda answer: answer.url.endswith("/neurorail/")) as answered:
+        opened(page, served)
+    rules = answered.value.headers["content-security-policy"]
+    assert "script-src 'self'" in rules
+    assert "unsafe" not in rules
+    assert all(url.startswith(served.address) for url in asked)
