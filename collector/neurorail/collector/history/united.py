@@ -68,15 +68,15 @@ class UnitedHistory:
 
     async def counts(self, wanted: EventFilter) -> EventCounts:
         """Counts of events. While the archive moves fast, those that move may be left out."""
-        boundary = await self._recent.boundary()
+        begins = await self._recent.boundary()
         for _ in range(_COUNT_TRIES):
-            if boundary is None:
+            if begins is None:
                 return await self._history.counts(wanted, outside=None)
+            boundary = begins
             recent = await self._recent.counts(wanted, since=boundary)
             begins = await self._recent.boundary()
             if begins == boundary:
                 break
-            boundary = begins or boundary
         counts = await self._history.counts(wanted, outside=boundary)
         counts.merge(recent)
         return counts
