@@ -139,6 +139,7 @@ class Engine:
         state.now = received_unix_nano
         state.tenant = tenant
         state.events = []
+        state.implied.clear()
         handlers = self._handlers
         for index, seen in enumerate(observations):
             if failed and index in failed:

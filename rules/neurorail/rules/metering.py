@@ -23,11 +23,23 @@ from neurorail.rules.entity import (
     REASONING,
     TOOL_CALLS,
     UNPRICED,
-    Entity,
 )
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
 from neurorail.rules.state import State
 from neurorail.rules.trace import LINKS_MAX, Bill, Trace
+
+_SUMS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_usd_pico",
+    "unpriced_calls",
+    "model_calls",
+    "tool_calls",
+)
+"""Counters over everything, in the order of `Entity.totals`."""
 
 BILLABLE = frozenset({"inference", "embedding", "tool"})
 """Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
@@ -98,26 +110,19 @@ def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int]
 
 def charge(state: State, ids: Ids, amounts: list[int], time: int, sign: int = 1) -> None:
     """Add amounts to every entity of a chain and check each one's budget."""
+    added = [(place, sign * amount) for place, amount in enumerate(amounts) if amount]
     for entity_id in ids:
         entity = state.entity(entity_id) if entity_id else None
         if entity is None:
             continue
-        _add(entity, amounts, sign)
+        totals = entity.totals
+        for place, amount in added:
+            totals[place] += amount
         state.touch(entity)
         if sign > 0 and entity.budget is not None:
             budgets.check_usage(state, entity, time)
-    for name, place in (("input_tokens", INPUT), ("output_tokens", OUTPUT), ("cost_usd_pico", COST),
-                        ("tool_calls", TOOL_CALLS), ("model_calls", MODEL_CALLS),
-                        ("unpriced_calls", UNPRICED)):  # fmt: skip
-        if amounts[place]:
-            state.count(name, sign * amounts[place])
-
-
-def _add(entity: Entity, amounts: list[int], sign: int) -> None:
-    totals = entity.totals
-    for place, amount in enumerate(amounts):
-        if amount:
-            totals[place] += sign * amount
+    for place, amount in added:
+        state.count(_SUMS[place], amount)
 
 
 def move_bill(

@@ -11,14 +11,12 @@ from neurorail.rules.observations import ATTEMPT, MISSION, Fields, Ids
 from neurorail.rules.state import State
 
 ORPHAN_CODE = "NR-E007"
+_BELOW: tuple[tuple[None, ...], ...] = tuple((None,) * (4 - level) for level in range(5))
 
 
 def chain_down_to(ids: Ids, level: int) -> Ids:
     """The chain of the entity at `level`: the ids from the mission down to it."""
-    mission, plan, job, attempt, resource = (
-        entity_id if at <= level else None for at, entity_id in enumerate(ids)
-    )
-    return (mission, plan, job, attempt, resource)
+    return ids[: level + 1] + _BELOW[level]  # type: ignore[return-value]
 
 
 def obtain(state: State, ids: Ids, level: int) -> Entity:
@@ -83,6 +81,14 @@ def imply_ancestors(
     state: State, ids: Ids, level: int, time: int, *, running: bool, fields: Fields | None
 ) -> None:
     """Ancestors that are named exist; where something below them ran, they run."""
+    known = (ids[:level], running)
+    if known in state.implied:
+        if level > ATTEMPT and ids[ATTEMPT] is not None:
+            attempt = state.entity(ids[ATTEMPT] or "")
+            if attempt is not None:
+                note_child(state, attempt, time)
+        return
+    state.implied.add(known)
     for at in range(level):
         if ids[at] is None:
             continue
@@ -142,13 +148,11 @@ def learn_fields(state: State, entity: Entity, fields: Fields | None, time: int)
     if fields.budget is not None and budgets.tighten(entity, fields.budget):
         budgets.check_all(state, entity, time)
     if entity.fields is None:
-        entity.fields = Fields(*[getattr(fields, name) for name in _FIELD_NAMES])
-        entity.fields.budget = None
+        entity.fields = fields
         return
     for name in _FIELD_NAMES:
         if not getattr(entity.fields, name):
             setattr(entity.fields, name, getattr(fields, name))
-    entity.fields.budget = None
 
 
 _FIELD_NAMES = tuple(Fields.__slots__)

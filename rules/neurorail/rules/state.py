@@ -70,6 +70,8 @@ class State:
         self.now = 0
         self.tenant = ""
         self.events: list[Event] = []
+        self.implied: set[tuple[tuple[str | None, ...], bool]] = set()
+        """Chains whose ancestors the record has implied already, and whether as running."""
 
     # ── what happened ────────────────────────────────────────────────────────────────────────
 
@@ -125,9 +127,10 @@ class State:
     def touch(self, entity: Entity) -> None:
         """Note that an entity changed."""
         key = entity.key
-        entity.last_received = self.now
+        if entity.last_received != self.now:
+            entity.last_received = self.now
+            self.entities[key] = self.entities.pop(key)
         self.dirty_entities[key] = entity
-        self.entities[key] = self.entities.pop(key)
 
     def moved(self, entity: Entity, from_state: str) -> None:
         """Keep the number of entities in each state."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from neurorail.rules import budgets
 from neurorail.rules.config import MS
-from neurorail.rules.entity import TRANSITION_BIT, Entity
+from neurorail.rules.entity import LEVEL_NAMES, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, INFO, WARNING
 from neurorail.rules.lifecycle import (
@@ -27,6 +27,9 @@ SEEN_MAX = 16
 
 ILLEGAL = "NR-E301"
 
+_TABLE = dict(TRANSITIONS)
+_UNWANTED = TERMINAL - {SUCCEEDED}
+
 
 def move(
     state: State,
@@ -41,7 +44,8 @@ def move(
 ) -> None:
     """Take one step that the table lists, and say so."""
     before = entity.state
-    after = TRANSITIONS[before, transition]
+    after = _TABLE[before, transition]
+    entity_type = LEVEL_NAMES[entity.level]
     entity.state = after
     entity.ordinal += 1
     bit = TRANSITION_BIT[transition]
@@ -53,7 +57,7 @@ def move(
     state.moved(entity, before)
     data: dict[str, Any] = {
         "transition_id": f"{entity.id}#{entity.ordinal}",
-        "entity_type": entity.type,
+        "entity_type": entity_type,
         "entity_id": entity.id,
         "from_state": before or None,
         "to_state": after,
@@ -71,8 +75,8 @@ def move(
         entity.ids,
         time,
         data,
-        f"{entity.type} {before} → {after}" if before else f"{entity.type} {after}",
-        INFO if after not in TERMINAL or after == SUCCEEDED else WARNING,
+        f"{entity_type} {before} → {after}" if before else f"{entity_type} {after}",
+        WARNING if after in _UNWANTED else INFO,
     )
     if after in TERMINAL:
         entity.ended = time
@@ -148,7 +152,6 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
     if entity.level <= ATTEMPT:
         _record_metrics(state, entity, duration_ms, succeeded)
     entity.orphan_at = 0
-    entity.seen = entity.seen[-SEEN_MAX:]
     state.schedule(entity.key, 0)
     for key in entity.dependents:
         dependent = state.entity_by_key(key)
