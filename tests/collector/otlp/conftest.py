@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.collector.otlp.fakes import KEY, CountingMetrics, MemoryInbox
 
 from neurorail.collector.otlp.config import ReceiverConfig
 from neurorail.collector.otlp.receivers import Receivers
-from tests.collector.otlp.fakes import KEY, CountingMetrics, MemoryInbox
 
 
 class Running:

@@ -55,7 +55,7 @@ class CountingMetrics:
         self._add("failed", signal, transport, items)
 
     def request(self, signal: Signal, transport: str, outcome: str) -> None:
-        self._add(outcome, signal, transport, 1)
+        self._add(f"request {outcome}", signal, transport, 1)
 
     def utf8_repaired(self, signal: Signal, transport: str, strings: int) -> None:
         self._add("repaired", signal, transport, strings)

@@ -17,9 +17,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from tests.collector.otlp.conftest import Running
 
 from neurorail.collector.envelope import Kind, Signal
-from tests.collector.otlp.conftest import Running
 
 Make = Callable[[Running], SpanExporter]
 

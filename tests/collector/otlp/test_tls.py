@@ -1,0 +1,150 @@
+"""TLS and mutual TLS on both listeners, with certificates made here."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.collector.otlp.conftest import Running, Start
+from tests.collector.otlp.telemetry import spans
+
+from neurorail.collector.otlp.config import GrpcConfig, HttpConfig, ReceiverConfig, TlsConfig
+
+BODY = spans(count=1).SerializeToString()
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+@dataclass(frozen=True)
+class Pair:
+    cert: Path
+    key: Path
+
+
+class Authority:
+    """Signs certificates for the loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        certificate = self._certificate(self._name, self._key.public_key(), authority=True)
+        self.cert = folder / "ca.pem"
+        self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _certificate(
+        self, name: x509.Name, public_key: ec.EllipticCurvePublicKey, authority: bool
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def issue(self, name: str) -> Pair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._certificate(subject, key.public_key(), authority=False)
+        pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        pair.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return pair
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+async def started(start: Start, authority: Authority, mutual: bool) -> Running:
+    server = authority.issue("server")
+    client_ca = str(authority.cert) if mutual else None
+    tls = TlsConfig(str(server.cert), str(server.key), client_ca)
+    return await start(ReceiverConfig(grpc=GrpcConfig(tls=tls), http=HttpConfig(tls=tls)))
+
+
+async def export_grpc(running: Running, authority: Authority, client: Pair | None) -> None:
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=authority.cert.read_bytes(),
+        private_key=client.key.read_bytes() if client else None,
+        certificate_chain=client.cert.read_bytes() if client else None,
+    )
+    async with grpc.aio.secure_channel(running.grpc_target, credentials) as channel:
+        await channel.unary_unary(EXPORT)(BODY, timeout=20)
+
+
+async def export_http(running: Running, authority: Authority, client: Pair | None) -> int:
+    context = ssl.create_default_context(cafile=str(authority.cert))
+    if client is not None:
+        context.load_cert_chain(client.cert, client.key)
+    url = f"https://127.0.0.1:{running.receivers.http.port}/v1/traces"
+    async with httpx2.AsyncClient(verify=context) as connection:
+        headers = {"content-type": "application/x-protobuf"}
+        return (await connection.post(url, content=BODY, headers=headers)).status_code
+
+
+async def test_tls_without_client_certificates(start: Start, authority: Authority) -> None:
+    running = await started(start, authority, mutual=False)
+
+    await export_grpc(running, authority, None)
+    assert await export_http(running, authority, None) == 200
+
+    assert len(running.inbox.appends) == 2
+
+
+async def test_mutual_tls_takes_clients_of_its_authority(
+    start: Start, authority: Authority
+) -> None:
+    running = await started(start, authority, mutual=True)
+    client = authority.issue("client")
+
+    await export_grpc(running, authority, client)
+    assert await export_http(running, authority, client) == 200
+
+    assert len(running.inbox.appends) == 2
+
+
+async def test_mutual_tls_turns_others_away(start: Start, authority: Authority) -> None:
+    running = await started(start, authority, mutual=True)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await export_grpc(running, authority, None)
+    with pytest.raises(httpx2.TransportError):
+        await export_http(running, authority, None)
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert running.inbox.appends == []
+
+
+async def test_a_missing_certificate_is_an_error_at_start(start: Start, tmp_path: Path) -> None:
+    tls = TlsConfig(str(tmp_path / "none.pem"), str(tmp_path / "none.key"))
+
+    with pytest.raises(OSError, match=r"none\.key"):
+        await start(ReceiverConfig(grpc=GrpcConfig(tls=tls)))
+    with pytest.raises(OSError):  # noqa: PT011 - the message is OpenSSL's
+        await start(ReceiverConfig(http=HttpConfig(tls=tls)))
