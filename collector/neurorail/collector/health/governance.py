@@ -96,6 +96,7 @@ class GovernanceMetrics:
             "neurorail_tt_first_signal_ms", "Until the first sign of life, in milliseconds.",
             ("entity_type",), buckets=FIRST_SIGNAL_BUCKETS_MS, registry=registry,
         )  # fmt: skip
+        self._resources_shown: frozenset[tuple[str, str]] = frozenset()
         self._decoder = msgspec.json.Decoder(_Fields)
         self._observers: Mapping[str, Callable[[_Fields], None]] = {
             "execution_success": self._on_attempt_end,
@@ -133,7 +134,8 @@ class GovernanceMetrics:
             ("attempt", self.active_attempts),
         ):
             gauge.set(by_state.get(entity_type, {}).get(RUNNING, 0))
-        sums: dict[tuple[str, str], int] = {}
+        # What was shown before and is gone now falls to 0.
+        sums = dict.fromkeys(self._resources_shown, 0)
         for name, states in by_state.items():
             level, _, resource_type = name.partition(":")
             if level != "resource":
@@ -143,6 +145,7 @@ class GovernanceMetrics:
                 sums[shown, state] = sums.get((shown, state), 0) + states.get(state, 0)
         for (shown, state), count in sums.items():
             self.resources_by_state.labels(shown, state).set(count)
+        self._resources_shown = frozenset(sums)
 
     def attempts_ended(self) -> float:
         """Attempts that ended since start."""
