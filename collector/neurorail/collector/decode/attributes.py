@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
-from neurorail.collector.decode.values import read, text
+from neurorail.collector.decode.values import name, read, text
 from neurorail.rules.observations import NO_IDS, Ids
 from neurorail.semconv import attributes as names
 
@@ -44,6 +44,12 @@ def chain_ids(found: dict[int, bytes], reader: IdReader) -> Ids:
     return NO_IDS if ids == NO_IDS else ids
 
 
+def read_name(found: dict[int, bytes], slot: int) -> str | None:
+    """The short text in a slot."""
+    attribute = found.get(slot)
+    return None if attribute is None else name(attribute)
+
+
 def read_text(found: dict[int, bytes], slot: int, length_max: int) -> str | None:
     """The text in a slot."""
     attribute = found.get(slot)
@@ -53,11 +59,11 @@ def read_text(found: dict[int, bytes], slot: int, length_max: int) -> str | None
 def read_tags(attributes: Any, stats: Counter[str]) -> tuple[tuple[str, str], ...]:
     """The `neurorail.tag.*` attributes, sorted by key; at most `TAGS_MAX`, the first by key."""
     values: dict[str, str] = {}
-    for name in attributes:
-        if not name.startswith(names.TAG_PREFIX):
+    for attribute in attributes:
+        if not attribute.startswith(names.TAG_PREFIX):
             continue
-        key = name[_TAG_SIZE:]
-        value = text(read(attributes[name]), TAG_VALUE_MAX + 1)
+        key = attribute[_TAG_SIZE:]
+        value = text(read(attributes[attribute]), TAG_VALUE_MAX + 1)
         if not key or len(key) > TAG_KEY_MAX or value is None:
             stats["bad_tag"] += 1
             continue

@@ -6,14 +6,19 @@ from collections import Counter
 from typing import Final
 
 from neurorail.collector.decode import keys
-from neurorail.collector.decode.attributes import read_text
 from neurorail.collector.decode.identity import is_id
-from neurorail.collector.decode.values import INT64_MAX, read, texts, usd_pico, whole
+from neurorail.collector.decode.values import (
+    INT64_MAX,
+    NAME_MAX,
+    name,
+    read,
+    texts,
+    usd_pico,
+    whole,
+)
 from neurorail.rules.observations import JOB, MISSION, Budget, Fields
 from neurorail.semconv import attributes as names
 
-NAME_MAX: Final = 256
-"""Characters of a name: model, agent, service, job type …"""
 DEPENDENCIES_MAX: Final = 256
 ATTEMPT_NUMBER_MAX: Final = 1_000_000
 PLAN_TYPES: Final = frozenset({"sequential", "parallel", "dag", "conditional"})
@@ -37,7 +42,7 @@ def budget(found: dict[int, bytes], stats: Counter[str]) -> Budget | None:
         values[place] = usd_pico(value) if place == _COST else whole(value, INT64_MAX)
         if values[place] is None:
             stats["bad_budget"] += 1
-    if all(value is None for value in values):
+    if values.count(None) == len(values):
         return None
     return Budget(*values)
 
@@ -49,20 +54,14 @@ def has_any(found: dict[int, bytes]) -> bool:
 
 def fill(fields: Fields, found: dict[int, bytes], stats: Counter[str]) -> Fields:
     """Adds what the attributes say about the entity itself."""
-    parent = read_text(found, keys.MISSION_PARENT_ID, NAME_MAX)
-    if parent is not None:
-        if is_id(MISSION, parent):
-            fields.parent_mission_id = parent
-        else:
-            stats["bad_id"] += 1
-    plan_type = read_text(found, keys.PLAN_TYPE, NAME_MAX)
-    if plan_type is not None:
-        if plan_type.lower() in PLAN_TYPES:
-            fields.plan_type = plan_type.lower()
-        else:
-            stats["bad_plan_type"] += 1
-    fields.job_type = read_text(found, keys.JOB_TYPE, NAME_MAX)
-    fields.resource_type = read_text(found, keys.RESOURCE_TYPE, NAME_MAX)
+    if keys.MISSION_PARENT_ID in found:
+        fields.parent_mission_id = _parent_mission(found[keys.MISSION_PARENT_ID], stats)
+    if keys.PLAN_TYPE in found:
+        fields.plan_type = _plan_type(found[keys.PLAN_TYPE], stats)
+    if keys.JOB_TYPE in found:
+        fields.job_type = name(found[keys.JOB_TYPE])
+    if keys.RESOURCE_TYPE in found:
+        fields.resource_type = name(found[keys.RESOURCE_TYPE])
     if keys.ATTEMPT_NUMBER in found:
         fields.attempt_number = _attempt_number(found[keys.ATTEMPT_NUMBER], stats)
     if keys.JOB_DEPENDENCIES in found:
@@ -70,6 +69,22 @@ def fill(fields: Fields, found: dict[int, bytes], stats: Counter[str]) -> Fields
     if not _BUDGET.isdisjoint(found):
         fields.budget = budget(found, stats)
     return fields
+
+
+def _parent_mission(attribute: bytes, stats: Counter[str]) -> str | None:
+    parent = name(attribute)
+    if not is_id(MISSION, parent):
+        stats["bad_id"] += 1
+        return None
+    return parent
+
+
+def _plan_type(attribute: bytes, stats: Counter[str]) -> str | None:
+    plan_type = (name(attribute) or "").lower()
+    if plan_type not in PLAN_TYPES:
+        stats["bad_plan_type"] += 1
+        return None
+    return plan_type
 
 
 def _attempt_number(attribute: bytes, stats: Counter[str]) -> int | None:

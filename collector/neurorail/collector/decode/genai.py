@@ -10,11 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from neurorail.collector.decode.keys import FOREIGN, RESOURCE_TYPE, KeyTable
-from neurorail.collector.decode.values import Value, read, text, usd_pico, whole
+from neurorail.collector.decode.values import NAME_MAX, Value, name, read, text, usd_pico, whole
 from neurorail.rules.observations import Usage
 from neurorail.semconv.genai import EMBEDDING, INFERENCE, TOOL, Mapping
 
-NAME_MAX: Final = 256
 TOKENS_MAX: Final = 10**12
 """More tokens than one call can have: such a number is an error of its sender."""
 COST_USD_PICO_MAX: Final = 10**18
@@ -76,7 +75,7 @@ class GenAIReader:
                         return role
         resource_type = found.get(RESOURCE_TYPE)
         if resource_type is not None:
-            kind = text(read(resource_type), NAME_MAX)
+            kind = name(resource_type)
             return self._mapping.resource_roles.get(kind.lower(), "") if kind else ""
         # The oldest senders name the model and its provider, and no operation.
         return INFERENCE if genai.slots.keys() >= _SURELY_A_CALL else ""
@@ -105,7 +104,7 @@ class GenAIReader:
     def name(self, genai: GenAI, meaning: str) -> str | None:
         """A short text."""
         slot = genai.slots.get(meaning)
-        return None if slot is None else text(read(genai.found[slot]), NAME_MAX)
+        return None if slot is None else name(genai.found[slot])
 
     def model(self, genai: GenAI) -> str | None:
         """The response's model, else the request's."""
@@ -134,11 +133,15 @@ class GenAIReader:
         """
         if role not in _OPERATION_ROLES:
             return None
-        usage = Usage(role, provider, model, self.name(genai, "response_id"))
+        usage = Usage(role, provider, model, self._response_id(genai))
         if role in _BILLABLE:
             self._tokens(usage, genai)
             usage.cost_usd_pico = self._cost(genai)
         return usage
+
+    def _response_id(self, genai: GenAI) -> str | None:
+        attribute = genai.get("response_id")
+        return None if attribute is None else text(read(attribute), NAME_MAX)
 
     def _tokens(self, usage: Usage, genai: GenAI) -> None:
         slots = genai.slots

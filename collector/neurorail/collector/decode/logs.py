@@ -8,8 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import TAG_MARKER, read_tags, read_text, scan
-from neurorail.collector.decode.entity_fields import NAME_MAX
+from neurorail.collector.decode.attributes import TAG_MARKER, read_name, read_tags, scan
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.resources import ResourceReader
@@ -71,5 +70,5 @@ class LogReader:
 
 
 def _named_by_attribute(found: dict[int, bytes]) -> bytes:
-    name = read_text(found, keys.EVENT_NAME_SLOT, NAME_MAX)
+    name = read_name(found, keys.EVENT_NAME_SLOT)
     return b"" if name is None else name.encode()

@@ -8,8 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import chain_ids, read_text, scan
-from neurorail.collector.decode.entity_fields import NAME_MAX
+from neurorail.collector.decode.attributes import chain_ids, read_name, scan
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.rules.observations import NO_IDS, Ids
@@ -43,7 +42,7 @@ class ResourceReader:
             found = scan(wire.Resource.FromString(resource).attributes, self._table)
         except DecodeError:
             found = {}
-        view = ResourceView(read_text(found, keys.SERVICE, NAME_MAX), chain_ids(found, self._ids))
+        view = ResourceView(read_name(found, keys.SERVICE), chain_ids(found, self._ids))
         if len(self._known) >= RESOURCES_MAX:
             self._known.clear()
         self._known[resource] = view

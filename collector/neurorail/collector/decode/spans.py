@@ -17,17 +17,18 @@ from neurorail.collector.decode import keys, wire
 from neurorail.collector.decode.attributes import (
     TAG_MARKER,
     chain_ids,
+    read_name,
     read_tags,
     read_text,
     scan,
 )
-from neurorail.collector.decode.entity_fields import NAME_MAX, fill, has_any
+from neurorail.collector.decode.entity_fields import fill, has_any
 from neurorail.collector.decode.genai import GenAIReader
 from neurorail.collector.decode.identity import IdReader, inherit, level_of
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.resources import ResourceReader, ResourceView
 from neurorail.collector.decode.transitions import EVENT_NAMES, REASON_MAX, TransitionReader
-from neurorail.collector.decode.values import INT64_MAX
+from neurorail.collector.decode.values import INT64_MAX, NAME_MAX
 from neurorail.rules.lifecycle import OUTCOME_TRANSITION
 from neurorail.rules.observations import (
     NO_IDS,
@@ -212,15 +213,13 @@ class SpanReader:
         if keys.LOGFIRE_SPAN_TYPE in found:
             self._pending(observed, found)
         if keys.ENTITY_TYPE in found:
-            observed.entity = level_of(read_text(found, keys.ENTITY_TYPE, NAME_MAX))
+            observed.entity = level_of(read_name(found, keys.ENTITY_TYPE))
         if keys.OUTCOME in found:
             self._outcome(observed, found)
         if keys.RESERVATION_ID in found:
             observed.reservation_id = read_text(found, keys.RESERVATION_ID, NAME_MAX)
         genai = reader.collect(found)
-        observed.error_code = read_text(found, keys.ERROR_CODE, NAME_MAX) or reader.name(
-            genai, "error_type"
-        )
+        observed.error_code = read_name(found, keys.ERROR_CODE) or reader.name(genai, "error_type")
         observed.role = reader.role(genai)
         about_itself = has_any(found)
         if not observed.role and not about_itself and observed.entity is None:
@@ -240,7 +239,7 @@ class SpanReader:
             observed.usage = reader.usage(observed.role, genai, fields.provider, fields.model)
 
     def _pending(self, observed: SpanObserved, found: dict[int, bytes]) -> None:
-        if read_text(found, keys.LOGFIRE_SPAN_TYPE, NAME_MAX) != _PENDING:
+        if read_name(found, keys.LOGFIRE_SPAN_TYPE) != _PENDING:
             return
         # The pending span has an id of its own; the real span is its parent.
         if not observed.parent_span_id:
@@ -252,7 +251,7 @@ class SpanReader:
         observed.parent_span_id = _hex_id(parent)
 
     def _outcome(self, observed: SpanObserved, found: dict[int, bytes]) -> None:
-        outcome = read_text(found, keys.OUTCOME, NAME_MAX)
+        outcome = read_name(found, keys.OUTCOME)
         if outcome is None:
             return
         if outcome.lower() in OUTCOME_TRANSITION:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from neurorail.collector.decode import keys
-from neurorail.collector.decode.attributes import chain_ids, read_text
-from neurorail.collector.decode.entity_fields import NAME_MAX, fill, has_any
+from neurorail.collector.decode.attributes import chain_ids, read_name, read_text
+from neurorail.collector.decode.entity_fields import fill, has_any
 from neurorail.collector.decode.genai import GenAIReader
 from neurorail.collector.decode.identity import IdReader, deepest, inherit, level_of
 from neurorail.collector.decode.values import INT64_MAX, read, texts, whole
@@ -69,7 +69,7 @@ class TransitionReader:
         """
         own = chain_ids(found, self._ids)
         ids = inherit(own, above)
-        level = level_of(read_text(found, keys.ENTITY_TYPE, NAME_MAX))
+        level = level_of(read_name(found, keys.ENTITY_TYPE))
         if level is None:
             level = deepest(ids)
         if level is None or ids[level] is None:
@@ -91,7 +91,7 @@ class TransitionReader:
             source=source,
             reason=read_text(found, keys.REASON, REASON_MAX),
             fields=self._fields(found, tags, service),
-            error_code=read_text(found, keys.ERROR_CODE, NAME_MAX) or self._error_type(found),
+            error_code=read_name(found, keys.ERROR_CODE) or self._error_type(found),
             trace_id=trace_id,
             span_id=span_id,
         )

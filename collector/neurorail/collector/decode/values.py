@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal, DecimalException
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,9 @@ from neurorail.collector.decode import wire
 
 Value: TypeAlias = str | int | float | bool | list["Value"] | None
 
+NAME_MAX: Final = 256
+"""Characters of a name: model, agent, service, job type …"""
+_REMEMBERED_BYTES: Final = 128
 INT64_MAX: Final = (1 << 63) - 1
 _PICO: Final = Decimal(10**12)
 _MONEY_DIGITS_MAX: Final = 64
@@ -68,6 +72,19 @@ def text(value: Value, length_max: int) -> str | None:
     if isinstance(value, int | float):
         return repr(value)[:length_max]
     return None
+
+
+def name(value: bytes) -> str | None:
+    """A short text in the bytes of an `AnyValue`: a name, a kind, a state."""
+    if len(value) <= _REMEMBERED_BYTES:
+        return _remembered_name(value)
+    return text(read(value), NAME_MAX)
+
+
+# Few names are said again and again: they are read once, and share one text.
+@lru_cache(maxsize=8192)
+def _remembered_name(value: bytes) -> str | None:
+    return text(read(value), NAME_MAX)
 
 
 def whole(value: Value, maximum: int) -> int | None:
