@@ -27,7 +27,7 @@ HEADER: Final = """\
 
 def render() -> str:
     """The example file, complete."""
-    return HEADER + "\n" + "".join(_section(Config(), ""))
+    return HEADER + "\n" + "".join(_section(Config(), "")).rstrip() + "\n"
 
 
 def _section(section: object, indent: str) -> Iterator[str]:

@@ -62,9 +62,9 @@ def duration(milliseconds: int | None) -> str:
 
 def usd(pico: int) -> str:
     """Pico-USD as dollars with the digits that matter."""
-    dollars = pico / 10**12
-    if dollars and abs(dollars) < 0.01:
-        return f"${dollars:.6f}".rstrip("0")
+    dollars = Decimal(pico) / 10**12
+    if dollars and abs(dollars) < Decimal("0.01"):
+        return f"${Decimal(f'{dollars:.2e}'):f}"
     return f"${dollars:,.4f}" if dollars < 1 else f"${dollars:,.2f}"
 
 

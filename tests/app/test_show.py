@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from neurorail.app.show import format as shown
+from neurorail.app.show.tree import chain_tree
+
+
+def entity(kind: str, entity_id: str, parent: str | None, **more: Any) -> dict[str, Any]:
+    return {"entity_type": kind, "entity_id": entity_id, "parent_id": parent, **more}
+
+
+BODY: dict[str, Any] = {
+    "mission": entity(
+        "mission",
+        "m_1",
+        None,
+        state="running",
+        tags={"name": "harvest"},
+        totals={"total_tokens": 1200, "cost_usd": 0.0031, "tool_calls": 2, "unpriced_calls": 1},
+    ),
+    "plan": None,
+    "job": None,
+    "attempt": None,
+    "resource": None,
+    "descendants": [
+        entity("plan", "p_1", "m_1", state="running", plan_type="dag"),
+        entity("job", "j_1", "p_1", state="failed", error_code="NR-E002", flags=["over_budget"]),
+        entity("attempt", "a_1", "j_1", state="succeeded", attempt_number=2, duration_ms=1500),
+        entity("resource", "r_1", "a_1", state=None, model="gpt", resource_type="llm_call"),
+    ],
+}
+
+
+def text(renderable: object) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(renderable)
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return output.getvalue()
+
+
+def test_chain_tree_shows_every_entity_below_its_parent() -> None:
+    lines = text(chain_tree(BODY, "j_1")).splitlines()
+    names = ["m_1", "p_1", "j_1", "a_1", "r_1"]
+    indents = [line.index(name) for line, name in zip(lines, names, strict=False)]
+    assert len(lines) == 5
+    assert "mission m_1 harvest  RUNNING" in lines[0]
+    for part in ("1,200 tokens", "$0.0031", "1 unpriced", "2 tool calls"):
+        assert part in lines[0]
+    assert "FAILED NR-E002" in lines[2]
+    assert "⚑ over_budget" in lines[2]
+    assert "#2  SUCCEEDED  1.5 s" in lines[3]
+    assert indents[1] < indents[2] < indents[3]
+
+
+def test_chain_tree_of_a_deep_entity_shows_its_ancestors() -> None:
+    body = {
+        **BODY,
+        "plan": BODY["descendants"][0],
+        "job": entity("job", "j_9", "p_1", state="queued"),
+        "descendants": [entity("attempt", "a_9", "j_9", state="pending")],
+        "truncated": True,
+    }
+    lines = text(chain_tree(body, "j_9")).splitlines()
+    assert [name in line for line, name in zip(lines, ("m_1", "p_1", "j_9", "a_9"), strict=False)]
+    assert "more below" in lines[-1]
+
+
+def test_chain_tree_survives_a_circle_and_an_empty_answer() -> None:
+    body = {**BODY, "descendants": [entity("mission", "m_1", "m_1", state="running")]}
+    assert text(chain_tree(body, "m_1")).count("m_1") == 2
+    assert "nothing is known" in text(chain_tree({}, "m_1"))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [(None, ""), (0, "0 ms"), (999, "999 ms"), (1_500, "1.5 s"), (200_000, "3 m 20 s")],
+)
+def test_duration(milliseconds: int | None, expected: str) -> None:
+    assert shown.duration(milliseconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("pico", "expected"),
+    [
+        (0, "$0.0000"),
+        (200_000, "$0.000000200"),
+        (63_150_000, "$0.0000632"),
+        (500_000_000_000, "$0.5000"),
+        (1_234_567_000_000_000, "$1,234.57"),
+    ],
+)
+def test_usd(pico: int, expected: str) -> None:
+    assert shown.usd(pico) == expected
+
+
+def test_pico_usd_is_exact_for_what_json_says() -> None:
+    assert shown.pico_usd(0.0031909500001) == 3_190_950_000
+    assert shown.pico_usd("12.000000000001") == 12_000_000_000_001
+    assert shown.pico_usd(None) == 0
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data", "part"),
+    [
+        ("state_changed", {"entity_type": "job", "to_state": "pending"}, "job new → pending"),
+        ("state_changed", {"to_state": "x", "inferred": True}, "(inferred)"),
+        ("transition_rejected", {"transition": "start", "code": "NR-E301"}, "NR-E301"),
+        ("cost_tracked", {"model": "m", "llm_tokens": 3}, "m: 3 tokens, unpriced"),
+        (
+            "cost_tracked",
+            {"tool": "t", "cost_usd_pico": 10**12, "priced": True},
+            "t: 0 tokens, $1.00",
+        ),
+        ("budget_violation", {"limit": 5, "consumed": 7, "code": "NR-E002"}, "7 of 5 NR-E002"),
+        ("timeout_enforced", {"timeout_ms": 9, "code": "NR-E001"}, "9 ms NR-E001"),
+        ("orphan_detected", {"missing": ["plan"], "code": "NR-E007"}, "NR-E007"),
+        ("retry_attempted", {"attempt_number": 2}, "attempt 2"),
+        ("execution_failure", {"outcome": "failed", "duration_ms": 5}, "failed after 5 ms"),
+        ("metrics_recorded", {"input_tokens": 2, "output_tokens": 3}, "5 tokens"),
+        ("audit_logged", {"reason": "because"}, "because"),
+    ],
+)
+def test_summary(event_type: str, data: dict[str, Any], part: str) -> None:
+    assert part in shown.summary(event_type, data)
+
+
+def test_concerned_is_the_own_entity_or_the_deepest() -> None:
+    assert shown.concerned({"entity_id": "j_1", "resource_id": "r_1"}) == "j_1"
+    assert shown.concerned({"mission_id": "m_1", "job_id": "j_1", "resource_id": ""}) == "j_1"
+    assert shown.concerned({}) == ""
+
+
+def test_short_id_keeps_the_prefix_and_the_end() -> None:
+    assert shown.short_id("m_0123456789abcdef") == "m_…6789abcdef"
+    assert shown.short_id("m_1") == "m_1"
+    assert shown.short_id(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("event_type", "style"),
+    [("budget_violation", "bold red"), ("budget_warning", "yellow"), ("state_changed", "")],
+)
+def test_event_style(event_type: str, style: str) -> None:
+    assert shown.event_style(event_type) == style
