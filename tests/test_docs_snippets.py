@@ -6,15 +6,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.process import ServerProcess, running_server
-
-from neurorail.client import Client, Problem
+from tests.support.waiting import ended_mission
 
 
 @pytest.fixture
@@ -49,30 +46,11 @@ def run(code: str, server: ServerProcess) -> str:
     return done.stdout.strip()
 
 
-def trace_of(server: ServerProcess, mission_id: str) -> Any:
-    """The tree of a mission as the API gives it, once the mission has ended.
-
-    An answer to telemetry says that it is durable, not that it is applied already.
-    """
-    client = Client(server.api)
-    ends = time.monotonic() + 20
-    while True:
-        try:
-            tree = client.get_json(f"/api/neurorail/v1/identity/trace/mission/{mission_id}")
-            if tree["mission"]["ended_at"] is not None:
-                return tree
-        except Problem as problem:
-            if problem.status != 404:
-                raise
-        assert time.monotonic() < ends, "the mission never ended"
-        time.sleep(0.02)
-
-
 def test_the_python_program_sends_a_mission_with_a_budget(
     root: Path, server: ServerProcess
 ) -> None:
     mission_id = run(program(root, "send-telemetry.md"), server)
-    tree = trace_of(server, mission_id)
+    tree = ended_mission(server.api, mission_id)
     mission = tree["mission"]
     assert mission["state"] == "succeeded"
     assert mission["tags"] == {"customer": "acme"}

@@ -1,0 +1,37 @@
+"""Waiting for what a server applies after it answered, by asking it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from neurorail.client import Client, Problem
+
+PATIENCE_S = 20
+PAUSE_S = 0.02
+
+
+def ended_mission(api: str, mission_id: str, *, descendants: int = 0) -> Any:
+    """The tree of a mission as the API gives it, once it ended or has so many descendants.
+
+    An answer to telemetry says that it is durable, not that it is applied already.
+
+    Args:
+        api: address of the API.
+        mission_id: whose tree.
+        descendants: if above 0, wait for so many of them instead of the mission's end.
+    """
+    client = Client(api)
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends:
+        try:
+            tree = client.get_json(f"/api/neurorail/v1/identity/trace/mission/{mission_id}")
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+        else:
+            ended = tree["mission"]["ended_at"] is not None
+            if len(tree["descendants"]) >= descendants if descendants else ended:
+                return tree
+        time.sleep(PAUSE_S)
+    raise AssertionError(f"{mission_id} was not there after {PATIENCE_S} s")
