@@ -139,3 +139,21 @@ async def test_stream_stats_say_who_listens(rail: Rail) -> None:
     assert stats["subscribers_by_channel"]["lifecycle"] == 1
     assert stats["buffer_sizes"]["lifecycle"] == 1
     assert stats["buffer_sizes"]["all"] == 2
+
+
+async def test_stream_client_that_reads_nothing_is_dropped_and_slows_nobody() -> None:
+    limits = StreamConfig(keepalive_s=0.02, send_timeout_s=0.1, buffer_events=2_000)
+    async with running_rail(stream=limits) as rail, open_stream(rail) as healthy:
+        _, writer = await asyncio.open_connection(*rail.server.address, limit=1)
+        writer.write(b"GET /api/neurorail/v1/stream/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(30):
+            while rail.hub.stats().subscribers < 2:
+                await asyncio.sleep(0.01)
+            seq = 0
+            while rail.hub.stats().subscribers > 1:
+                seq += 1
+                rail.hub.publish_threadsafe([make_event(seq, data={"reason": "x" * 20_000})])
+                await healthy.until(lambda seq=seq: len(healthy.ids) == seq)  # type: ignore[misc]
+        assert len(healthy.ids) == seq
+        assert all(m["event_type"] == "state_changed" for m in healthy.messages)
+        writer.close()

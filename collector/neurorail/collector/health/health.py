@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
 from neurorail.collector.health.governance import GovernanceMetrics
+from neurorail.collector.health.hub import HubMetrics
 from neurorail.collector.health.pipeline import (
     CUMULATIVE,
     GAUGE,
@@ -68,35 +69,8 @@ class Health:
         )  # fmt: skip
 
     def watch_hub(self, hub: StreamHub) -> None:
-        """Show the live stream: subscribers, buffer, and what it refused or dropped."""
-        limits: Mapping[str, tuple[str, Callable[[], float]]] = {
-            "subscribers": ("Subscribers now.", lambda: hub.stats().subscribers),
-            "subscribers_limit": (
-                "Subscribers that are let in.", lambda: hub.config.max_subscribers,
-            ),
-            "buffer_events": ("Events in memory.", lambda: hub.stats().buffer_sizes["all"]),
-            "buffer_events_limit": (
-                "Events that memory may hold.", lambda: hub.config.buffer_events,
-            ),
-            "buffer_bytes": ("Bytes of events in memory.", lambda: hub.stats().buffer_bytes),
-            "buffer_bytes_limit": (
-                "Bytes of events that memory may hold.", lambda: hub.config.buffer_bytes,
-            ),
-        }  # fmt: skip
-        for name, (documentation, read) in limits.items():
-            self.watch_gauge(f"neurorail_stream_{name}", documentation, read)
-        counts: Mapping[str, tuple[str, Callable[[], float]]] = {
-            "published": ("Events published.", lambda: hub.stats().published),
-            "evicted": ("Events that left memory to make room.", lambda: hub.stats().evicted),
-            "missed": ("Events subscribers were told they missed.", lambda: hub.stats().missed),
-            "refused": ("Subscribers refused at the limit.", lambda: hub.stats().refused),
-            "dropped": (
-                "Events dropped because the event loop was stuck.",
-                lambda: hub.stats().pending_dropped,
-            ),
-        }
-        for name, (documentation, read) in counts.items():
-            self.watch_count(f"neurorail_stream_{name}", documentation, read)
+        """Show the live stream: subscribers, buffer, limits, and what it refused or dropped."""
+        self.registry.register(HubMetrics(hub))
 
     def exposition(self) -> tuple[bytes, str]:
         """All metrics in Prometheus text format, and its content type."""

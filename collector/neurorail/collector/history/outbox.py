@@ -85,9 +85,10 @@ class OutboxEvents:
         return found
 
     def _boundary(self) -> Boundary | None:
-        for batch in self._outbox.read(0, 1)[:1]:
-            first = decode_line(batch.lines.split(b"\n", 1)[0])
-            return Boundary(first.node, first.position)
+        for batch in self._forward(0, max_bytes=1):
+            if batch.lines:
+                first = decode_line(batch.lines.split(b"\n", 1)[0])
+                return Boundary(first.node, first.position)
         return None
 
     def _newest(self, wanted: EventFilter, before: EventKey | None, limit: int) -> list[EventLine]:
@@ -121,8 +122,8 @@ class OutboxEvents:
                     counts.add(event.event_type, event.severity, event.event_category, 1)
         return counts
 
-    def _forward(self, after_ordinal: int) -> Iterator[Batch]:
-        while batches := self._outbox.read(after_ordinal, _PAGE_BYTES):
+    def _forward(self, after_ordinal: int, max_bytes: int = _PAGE_BYTES) -> Iterator[Batch]:
+        while batches := self._outbox.read(after_ordinal, max_bytes):
             yield from batches
             after_ordinal = batches[-1].ordinal
 
