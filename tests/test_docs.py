@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from neurorail.app import cli
+from neurorail.collector.prices import read_overrides
 from neurorail.rules.errors import CODES
 from neurorail.rules.events import CHANNELS, EVENT_TYPES
 from neurorail.semconv import attributes
@@ -180,7 +181,7 @@ def test_snippets_of_yaml_can_be_read(pages: dict[Path, str], root: Path) -> Non
     read = 0
     for text in pages.values():
         for snippet in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            assert isinstance(yaml.safe_load(snippet), dict)
+            assert isinstance(yaml.safe_load(snippet), dict | list)
             read += 1
     assert read >= 2
     for path in (root / "deploy").rglob("*.yaml"):
@@ -193,3 +194,9 @@ def test_the_collector_snippet_is_part_of_the_whole_file(root: Path) -> None:
     snippet = re.search(r"^```yaml\n(exporters:.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert snippet
     assert yaml.safe_load(snippet.group(1))["exporters"] == whole["exporters"]
+
+
+def test_the_documented_prices_are_understood(root: Path) -> None:
+    text = (root / "docs" / "budgets.md").read_text()
+    (snippet,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(read_overrides(yaml.safe_load(snippet))) == 2
