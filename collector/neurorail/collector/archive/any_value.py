@@ -1,4 +1,8 @@
-"""Renders attribute values as JSON text, as the Collector does: Go's rules, keys in order."""
+"""Renders attribute values as text, as the Collector does: Go's JSON, with keys in order.
+
+One difference: an array that holds a number that is not finite has it as a string; the Collector
+stores an empty text for the whole array.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,22 @@ _GO_ESCAPES: Final = str.maketrans(
         "\u2029": "\\u2029",
     }
 )
-_EXPONENT_FROM: Final = 1e21
+LARGE: Final = 1e21
+"""From here on numbers are written with an exponent."""
+
+
+def value_text(value: AnyValue) -> str:
+    """The value as the Collector's exporter stores it: text as it is, nested values as JSON."""
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return ""
+    if kind == "string_value":
+        return value.string_value
+    if kind == "bytes_value":
+        return b64encode(value.bytes_value).decode()
+    if kind == "double_value" and not math.isfinite(value.double_value):
+        return f"json: unsupported value: {double_text(value.double_value)}"
+    return json_text(value)
 
 
 def json_text(value: AnyValue) -> str:
@@ -54,7 +73,7 @@ def double_text(number: float) -> str:
     if math.isinf(number):
         return "+Inf" if number > 0 else "-Inf"
     size = abs(number)
-    if size == 0 or 1e-6 <= size < _EXPONENT_FROM:
+    if size == 0 or 1e-6 <= size < LARGE:
         return _without_exponent(number)
     mantissa, _, exponent = repr(number).partition("e")
     if not exponent:

@@ -1,14 +1,16 @@
-"""Finds attribute values nested deeper than the tables' columns read, and makes them JSON text.
+"""Finds attribute values that the views cannot render exactly, and makes them text.
 
-ClickHouse reads arrays and maps of plain values itself. What is nested deeper it would drop, so it
-is rendered here as the Collector renders it, and nothing is lost. Nearly no request holds any, so
-looking must be cheap: a request is parsed with a schema in which nothing repeats. Protobuf then
-merges all spans into one, all attributes into one, and so on; what any of them holds, the one
-holds, and one look answers for all.
+ClickHouse itself renders plain values and arrays of plain values. Maps, and whatever is nested
+deeper, it would drop, and very large numbers it writes differently; these are rendered here as the
+Collector renders them, so nothing is lost at any depth. Nearly no request holds any, so looking
+must be cheap: a request is parsed with a schema in which nothing repeats. Protobuf then merges all
+spans into one, all attributes into one, and so on; what any of them holds, the one holds, and one
+look answers for all. Large numbers are found by their bytes.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -19,7 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from neurorail.collector.archive.any_value import json_text
+from neurorail.collector.archive.any_value import LARGE, value_text
 from neurorail.collector.envelope import Signal
 
 if TYPE_CHECKING:
@@ -42,10 +44,8 @@ _VALUE_SHAPES: Final[Mapping[str, Mapping[int, str]]] = {
     "Resource": {1: "KeyValue", 2: "varint"},
     "Scope": {1: "bytes", 2: "bytes", 3: "KeyValue", 4: "varint"},
     "KeyValue": {1: "bytes", 2: "AnyValue"},
-    "AnyValue": {**_PLAIN_VALUES, 5: "Array", 6: "Map"},
+    "AnyValue": {**_PLAIN_VALUES, 5: "Array", 6: "bytes"},
     "Array": {1: "Leaf"},
-    "Map": {1: "LeafKeyValue"},
-    "LeafKeyValue": {1: "bytes", 2: "Leaf"},
     "Leaf": {**_PLAIN_VALUES, 5: "bytes", 6: "bytes"},
 }
 _TRACES: Final[Mapping[str, Mapping[int, str]]] = {
@@ -128,15 +128,19 @@ _REQUESTS: Final[Mapping[Signal, Callable[[], Message]]] = {
 }
 
 
+_LARGE_DOUBLE: Final = re.compile(rb"[\x0a\x12*]\x09!.{7}[\x44-\x7f\xc4-\xff]", re.DOTALL)
+"""A value of nine bytes that is a double of about 6e20 or more, infinite, or not a number."""
+
+
 class NestedValues:
-    """Finds and rewrites deeply nested values. One instance serves any number of requests."""
+    """Finds and renders such values. One instance serves any number of requests."""
 
     def __init__(self) -> None:
         self._shapes = {signal: _message_class(signal) for signal in _SHAPES}
 
     def flatten(self, signal: Signal, body: bytes) -> bytes:
-        """The request with deeply nested values as JSON text; the same object if it has none."""
-        if not self.holds_deep_values(signal, body):
+        """The request with such values as text; the same object if it has none."""
+        if not self.must_flatten(signal, body):
             return body
         request = _REQUESTS[signal]()
         try:
@@ -145,17 +149,19 @@ class NestedValues:
             # Nested beyond what protobuf's parser follows; receivers refuse such requests.
             return body
         for value in _values(request):
-            if _is_deep(value):
-                text = json_text(value)
+            if _is_inexact(value):
+                text = value_text(value)
                 value.Clear()
                 value.string_value = text
         return request.SerializeToString()
 
-    def holds_deep_values(self, signal: Signal, body: bytes) -> bool:
-        """Whether the request holds a value nested deeper than the columns read."""
+    def must_flatten(self, signal: Signal, body: bytes) -> bool:
+        """Whether the request may hold a value that the views cannot render exactly."""
+        if _LARGE_DOUBLE.search(body):
+            return True
         merged = self._shapes[signal]()
         merged.ParseFromString(body)
-        return any(_holds_leaf_bytes(value) for value in _merged_values(merged))
+        return any(_is_nested(value) for value in _merged_values(merged))
 
 
 def _message_class(signal: Signal) -> Callable[[], Message]:
@@ -190,10 +196,10 @@ def _merged_values(message: Message) -> Iterator[Message]:
             yield from _merged_values(value)
 
 
-def _holds_leaf_bytes(value: Message) -> bool:
+def _is_nested(value: Message) -> bool:
     merged: Any = value
-    leaves = (merged.array_5.leaf_1, merged.map_6.leafkeyvalue_1.leaf_2)
-    return any(leaf.HasField("bytes_5") or leaf.HasField("bytes_6") for leaf in leaves)
+    leaf = merged.array_5.leaf_1
+    return any((merged.HasField("bytes_6"), leaf.HasField("bytes_5"), leaf.HasField("bytes_6")))
 
 
 def _values(message: Message) -> Iterator[AnyValue]:
@@ -208,12 +214,16 @@ def _values(message: Message) -> Iterator[AnyValue]:
                 yield from _values(item)
 
 
-def _is_deep(value: AnyValue) -> bool:
+def _is_inexact(value: AnyValue) -> bool:
     kind = value.WhichOneof("value")
     if kind == "array_value":
-        inner = list(value.array_value.values)
-    elif kind == "kvlist_value":
-        inner = [entry.value for entry in value.kvlist_value.values]
-    else:
-        return False
-    return any(item.WhichOneof("value") in ("array_value", "kvlist_value") for item in inner)
+        return any(
+            item.WhichOneof("value") in ("array_value", "kvlist_value") or _is_large(item)
+            for item in value.array_value.values
+        )
+    return kind == "kvlist_value" or _is_large(value)
+
+
+def _is_large(value: AnyValue) -> bool:
+    # Not a number is not less than anything either.
+    return value.WhichOneof("value") == "double_value" and not abs(value.double_value) < LARGE

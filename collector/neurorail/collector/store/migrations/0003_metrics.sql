@@ -29,11 +29,6 @@ CREATE TABLE IF NOT EXISTS otel_metrics_gauge
     Node LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     Seq UInt64 DEFAULT 0 CODEC(Delta(8), ZSTD(1)),
     ReceivedAt DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_key mapKeys(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_value mapValues(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_attr_key mapKeys(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_seq Seq TYPE minmax GRANULARITY 1
 )
@@ -74,11 +69,6 @@ CREATE TABLE IF NOT EXISTS otel_metrics_sum
     Node LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     Seq UInt64 DEFAULT 0 CODEC(Delta(8), ZSTD(1)),
     ReceivedAt DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_key mapKeys(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_value mapValues(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_attr_key mapKeys(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_seq Seq TYPE minmax GRANULARITY 1
 )
@@ -115,11 +105,6 @@ CREATE TABLE IF NOT EXISTS otel_metrics_summary
     Node LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     Seq UInt64 DEFAULT 0 CODEC(Delta(8), ZSTD(1)),
     ReceivedAt DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_key mapKeys(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_value mapValues(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_attr_key mapKeys(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_seq Seq TYPE minmax GRANULARITY 1
 )
@@ -164,11 +149,6 @@ CREATE TABLE IF NOT EXISTS otel_metrics_histogram
     Node LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     Seq UInt64 DEFAULT 0 CODEC(Delta(8), ZSTD(1)),
     ReceivedAt DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_key mapKeys(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_value mapValues(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_attr_key mapKeys(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_seq Seq TYPE minmax GRANULARITY 1
 )
@@ -217,11 +197,6 @@ CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram
     Node LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     Seq UInt64 DEFAULT 0 CODEC(Delta(8), ZSTD(1)),
     ReceivedAt DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_key mapKeys(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_scope_attr_value mapValues(ScopeAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_attr_key mapKeys(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_seq Seq TYPE minmax GRANULARITY 1
 )
@@ -244,11 +219,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
             array_value Tuple(values Array(Tuple(
                 string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                 value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))),
+                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
         schema_url String,
         scope_metrics Array(Tuple(
             scope Tuple(
@@ -262,11 +233,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                     array_value Tuple(values Array(Tuple(
                         string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                         value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                            'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                    kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                        string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                        value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                            'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))),
+                            'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
             schema_url String,
             metrics Array(Tuple(
                 name String,
@@ -283,11 +250,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         array_value Tuple(values Array(Tuple(
                             string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                             value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                            string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                            value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
+                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))),
                     as_double Float64,
                     as_int Int64,
                     exemplars Array(Tuple(
@@ -303,11 +266,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                             array_value Tuple(values Array(Tuple(
                                 string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                                 value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                                string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                                value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))))))),
+                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))))))),
                 sum Tuple(aggregation_temporality Int32, is_monotonic Bool, data_points Array(Tuple(
                     start_time_unix_nano UInt64,
                     time_unix_nano UInt64,
@@ -319,11 +278,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         array_value Tuple(values Array(Tuple(
                             string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                             value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                            string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                            value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
+                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))),
                     as_double Float64,
                     as_int Int64,
                     exemplars Array(Tuple(
@@ -339,11 +294,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                             array_value Tuple(values Array(Tuple(
                                 string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                                 value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                                string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                                value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))))))),
+                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))))))),
                 histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
                     start_time_unix_nano UInt64,
                     time_unix_nano UInt64,
@@ -355,11 +306,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         array_value Tuple(values Array(Tuple(
                             string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                             value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                            string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                            value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
+                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))),
                     count UInt64,
                     sum Float64,
                     bucket_counts Array(UInt64),
@@ -379,11 +326,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                             array_value Tuple(values Array(Tuple(
                                 string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                                 value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                                string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                                value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))))))),
+                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))))))),
                 exponential_histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
                     start_time_unix_nano UInt64,
                     time_unix_nano UInt64,
@@ -395,11 +338,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         array_value Tuple(values Array(Tuple(
                             string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                             value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                            string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                            value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
+                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))),
                     count UInt64,
                     sum Float64,
                     scale Int32,
@@ -421,11 +360,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                             array_value Tuple(values Array(Tuple(
                                 string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                                 value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                                string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                                value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))))))))),
+                                    'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))))))),
                 summary Tuple(data_points Array(Tuple(
                     start_time_unix_nano UInt64,
                     time_unix_nano UInt64,
@@ -437,11 +372,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         array_value Tuple(values Array(Tuple(
                             string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
                             value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))),
-                        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(
-                            string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
-                            value Enum8('none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4,
-                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7)))))))),
+                                'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7))))))),
                     count UInt64,
                     sum Float64,
                     quantile_values Array(Tuple(quantile Float64, value Float64)))))))))))
@@ -454,30 +385,22 @@ WITH
     -- A JSON string as Go's encoding/json writes it: no escaped slash, but <, > and & escaped.
     (s -> replaceAll(replaceAll(replaceAll(replaceAll(toJSONString(s),
         '\\/', '/'), '<', '\\u003c'), '>', '\\u003e'), '&', '\\u0026')) AS json_string,
-    -- A double as the Collector writes it: JavaScript's rules, with a sign in large exponents.
-    (d -> if(abs(d) < 1e21, toString(d),
-        if(isFinite(d), replaceOne(toString(d), 'e', 'e+'),
-            multiIf(isNaN(d), 'NaN', d > 0, '+Inf', '-Inf')))) AS double_text,
     (v -> multiIf(
         v.value = 'string_value', json_string(v.string_value),
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('"', double_text(v.double_value), '"')),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
         'null')) AS leaf_json,
-    -- An attribute value as the Collector's exporter renders it.
+    -- An attribute value as the Collector's exporter renders it. What SQL cannot render exactly
+    -- (maps, deeper nesting, numbers of 1e21 and above) comes here as text already.
     (v -> multiIf(
         v.value = 'string_value', v.string_value,
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('json: unsupported value: ', double_text(v.double_value))),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'array_value', concat('[',
             arrayStringConcat(arrayMap(x -> leaf_json(x), v.array_value.values), ','), ']'),
-        v.value = 'kvlist_value', concat('{',
-            arrayStringConcat(arrayMap(x -> concat(json_string(x.key), ':', leaf_json(x.value)),
-                arraySort(x -> x.key, v.kvlist_value.values)), ','), '}'),
         v.value = 'bytes_value', base64Encode(v.bytes_value),
         '')) AS value_text,
     (kvs -> CAST(arrayMap(kv -> (kv.key, value_text(kv.value)), kvs),
@@ -551,30 +474,22 @@ WITH
     -- A JSON string as Go's encoding/json writes it: no escaped slash, but <, > and & escaped.
     (s -> replaceAll(replaceAll(replaceAll(replaceAll(toJSONString(s),
         '\\/', '/'), '<', '\\u003c'), '>', '\\u003e'), '&', '\\u0026')) AS json_string,
-    -- A double as the Collector writes it: JavaScript's rules, with a sign in large exponents.
-    (d -> if(abs(d) < 1e21, toString(d),
-        if(isFinite(d), replaceOne(toString(d), 'e', 'e+'),
-            multiIf(isNaN(d), 'NaN', d > 0, '+Inf', '-Inf')))) AS double_text,
     (v -> multiIf(
         v.value = 'string_value', json_string(v.string_value),
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('"', double_text(v.double_value), '"')),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
         'null')) AS leaf_json,
-    -- An attribute value as the Collector's exporter renders it.
+    -- An attribute value as the Collector's exporter renders it. What SQL cannot render exactly
+    -- (maps, deeper nesting, numbers of 1e21 and above) comes here as text already.
     (v -> multiIf(
         v.value = 'string_value', v.string_value,
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('json: unsupported value: ', double_text(v.double_value))),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'array_value', concat('[',
             arrayStringConcat(arrayMap(x -> leaf_json(x), v.array_value.values), ','), ']'),
-        v.value = 'kvlist_value', concat('{',
-            arrayStringConcat(arrayMap(x -> concat(json_string(x.key), ':', leaf_json(x.value)),
-                arraySort(x -> x.key, v.kvlist_value.values)), ','), '}'),
         v.value = 'bytes_value', base64Encode(v.bytes_value),
         '')) AS value_text,
     (kvs -> CAST(arrayMap(kv -> (kv.key, value_text(kv.value)), kvs),
@@ -652,30 +567,22 @@ WITH
     -- A JSON string as Go's encoding/json writes it: no escaped slash, but <, > and & escaped.
     (s -> replaceAll(replaceAll(replaceAll(replaceAll(toJSONString(s),
         '\\/', '/'), '<', '\\u003c'), '>', '\\u003e'), '&', '\\u0026')) AS json_string,
-    -- A double as the Collector writes it: JavaScript's rules, with a sign in large exponents.
-    (d -> if(abs(d) < 1e21, toString(d),
-        if(isFinite(d), replaceOne(toString(d), 'e', 'e+'),
-            multiIf(isNaN(d), 'NaN', d > 0, '+Inf', '-Inf')))) AS double_text,
     (v -> multiIf(
         v.value = 'string_value', json_string(v.string_value),
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('"', double_text(v.double_value), '"')),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
         'null')) AS leaf_json,
-    -- An attribute value as the Collector's exporter renders it.
+    -- An attribute value as the Collector's exporter renders it. What SQL cannot render exactly
+    -- (maps, deeper nesting, numbers of 1e21 and above) comes here as text already.
     (v -> multiIf(
         v.value = 'string_value', v.string_value,
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('json: unsupported value: ', double_text(v.double_value))),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'array_value', concat('[',
             arrayStringConcat(arrayMap(x -> leaf_json(x), v.array_value.values), ','), ']'),
-        v.value = 'kvlist_value', concat('{',
-            arrayStringConcat(arrayMap(x -> concat(json_string(x.key), ':', leaf_json(x.value)),
-                arraySort(x -> x.key, v.kvlist_value.values)), ','), '}'),
         v.value = 'bytes_value', base64Encode(v.bytes_value),
         '')) AS value_text,
     (kvs -> CAST(arrayMap(kv -> (kv.key, value_text(kv.value)), kvs),
@@ -747,30 +654,22 @@ WITH
     -- A JSON string as Go's encoding/json writes it: no escaped slash, but <, > and & escaped.
     (s -> replaceAll(replaceAll(replaceAll(replaceAll(toJSONString(s),
         '\\/', '/'), '<', '\\u003c'), '>', '\\u003e'), '&', '\\u0026')) AS json_string,
-    -- A double as the Collector writes it: JavaScript's rules, with a sign in large exponents.
-    (d -> if(abs(d) < 1e21, toString(d),
-        if(isFinite(d), replaceOne(toString(d), 'e', 'e+'),
-            multiIf(isNaN(d), 'NaN', d > 0, '+Inf', '-Inf')))) AS double_text,
     (v -> multiIf(
         v.value = 'string_value', json_string(v.string_value),
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('"', double_text(v.double_value), '"')),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
         'null')) AS leaf_json,
-    -- An attribute value as the Collector's exporter renders it.
+    -- An attribute value as the Collector's exporter renders it. What SQL cannot render exactly
+    -- (maps, deeper nesting, numbers of 1e21 and above) comes here as text already.
     (v -> multiIf(
         v.value = 'string_value', v.string_value,
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('json: unsupported value: ', double_text(v.double_value))),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'array_value', concat('[',
             arrayStringConcat(arrayMap(x -> leaf_json(x), v.array_value.values), ','), ']'),
-        v.value = 'kvlist_value', concat('{',
-            arrayStringConcat(arrayMap(x -> concat(json_string(x.key), ':', leaf_json(x.value)),
-                arraySort(x -> x.key, v.kvlist_value.values)), ','), '}'),
         v.value = 'bytes_value', base64Encode(v.bytes_value),
         '')) AS value_text,
     (kvs -> CAST(arrayMap(kv -> (kv.key, value_text(kv.value)), kvs),
@@ -851,30 +750,22 @@ WITH
     -- A JSON string as Go's encoding/json writes it: no escaped slash, but <, > and & escaped.
     (s -> replaceAll(replaceAll(replaceAll(replaceAll(toJSONString(s),
         '\\/', '/'), '<', '\\u003c'), '>', '\\u003e'), '&', '\\u0026')) AS json_string,
-    -- A double as the Collector writes it: JavaScript's rules, with a sign in large exponents.
-    (d -> if(abs(d) < 1e21, toString(d),
-        if(isFinite(d), replaceOne(toString(d), 'e', 'e+'),
-            multiIf(isNaN(d), 'NaN', d > 0, '+Inf', '-Inf')))) AS double_text,
     (v -> multiIf(
         v.value = 'string_value', json_string(v.string_value),
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('"', double_text(v.double_value), '"')),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
         'null')) AS leaf_json,
-    -- An attribute value as the Collector's exporter renders it.
+    -- An attribute value as the Collector's exporter renders it. What SQL cannot render exactly
+    -- (maps, deeper nesting, numbers of 1e21 and above) comes here as text already.
     (v -> multiIf(
         v.value = 'string_value', v.string_value,
         v.value = 'int_value', toString(v.int_value),
-        v.value = 'double_value', if(isFinite(v.double_value), double_text(v.double_value),
-            concat('json: unsupported value: ', double_text(v.double_value))),
+        v.value = 'double_value', toString(v.double_value),
         v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
         v.value = 'array_value', concat('[',
             arrayStringConcat(arrayMap(x -> leaf_json(x), v.array_value.values), ','), ']'),
-        v.value = 'kvlist_value', concat('{',
-            arrayStringConcat(arrayMap(x -> concat(json_string(x.key), ':', leaf_json(x.value)),
-                arraySort(x -> x.key, v.kvlist_value.values)), ','), '}'),
         v.value = 'bytes_value', base64Encode(v.bytes_value),
         '')) AS value_text,
     (kvs -> CAST(arrayMap(kv -> (kv.key, value_text(kv.value)), kvs),

@@ -1,0 +1,68 @@
+"""Reads of spans: by trace, through the look-up table, and by mission."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from neurorail.collector.store.store import Row, Store
+
+SPANS_MAX: Final = 10_000
+"""Spans that one read returns at most."""
+_LAST_SECOND: Final = 4_294_967_295
+"""The last second that a DateTime holds: an end that is at it may lie anywhere beyond."""
+
+_COLUMNS: Final = """Timestamp, toUnixTimestamp64Nano(Timestamp) AS start_unix_nano, TraceId,
+SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName, SpanAttributes,
+Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
+Links.TraceId, Links.SpanId, Seq, ReceivedAt"""
+
+
+async def spans_of_trace(
+    store: Store, tenant: str, trace_id: str, limit: int = SPANS_MAX
+) -> list[Row]:
+    """The spans of a trace in order of their start; empty for an unknown one.
+
+    Args:
+        store: A started store.
+        tenant: Whose spans.
+        trace_id: The trace, in lower-case hex.
+        limit: Spans at most.
+    """
+    # The look-up table says when the trace was, so that few granules are read.
+    found = await store.query_async(
+        "SELECT toUnixTimestamp(min(Start)) AS first, toUnixTimestamp(max(End)) AS last, "
+        "count() AS parts FROM otel_traces_trace_id_ts "
+        "WHERE TraceId = {trace_id:String} AND Tenant = {tenant:String}",
+        {"trace_id": trace_id, "tenant": tenant},
+    )
+    if not found[0]["parts"]:
+        return []
+    first, last = found[0]["first"], found[0]["last"]
+    return await store.query_async(
+        f"SELECT {_COLUMNS} FROM otel_traces WHERE Tenant = {{tenant:String}} "
+        "AND TraceId = {trace_id:String} AND Timestamp >= fromUnixTimestamp64Nano({first:Int64}) "
+        "AND Timestamp <= fromUnixTimestamp64Nano({end:Int64}) "
+        "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
+        {
+            "tenant": tenant,
+            "trace_id": trace_id,
+            "first": first * 1_000_000_000,
+            "end": (1 << 63) - 1 if last >= _LAST_SECOND else last * 1_000_000_000 + 999_999_999,
+            "limit": min(limit, SPANS_MAX),
+        },
+    )
+
+
+async def spans_of_mission(
+    store: Store, tenant: str, mission_id: str, limit: int = SPANS_MAX
+) -> list[Row]:
+    """The spans that name a mission, in order of their start."""
+    return await store.query_async(
+        f"SELECT {_COLUMNS} FROM otel_traces WHERE Tenant = {{tenant:String}} "
+        # Both conditions: the filter index is on all values, the second says which attribute.
+        "AND has(mapValues(SpanAttributes), {mission_id:String}) "
+        "AND SpanAttributes['neurorail.mission.id'] = {mission_id:String} "
+        "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
+        {"tenant": tenant, "mission_id": mission_id, "limit": min(limit, SPANS_MAX)},
+    )

@@ -1,0 +1,75 @@
+"""Stores for tests, on both backends: the embedded engine, and a server over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from neurorail.collector.store.config import StoreConfig
+from neurorail.collector.store.store import Store
+
+_SERVER = Path(__file__).with_name("clickhouse_http.py")
+_numbers = itertools.count(1)
+
+BACKENDS = ("chdb", "http")
+
+
+class ClickHouseServer:
+    """A server in a process of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(_SERVER), str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline().strip()
+        assert port, "the test server did not start"
+        self.url = f"http://127.0.0.1:{port}"
+
+    def fail(self, *, before: int = 0, after: int = 0) -> None:
+        """Makes the next inserts fail: before doing anything, or after all was done."""
+        path = f"{self.url}/control?fail_before={before}&fail_after={after}"
+        with urlopen(Request(path, method="POST")):
+            pass
+
+    def stop(self) -> None:
+        """Ends the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+        self._process.stdout.close()
+
+
+@contextmanager
+def clickhouse_server(directory: Path) -> Iterator[ClickHouseServer]:
+    """A server on an empty directory."""
+    server = ClickHouseServer(directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def fresh_database() -> str:
+    """A database name that no other test of this process uses."""
+    return f"test_{next(_numbers)}"
+
+
+@contextmanager
+def started_store(url: str, database: str | None = None) -> Iterator[Store]:
+    """A started store with a database of its own."""
+    store = Store(StoreConfig(url=url, database=database or fresh_database()))
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
