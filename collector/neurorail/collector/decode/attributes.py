@@ -8,7 +8,7 @@ from typing import Any, Final
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.values import name, read, text
-from neurorail.rules.observations import NO_IDS, Ids
+from neurorail.rules.observations import Ids
 from neurorail.semconv import attributes as names
 
 TAG_MARKER: Final = names.TAG_PREFIX.encode()
@@ -33,15 +33,7 @@ def scan(attributes: Any, table: KeyTable) -> dict[int, bytes]:
 def chain_ids(found: dict[int, bytes], reader: IdReader) -> Ids:
     """The chain ids among scanned attributes."""
     get = found.get
-    read_id = reader.read
-    ids: Ids = (
-        read_id(0, get(0)),
-        read_id(1, get(1)),
-        read_id(2, get(2)),
-        read_id(3, get(3)),
-        read_id(4, get(4)),
-    )
-    return NO_IDS if ids == NO_IDS else ids
+    return reader.read((get(0), get(1), get(2), get(3), get(4)))
 
 
 def read_name(found: dict[int, bytes], slot: int) -> str | None:

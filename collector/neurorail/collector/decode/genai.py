@@ -11,7 +11,7 @@ import msgspec
 
 from neurorail.collector.decode.keys import FOREIGN, RESOURCE_TYPE, KeyTable
 from neurorail.collector.decode.values import NAME_MAX, Value, name, read, text, usd_pico, whole
-from neurorail.rules.observations import Usage
+from neurorail.rules.observations import Fields, Usage
 from neurorail.semconv.genai import EMBEDDING, INFERENCE, TOOL, Mapping
 
 TOKENS_MAX: Final = 10**12
@@ -109,6 +109,13 @@ class GenAIReader:
     def model(self, genai: GenAI) -> str | None:
         """The response's model, else the request's."""
         return self.name(genai, "response_model") or self.name(genai, "request_model")
+
+    def describe(self, fields: Fields, genai: GenAI) -> None:
+        """Adds who acts, and with what."""
+        fields.agent = self.name(genai, "agent")
+        fields.model = self.model(genai)
+        fields.provider = self.provider(genai)
+        fields.tool = self.name(genai, "tool")
 
     def first_signal_ms(self, genai: GenAI) -> int | None:
         """Time to the first chunk of the answer, in milliseconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Final
+from typing import Final, TypeAlias
 
 from neurorail.collector.decode.values import read
 from neurorail.rules.observations import NO_IDS, Ids
@@ -52,35 +52,58 @@ def inherit(ids: Ids, above: Ids) -> Ids:
     return (merged[0], merged[1], merged[2], merged[3], merged[4])
 
 
-class IdReader:
-    """Reads an id from its attribute, remembering recent ones so that they share one text.
+Chain: TypeAlias = tuple[bytes | None, bytes | None, bytes | None, bytes | None, bytes | None]
+"""The value bytes of the five chain attributes; None where there is none."""
 
-    The memory is emptied when it is full; what is read never depends on it.
+_NO_CHAIN: Final[Chain] = (None, None, None, None, None)
+
+
+class IdReader:
+    """Reads chain ids, remembering recent ones so that they are read once and share their text.
+
+    The memories are emptied when they are full; what is read never depends on them.
     """
 
     def __init__(self, stats: Counter[str], size_max: int = 65_536) -> None:
         self._stats = stats
         self._size_max = size_max
+        self._chains: dict[Chain, Ids] = {}
         self._known: tuple[dict[bytes, str], ...] = tuple({} for _ in LEVELS)
 
-    def read(self, level: int, attribute: bytes | None) -> str | None:
-        """The id, or None (and counted) if it has not the form of one.
+    def read(self, chain: Chain) -> Ids:
+        """The ids of a chain; None (and counted) where a value has not the form of an id."""
+        if chain == _NO_CHAIN:
+            return NO_IDS
+        known = self._chains.get(chain)
+        if known is not None:
+            return known
+        bad = self._stats["bad_id"]
+        ids: Ids = (
+            self._one(0, chain[0]),
+            self._one(1, chain[1]),
+            self._one(2, chain[2]),
+            self._one(3, chain[3]),
+            self._one(4, chain[4]),
+        )
+        if self._stats["bad_id"] != bad:
+            # Not remembered: each time is counted.
+            return NO_IDS if ids == NO_IDS else ids
+        if len(self._chains) >= self._size_max:
+            self._chains.clear()
+        self._chains[chain] = ids
+        return ids
 
-        Args:
-            level: The level whose id it should be.
-            attribute: The bytes of the value; None where there is none.
-        """
+    def _one(self, level: int, attribute: bytes | None) -> str | None:
         if attribute is None:
             return None
-        known = self._known[level].get(attribute)
-        return self._read(level, attribute) if known is None else known
-
-    def _read(self, level: int, attribute: bytes) -> str | None:
+        remembered = self._known[level]
+        known = remembered.get(attribute)
+        if known is not None:
+            return known
         value = read(attribute)
         if not isinstance(value, str) or not is_id(level, value):
             self._stats["bad_id"] += 1
             return None
-        remembered = self._known[level]
         if len(remembered) >= self._size_max:
             remembered.clear()
         remembered[attribute] = value

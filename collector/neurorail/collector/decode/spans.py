@@ -157,13 +157,13 @@ class SpanReader:
         if resource.ids is not NO_IDS:
             ids = inherit(ids, resource.ids)
         parent = span.parent_span_id
-        start = min(span.start, INT64_MAX) or received_unix_nano
+        start = _time(span.start) or received_unix_nano
         observed = SpanObserved(
             span.trace_id,
             span.span_id,
             b"" if parent == _NO_PARENT else parent,
             start,
-            min(span.end, INT64_MAX) or start,
+            _time(span.end) or start,
             ids,
         )
         if span.HasField("status"):
@@ -224,13 +224,9 @@ class SpanReader:
         about_itself = has_any(found)
         if not observed.role and not about_itself and observed.entity is None:
             return
-        fields = Fields(
-            agent=reader.name(genai, "agent"),
-            service=resource.service,
-            model=reader.model(genai),
-            provider=reader.provider(genai),
-            tool=reader.name(genai, "tool"),
-        )
+        fields = Fields(service=resource.service)
+        if genai.slots:
+            reader.describe(fields, genai)
         observed.fields = fill(fields, found, self._stats) if about_itself else fields
         if not observed.role:
             return
@@ -283,11 +279,15 @@ class SpanReader:
                         observed.ids,
                         resource.service,
                         "span_event",
-                        min(event.time, INT64_MAX) or observed.start_unix_nano,
+                        _time(event.time) or observed.start_unix_nano,
                         observed.trace_id,
                         observed.span_id,
                     )
                 )
+
+
+def _time(unix_nano: int) -> int:
+    return unix_nano if unix_nano <= INT64_MAX else INT64_MAX
 
 
 def _hex_id(text: str) -> bytes:

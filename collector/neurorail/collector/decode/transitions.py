@@ -155,12 +155,6 @@ class TransitionReader:
         genai = self._genai.collect(found)
         if not genai.slots and not tags and not has_any(found):
             return None if service is None else Fields(service=service)
-        fields = Fields(
-            service=service,
-            agent=self._genai.name(genai, "agent"),
-            model=self._genai.name(genai, "request_model"),
-            provider=self._genai.provider(genai),
-            tool=self._genai.name(genai, "tool"),
-            tags=tags,
-        )
+        fields = Fields(service=service, tags=tags)
+        self._genai.describe(fields, genai)
         return fill(fields, found, self._stats)
