@@ -329,3 +329,8 @@ def test_refuses_other_clauses(clause: Any) -> None:
 )
 def test_dates_without_dashes(name: str, dashed: str) -> None:
     assert dashed_dates(name) == dashed
+
+
+def test_refuses_a_tier_whose_price_is_no_text() -> None:
+    with pytest.raises(ValueError, match="write it in quotes"):
+        table(model("m", {"input_mtok": {"base": "1", "tiers": [[10, 2]]}}))

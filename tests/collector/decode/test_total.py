@@ -23,6 +23,7 @@ from tests.collector.decode.build import (
 
 from neurorail.collector.decode import Decoder, decode_observations, encode_observations
 from neurorail.collector.decode.keys import OWN
+from neurorail.collector.decode.resources import RESOURCES_MAX
 from neurorail.collector.decode.values import read
 from neurorail.collector.envelope import Kind, Signal
 from neurorail.rules.observations import Observation, SpanLinks, SpanObserved
@@ -154,3 +155,19 @@ def test_the_memories_are_bounded_and_change_nothing() -> None:
     ids = decoder._spans._ids
     assert len(ids._chains) <= 65_536
     assert all(len(known) <= 65_536 for known in ids._known)
+
+
+def test_many_resources_and_many_operations_change_nothing() -> None:
+    decoder = Decoder()
+    for number in range(5000):
+        (found,) = decode_traces(
+            span({"gen_ai.operation.name": f"chat {number}"}),
+            resource={"service.name": f"service-{number}"},
+            decoder=decoder,
+        )
+        assert isinstance(found, SpanObserved)
+        assert found.role == "inference"
+        assert found.fields is not None
+        assert found.fields.service == f"service-{number}"
+    assert len(decoder._spans._resources._known) <= RESOURCES_MAX
+    assert len(decoder._spans._genai._role_of) <= 4096
