@@ -165,6 +165,30 @@ async def test_pages_stay_inside_their_directory(rail: Rail) -> None:
     assert response.status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:8000", 200),
+        ("rail.example", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:8000", 421),
+    ],
+)
+async def test_server_on_loopback_answers_to_its_own_names(host: str, status: int) -> None:
+    config = ApiConfig(port=0, allowed_hosts=("rail.example",))
+    async with running_rail(config) as rail:
+        response = await rail.client.get("/health", headers={"Host": host})
+        assert response.status_code == status
+
+
+async def test_server_elsewhere_answers_to_any_name() -> None:
+    async with running_rail(ApiConfig(host="0.0.0.0", port=0)) as rail:
+        response = await rail.client.get("/health", headers={"Host": "rail.example"})
+        assert response.status_code == 200
+
+
 async def test_cors_is_closed_unless_configured(rail: Rail) -> None:
     headers = {"Origin": "https://elsewhere.example"}
     response = await rail.client.get("/health", headers=headers)

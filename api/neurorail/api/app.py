@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from neurorail.api import controldeck, problems
 from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
 from neurorail.api.routes import audit, identity, lifecycle, missions, stream, system, telemetry
 
 _PREFIX = "/api/neurorail/v1"
@@ -37,4 +38,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
             expose_headers=["Retry-After"],
             max_age=600,
         )
+    if is_loopback(parts.config.host):
+        allowed = (*LOOPBACK_NAMES, parts.config.host, *parts.config.allowed_hosts)
+        app.add_middleware(HostCheck, allowed=allowed)
     return app

@@ -14,6 +14,8 @@ class ApiConfig:
     """0 takes a free port."""
     cors_origins: tuple[str, ...] = ()
     """Origins of pages elsewhere that may read the API; none by default, `*` for any."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names that requests may call a server on loopback by; elsewhere any name will do."""
     graceful_shutdown_s: int = 5
     """How long open requests may take to finish when the server stops."""
     max_connections: int = 2_000
