@@ -41,7 +41,7 @@ async def connected(running: Running, **channel: Any) -> AsyncIterator[Call]:
         async def export(signal: Signal, body: bytes, **call: Any) -> Any:
             spec = BY_SIGNAL[signal]
             method = connection.unary_unary(
-                f"/{spec.service}/Export", response_deserializer=spec.response.FromString
+                f"/{spec.service}/Export", None, spec.response.FromString
             )
             return await method(body, **call)
 
@@ -54,10 +54,14 @@ async def failure(call: Any) -> grpc.aio.AioRpcError:
     return caught.value
 
 
+def trailers(error: grpc.aio.AioRpcError) -> dict[str, Any]:
+    pairs: Any = error.trailing_metadata() or ()
+    return dict(pairs)
+
+
 def details(error: grpc.aio.AioRpcError) -> tuple[Any, dict[str, Any]]:
     """The google.rpc.Status of an error, and its details by their name."""
-    metadata = dict(error.trailing_metadata() or ())
-    status = Status.FromString(metadata["grpc-status-details-bin"])
+    status = Status.FromString(trailers(error)["grpc-status-details-bin"])
     found = {}
     for packed in status.details:
         for kind in (BadRequest, RetryInfo):
@@ -113,7 +117,7 @@ async def test_rejected_spans_are_a_partial_success_and_one_append(running: Runn
     ((telemetry, rejection),) = running.inbox.appends
     assert telemetry.items == 1
     assert json.loads(rejection.body)["reasons"] == {"invalid_span_id": 2}
-    assert running.metrics.counts["failed", Signal.TRACES, "grpc"] == 2
+    assert running.metrics.counts["refused", Signal.TRACES, "grpc"] == 2
 
 
 async def test_a_split_request_is_one_append(running: Running) -> None:
@@ -141,7 +145,7 @@ async def test_bad_data_is_invalid_argument_with_the_field(running: Running) -> 
     assert (status.code, status.message) == (3, error.details())
     assert [v.field for v in found["BadRequest"].field_violations] == ["body"]
     assert "RetryInfo" not in found
-    assert running.metrics.counts["request failure", Signal.TRACES, "grpc"] == 1
+    assert running.metrics.counts["request refused", Signal.TRACES, "grpc"] == 1
 
 
 async def test_logs_on_the_traces_service_are_refused_by_name(running: Running) -> None:
@@ -181,6 +185,7 @@ async def test_an_unexpected_error_is_unavailable_and_logged(
     assert "RetryInfo" in details(error)[1]
     assert "a defect" not in (error.details() or "")
     assert "a defect" in caplog.text
+    assert running.metrics.counts["failed", Signal.TRACES, "grpc"] == 1
     assert running.metrics.counts["request failure", Signal.TRACES, "grpc"] == 1
 
 
@@ -244,7 +249,7 @@ async def test_the_size_limit_holds_before_and_after_decompression(
         await export(Signal.TRACES, spans(count=1).SerializeToString())
 
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "grpc-status-details-bin" not in dict(error.trailing_metadata() or ())
+    assert "grpc-status-details-bin" not in trailers(error)
     assert running.inbox.telemetry[0].items == 1
 
 
@@ -317,7 +322,7 @@ async def test_a_large_request_is_read_on_a_worker_thread(start: Start) -> None:
 
 async def test_unknown_methods_are_unimplemented(running: Running) -> None:
     async with grpc.aio.insecure_channel(running.grpc_target) as channel:
-        error = await failure(channel.unary_unary("/a.Service/Export")(b""))
+        error = await failure(channel.unary_unary("/a.Service/Export", None, None)(b""))
 
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 

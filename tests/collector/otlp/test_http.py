@@ -17,7 +17,7 @@ from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from tests.collector.otlp import examples
 from tests.collector.otlp.conftest import Running, Start
-from tests.collector.otlp.telemetry import gauge, logs, spans
+from tests.collector.otlp.telemetry import attribute, gauge, logs, spans
 
 from neurorail.collector.envelope import Signal
 from neurorail.collector.inbox.errors import InboxFull
@@ -483,3 +483,37 @@ async def test_overload_is_refused_before_the_body_is_read(start: Start) -> None
     response = await post(running, b"\xff" * 50_000)
 
     assert (response.status_code, response.headers["retry-after"]) == (503, "3")
+
+
+async def test_what_waits_for_the_disk_counts_decompressed(start: Start) -> None:
+    running = await start(ReceiverConfig(max_request_bytes=50_000, max_inflight_bytes=50_000))
+    assert running.receivers._intake.hold(20_000) is None
+    body = spans({"name": "x" * 40_000}).SerializeToString()
+
+    refused = await post(running, gzip.compress(body), content_encoding="gzip")
+    running.receivers._intake.release(20_000)
+    taken = await post(running, gzip.compress(body), content_encoding="gzip")
+
+    assert (refused.status_code, taken.status_code) == (503, 200)
+    assert len(running.inbox.appends) == 1
+
+
+async def test_repaired_and_redacted_values_are_counted(running: Running) -> None:
+    content = {"name": "AB", "attributes": [attribute("input.value", "secret")]}
+    body = spans(content).SerializeToString().replace(b"\x2a\x02AB", b"\x2a\x02\xc3\x28")
+
+    response = await post(running, body)
+
+    assert response.status_code == 200
+    assert running.metrics.counts["repaired", Signal.TRACES, "http"] == 1
+    assert running.metrics.counts["redacted", Signal.TRACES, "http"] == 1
+    assert b"secret" not in running.inbox.submissions[0].body
+
+
+async def test_content_is_kept_when_the_operator_says_so(start: Start) -> None:
+    running = await start(ReceiverConfig(store_content=True))
+    body = spans({"attributes": [attribute("input.value", "secret")]}).SerializeToString()
+
+    await post(running, body)
+
+    assert running.inbox.submissions[0].body == body

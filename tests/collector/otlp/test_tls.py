@@ -95,7 +95,7 @@ async def export_grpc(running: Running, authority: Authority, client: Pair | Non
         certificate_chain=client.cert.read_bytes() if client else None,
     )
     async with grpc.aio.secure_channel(running.grpc_target, credentials) as channel:
-        await channel.unary_unary(EXPORT)(BODY, timeout=20)
+        await channel.unary_unary(EXPORT, None, None)(BODY, timeout=20)
 
 
 async def export_http(running: Running, authority: Authority, client: Pair | None) -> int:

@@ -78,17 +78,17 @@ class Intake:
         """Decide from the headers alone whether a request may go on. Nothing was parsed yet."""
         caller = self._authenticator.authenticate(headers)
         if isinstance(caller, Refusal):
-            self._count_refusal(spec, transport, caller, 0)
+            self._count_refusal(spec, transport)
             return caller
         refusal = self._pressure.check() or self._too_busy()
         if refusal is not None:
-            self._count_refusal(spec, transport, refusal, 0)
+            self._count_refusal(spec, transport)
             return refusal
         return caller
 
     def refuse(self, spec: SignalSpec, transport: str, refusal: Refusal) -> Refusal:
         """Count a refusal that the transport itself decided."""
-        self._count_refusal(spec, transport, refusal, 0)
+        self._count_refusal(spec, transport)
         return refusal
 
     def fault(self, spec: SignalSpec, transport: str, error: Exception) -> Refusal:
@@ -126,21 +126,38 @@ class Intake:
         spec, transport = request.spec, request.transport
         admitted = await self._admit(request)
         if isinstance(admitted, Refusal):
-            self._count_refusal(spec, transport, admitted, 0)
+            self._count_refusal(spec, transport)
             return admitted
         if admitted.submissions:
-            try:
-                await self._inbox.append(admitted.submissions)
-            except InboxFull as error:
-                refusal = unavailable(f"the inbox is full: {error}", self._delay_s)
-                self._count_refusal(spec, transport, refusal, admitted.items)
-                return refusal
-            except (InboxClosed, InboxFailed) as error:
-                refusal = unavailable(f"the inbox takes no records now: {error}", self._delay_s)
-                self._count_refusal(spec, transport, refusal, admitted.items)
+            refusal = await self._store(request, admitted)
+            if refusal is not None:
+                self._count_refusal(spec, transport, admitted.items)
                 return refusal
         self._count(spec, transport, admitted)
         return success_body(spec, request.encoding, admitted.items_rejected, admitted.message)
+
+    async def _store(self, request: Request, admitted: AdmittedRequest) -> Refusal | None:
+        """Append everything of a request at once; a refusal if nothing was stored."""
+        grown_bytes = 0
+        if request.content_encoding:
+            # What waits for the disk is the decompressed request, and counts as such.
+            size_bytes = sum(len(submission.body) for submission in admitted.submissions)
+            grown_bytes = max(0, size_bytes - len(request.body))
+        refusal = self.hold(grown_bytes)
+        if refusal is not None:
+            return refusal
+        try:
+            await self._inbox.append(admitted.submissions)
+        except InboxFull as error:
+            return unavailable(f"the inbox is full: {error}", self._delay_s)
+        except (InboxClosed, InboxFailed) as error:
+            return unavailable(f"the inbox takes no records now: {error}", self._delay_s)
+        except Exception:
+            self._metrics.failed(request.spec.signal, request.transport, admitted.items)
+            raise
+        finally:
+            self.release(grown_bytes)
+        return None
 
     async def _admit(self, request: Request) -> AdmittedRequest | Refusal:
         size = len(request.body)
@@ -178,16 +195,13 @@ class Intake:
         if admitted.items:
             metrics.accepted(signal, transport, admitted.items)
         if admitted.rejected:
-            metrics.failed(signal, transport, admitted.items_rejected)
+            metrics.refused(signal, transport, admitted.items_rejected)
         if admitted.strings_repaired:
             metrics.utf8_repaired(signal, transport, admitted.strings_repaired)
         if admitted.values_redacted:
             metrics.redacted(signal, transport, admitted.values_redacted)
 
-    def _count_refusal(
-        self, spec: SignalSpec, transport: str, refusal: Refusal, items: int
-    ) -> None:
-        retryable = refusal.retryable
-        self._metrics.request(spec.signal, transport, REFUSED if retryable else FAILURE)
+    def _count_refusal(self, spec: SignalSpec, transport: str, items: int = 0) -> None:
+        self._metrics.request(spec.signal, transport, REFUSED)
         if items:
             self._metrics.refused(spec.signal, transport, items)

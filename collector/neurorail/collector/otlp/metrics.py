@@ -19,15 +19,15 @@ class ReceiverMetrics(Protocol):
         ...
 
     def refused(self, signal: Signal, transport: str, items: int) -> None:
-        """Items that may be sent again: the inbox or the server would not take them now."""
+        """Items that were malformed, or that an inbox that takes nothing now turned away."""
         ...
 
     def failed(self, signal: Signal, transport: str, items: int) -> None:
-        """Items that were malformed or met an internal error."""
+        """Items that met an internal error; the client is told to send them again."""
         ...
 
     def request(self, signal: Signal, transport: str, outcome: str) -> None:
-        """One request ended: `success`, `refused` (retryable) or `failure`."""
+        """One request ended: `success`, `refused`, or by an internal error in `failure`."""
         ...
 
     def utf8_repaired(self, signal: Signal, transport: str, strings: int) -> None:
