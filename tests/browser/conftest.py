@@ -18,9 +18,13 @@ addEventListener("securitypolicyviolation", (event) => {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for all tests of a process; skips where there is none."""
+    """One headless Chromium for all tests of a module; skips where there is none.
+
+    Not for the whole session: Playwright keeps its event loop running in this thread, and tests of
+    other modules need their own.
+    """
     found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found is None:
         pytest.skip(f"no Chromium on the path (looked for {', '.join(CHROMIUM_NAMES)})")
