@@ -57,7 +57,7 @@ def test_links_come_first_and_the_rest_keeps_its_order() -> None:
     found = decode_traces(
         span(CHAIN, span_id=b"\x01" * 8),
         span({}, span_id=b"\x02" * 8),
-        span(CHAIN, span_id=b"\x03" * 8),
+        span({**CHAIN, "neurorail.attempt.id": "a_2"}, span_id=b"\x03" * 8),
         span({"note": "neurorail. is named here"}, span_id=b"\x04" * 8),
     )
     links, first, second = found
@@ -67,6 +67,25 @@ def test_links_come_first_and_the_rest_keeps_its_order() -> None:
     assert isinstance(first, SpanObserved)
     assert isinstance(second, SpanObserved)
     assert (first.span_id, second.span_id) == (b"\x01" * 8, b"\x03" * 8)
+
+
+def test_ordinary_spans_with_the_same_stamp_are_links_after_the_first() -> None:
+    found = decode_traces(
+        span({**CHAIN, "http.request.method": "GET"}, span_id=b"\x01" * 8),
+        span({"db.system": "x", **CHAIN}, span_id=b"\x02" * 8, parent=b"\x01" * 8),
+        span({**CHAIN, "gen_ai.operation.name": "chat"}, span_id=b"\x03" * 8),
+        span({**CHAIN, "neurorail.entity.type": "attempt"}, span_id=b"\x04" * 8),
+        span({**CHAIN, "note": "see neurorail.example"}, span_id=b"\x05" * 8),
+    )
+    links, *rest = found
+    assert links == SpanLinks(TRACE + b"\x02" * 8 + b"\x01" * 8)
+    assert [seen.span_id[0] for seen in rest if isinstance(seen, SpanObserved)] == [1, 3, 4, 5]
+
+
+def test_the_stamp_of_an_entity_span_is_not_taken_for_an_ordinary_one() -> None:
+    entity = {**CHAIN, "neurorail.entity.type": "attempt"}
+    found = decode_traces(span(entity, span_id=b"\x01" * 8), span(entity, span_id=b"\x02" * 8))
+    assert [type(seen) for seen in found] == [SpanObserved, SpanObserved]
 
 
 def test_a_span_below_an_entity_says_where_it_belongs() -> None:

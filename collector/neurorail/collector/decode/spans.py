@@ -49,6 +49,8 @@ _IDS_SIZE: Final = _IDS.size
 _TRACE_TAG: Final = 0x0A10
 _SPAN_TAG: Final = 0x1208
 _PARENT_TAG: Final = 0x2208
+_VALUE_TAG: Final = 0x12
+_STRING_TAG: Final = 0x0A
 _THRESHOLD: Final = re.compile(rb"(?:^|,)ot=[^,]*\bth:([0-9a-f]{1,14})")
 
 
@@ -102,12 +104,16 @@ class SpanReader:
         """The observations of a traces request.
 
         The links of all ordinary spans come first, in one `SpanLinks`; then, in the order of the
-        request, each span that concerns the engine, followed by its events.
+        request, each span that concerns the engine, followed by its events. Of ordinary spans that
+        are stamped with the same chain ids, the first concerns the engine (it proves that the chain
+        runs), and the others are links: they have nothing to add.
         """
         plain: list[bytes] = []
         observations: list[Observation] = []
         # What is nowhere in the request need not be searched for in each of its spans.
         markers = tuple(marker for marker in self._markers if marker in body)
+        foreign = tuple(marker for marker in markers if marker != _EVENT_MARKER)
+        stamped: set[bytes] = set()
         for group in wire.Export.FromString(body).groups:
             resource = self._resources.read(group.resource)
             every = resource.ids is not NO_IDS
@@ -120,6 +126,13 @@ class SpanReader:
                         else:
                             plain.append(raw)
                             continue
+                        stamp = stamp_of(raw)
+                        if stamp and stamp in stamped and not _holds_any(raw, foreign):
+                            plain.append(raw)
+                            continue
+                        if self._span(raw, resource, received_unix_nano, plain, observations):
+                            stamped.add(stamp)
+                        continue
                     self._span(raw, resource, received_unix_nano, plain, observations)
         if plain:
             observations.insert(0, SpanLinks(self._links(plain)))
@@ -145,12 +158,13 @@ class SpanReader:
         received_unix_nano: int,
         plain: list[bytes],
         observations: list[Observation],
-    ) -> None:
+    ) -> bool:
+        """Read one span; whether all it says is which chain it is stamped with."""
         try:
             span = wire.Span.FromString(raw)
         except DecodeError:
             self._stats["unreadable_span"] += 1
-            return
+            return False
         attributes = span.attributes
         found = scan(attributes, self._table)
         ids = chain_ids(found, self._ids)
@@ -168,6 +182,7 @@ class SpanReader:
         )
         if span.HasField("status"):
             self._status(observed, span.status)
+        only_stamped = _CHAIN_SLOTS.issuperset(found) and not span.events
         if not _CHAIN_SLOTS.issuperset(found):
             self._details(observed, found, resource)
         if TAG_MARKER in raw:
@@ -180,6 +195,7 @@ class SpanReader:
             observations.append(observed)
         if _EVENT_MARKER in raw and span.events:
             self._events(span, observed, resource, observations)
+        return only_stamped and ids is not NO_IDS and observed.fields is None
 
     def _plain(self, observed: SpanObserved, raw: bytes) -> bytes:
         if not observed.pending:
@@ -284,6 +300,24 @@ class SpanReader:
                         observed.span_id,
                     )
                 )
+
+
+def stamp_of(raw: bytes) -> bytes:
+    """The bytes of a span from its first key of ours to the end of the last one's short value.
+
+    Two spans with equal stamps carry the same chain ids and nothing else of ours. Anything unusual
+    (a long value, keys of ours in a text) gives a stamp that no other span has, or an empty one.
+    """
+    first = raw.find(_EVENT_MARKER)
+    last = raw.rfind(_EVENT_MARKER)
+    value = last + raw[last - 1]
+    if value + 4 > len(raw) or raw[value] != _VALUE_TAG or raw[value + 2] != _STRING_TAG:
+        return b""
+    return raw[first - 1 : value + 4 + raw[value + 3]]
+
+
+def _holds_any(raw: bytes, markers: tuple[bytes, ...]) -> bool:
+    return any(marker in raw for marker in markers)
 
 
 def _time(unix_nano: int) -> int:
