@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import subprocess
 import sys
 
@@ -167,4 +166,3 @@ def test_client_imports_nothing_but_the_standard_library() -> None:
     )
     foreign = set(done.stdout.split()) - set(sys.stdlib_module_names) - {"neurorail"}
     assert foreign == set()
-    assert http.client

@@ -21,9 +21,11 @@ from typing import Final
 import msgspec
 import yaml
 
+from neurorail.api import audit_verify
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.server import ApiServer
+from neurorail.app.audit_check import verify_store
 from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.receiver_health import ReceiverHealth
@@ -55,6 +57,7 @@ GC_THRESHOLD: Final = (50_000, 20, 50)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 STORE_RETRY_S: Final = 1.0
+API_PREFIX: Final = "/api/neurorail/v1"
 
 COUNTERS: Final = (
     "traces_evicted",
@@ -178,23 +181,26 @@ class Service:
             metrics=ReceiverHealth(self._health),
         )
         self._view = AppliedView(self._applier)
-        self._api = ApiServer(
-            create_app(
-                ApiDependencies(
-                    engine=self._view,
-                    history=UnitedHistory(history, outbox),
-                    hub=self._hub,
-                    health=self._health,
-                    readiness=self._readiness,
-                    clock=time.time_ns,
-                    node=node,
-                    version=version("neurorail"),
-                    config=api_config(config),
-                )
-            ),
-            self._hub,
-            api_config(config),
+        app = create_app(
+            ApiDependencies(
+                engine=self._view,
+                history=UnitedHistory(history, outbox),
+                hub=self._hub,
+                health=self._health,
+                readiness=self._readiness,
+                clock=time.time_ns,
+                node=node,
+                version=version("neurorail"),
+                config=api_config(config),
+            )
         )
+        app.include_router(
+            audit_verify.create_router(
+                lambda tell: verify_store(self._store, self._journal, node, tell)
+            ),
+            prefix=API_PREFIX,
+        )
+        self._api = ApiServer(app, self._hub, api_config(config))
         self._watch()
 
     async def stop(self) -> None:

@@ -57,6 +57,23 @@ class Client:
         finally:
             connection.close()
 
+    def stream_json(self, path: str, query: Query | None = None) -> Iterator[Any]:
+        """The JSON values of an answer that holds one a line, as they come.
+
+        Raises:
+            Unreachable: nobody answers, or the connection broke.
+            Problem: the answer is an error.
+        """
+        connection = self._connection(self._timeout_s)
+        try:
+            for line in self._get(connection, _with_query(path, query), {}):
+                if line.strip():
+                    yield _json(line)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self.base_url}: the answer broke: {_reason(error)}") from error
+        finally:
+            connection.close()
+
     def stream_events(
         self,
         channels: Sequence[str] = (),

@@ -70,11 +70,13 @@ def serve(
 
 
 def _run(settings: Config, *, as_json: bool) -> None:
+    from neurorail.collector.store.errors import StoreError
+
     try:
         # uvloop is there on every platform but Windows.
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, as_json=as_json))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, StoreError) as error:
         raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
     except KeyboardInterrupt:
         # Ctrl-C before the server was ready.
