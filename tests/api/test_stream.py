@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -142,18 +143,18 @@ async def test_stream_stats_say_who_listens(rail: Rail) -> None:
 
 
 async def test_stream_client_that_reads_nothing_is_dropped_and_slows_nobody() -> None:
-    limits = StreamConfig(keepalive_s=0.02, send_timeout_s=0.1, buffer_events=2_000)
+    limits = StreamConfig(keepalive_s=0.02, send_timeout_s=0.5, buffer_events=2_000)
+    request = b"GET /api/neurorail/v1/stream/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with running_rail(stream=limits) as rail, open_stream(rail) as healthy:
-        _, writer = await asyncio.open_connection(*rail.server.address, limit=1)
-        writer.write(b"GET /api/neurorail/v1/stream/events HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(30):
-            while rail.hub.stats().subscribers < 2:
-                await asyncio.sleep(0.01)
-            seq = 0
-            while rail.hub.stats().subscribers > 1:
-                seq += 1
-                rail.hub.publish_threadsafe([make_event(seq, data={"reason": "x" * 20_000})])
-                await healthy.until(lambda seq=seq: len(healthy.ids) == seq)  # type: ignore[misc]
+        with socket.create_connection(rail.server.address) as silent:
+            silent.sendall(request)
+            async with asyncio.timeout(60):
+                while rail.hub.stats().subscribers < 2:
+                    await asyncio.sleep(0.01)
+                seq = 0
+                while rail.hub.stats().subscribers > 1:
+                    seq += 1
+                    rail.hub.publish_threadsafe([make_event(seq, data={"reason": "x" * 50_000})])
+                    await healthy.until(lambda seq=seq: len(healthy.ids) == seq)  # type: ignore[misc]
         assert len(healthy.ids) == seq
         assert all(m["event_type"] == "state_changed" for m in healthy.messages)
-        writer.close()
