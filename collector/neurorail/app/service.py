@@ -37,7 +37,7 @@ from neurorail.collector.decode import Decoder
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.applier import Applier
 from neurorail.collector.engine.journal import Journal
-from neurorail.collector.engine.records import RecordBuffer
+from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
 from neurorail.collector.health import Health
@@ -169,7 +169,7 @@ class Service:
             directory=path,
             store=self._store,
             node=node,
-            records=self._inbox,
+            records=AppliedRecords(self._inbox, lambda: self._applier.seq),
             events=self._journal,
             encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from neurorail.collector.decode import Decoder, encode_observations
 from neurorail.collector.envelope import Envelope
+from neurorail.collector.inbox import SqliteInbox
 from neurorail.rules.observations import Observation
+
+APPLY_POLL_S: Final = 0.005
+"""How often it is looked whether a durable record has been applied."""
 
 BUFFER_BYTES_MAX: Final = 64 << 20
 """Beyond it the oldest are dropped here, and decoded again when the archive asks for them."""
@@ -48,3 +53,42 @@ class RecordBuffer:
             observations = self._decoder.decode(envelope)
             encoded = encode_observations(observations) if observations else b""
         return encoded or None
+
+
+class AppliedRecords:
+    """The inbox as far as the engine has applied it: what the archive reads.
+
+    The archive follows the engine, so that nothing is decoded twice and what can be queried has
+    been judged. When the engine has stopped, the archive stops with it; the inbox keeps the rest.
+    """
+
+    def __init__(self, inbox: SqliteInbox, applied_seq: Callable[[], int]) -> None:
+        self._inbox = inbox
+        self._applied_seq = applied_seq
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest record kept."""
+        return self._inbox.first_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The newest durable record, applied or not: what the archive has before it."""
+        return self._inbox.last_seq
+
+    def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
+        """Applied records after `after_seq`, in order."""
+        limit = min(max_records, self._applied_seq() - after_seq)
+        return self._inbox.read(after_seq, limit, max_bytes) if limit > 0 else []
+
+    def wait_for(self, after_seq: int, timeout_s: float) -> bool:
+        """Wait until there is an applied record after `after_seq`, or the time is over."""
+        ends = time.monotonic() + timeout_s
+        while self._applied_seq() <= after_seq:
+            left = ends - time.monotonic()
+            if left <= 0:
+                return False
+            self._inbox.wait_for(after_seq, left)
+            if self._applied_seq() <= after_seq:
+                time.sleep(min(left, APPLY_POLL_S))
+        return True
