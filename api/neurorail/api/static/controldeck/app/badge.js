@@ -14,7 +14,9 @@ export function State({ state }) {
 export function Marks({ codes, flags }) {
   return html`
     <span class="marks">
-      ${codes.map((code) => html`<span class="code" key=${code} title=${MEANING[code] ?? code}>${code}</span>`)}
+      ${codes.map((code) => html`
+        <span class=${code.startsWith("NR-") ? "code" : "code foreign"} key=${code} title=${MEANING[code] ?? code}>${code}</span>
+      `)}
       ${flags.map((flag) => html`<span class="flag" key=${flag} data-flag=${flag}>${flag.replace("_", " ")}</span>`)}
     </span>
   `;

@@ -123,6 +123,12 @@ function costTracked(d) {
   return parts.join(" · ");
 }
 
+/** @param {Record<string, any>} d */
+function tokensOf(d) {
+  const tokens = Number(d.input_tokens ?? 0) + Number(d.output_tokens ?? 0);
+  return tokens > 0 && `${count(tokens)} tokens`;
+}
+
 /** @type {Record<string, (data: Record<string, any>) => string>} */
 const SENTENCES = {
   state_changed: stateChanged,
@@ -145,8 +151,8 @@ const SENTENCES = {
     [
       kind(d),
       duration(d.duration_ms ?? null),
-      `${count(Number(d.input_tokens ?? 0) + Number(d.output_tokens ?? 0))} tokens`,
-    ].join(" · "),
+      tokensOf(d),
+    ].filter(Boolean).join(" · "),
   tt_first_signal: (d) => `${kind(d)} after ${duration(Number(d.tt_first_signal_ms))}`,
   prices_loaded: (d) => `${d.models} models, version ${d.version}`,
   engine_epoch: (d) => `epoch ${d.epoch}, engine ${d.engine_version}`,

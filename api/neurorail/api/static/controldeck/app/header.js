@@ -4,12 +4,12 @@ import { nextScheme, scheme } from "./scheme.js";
 import { connection } from "./store.js";
 
 const SAYS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting" };
-const SCHEMES = { system: "Auto", dark: "Dark", light: "Light" };
+const SCHEMES = { system: "Auto theme", dark: "Dark theme", light: "Light theme" };
 
 export function Header() {
   return html`
     <header class="top">
-      <a class="brand" href="./" aria-label="NeuroRail ControlDeck">
+      <a class="brand" href="./">
         <${Mark} />
         <span class="brand-name">NeuroRail</span>
         <span class="brand-page">ControlDeck</span>

@@ -20,7 +20,7 @@ export function Tiles() {
       <${Tile} name="cost" label="Cost" value=${money(now.costUsd)}
         note=${now.unpriced > 0 ? `${whole(now.unpriced)} calls unpriced` : "every call priced"} />
       <${Tile} name="violations" label="Violations" value=${count(now.violations)}
-        note=${now.violations > 0 ? "budgets, lifecycle, chain" : "none so far"}
+        note=${now.orphans > 0 ? `and ${count(now.orphans)} ${now.orphans === 1 ? "orphan" : "orphans"}` : "budgets and lifecycle"}
         tone=${now.violations > 0 ? "failed" : ""} />
       <${RateTile} />
     </dl>
@@ -45,7 +45,7 @@ function RateTile() {
   return html`
     <div class="tile tile-rate" data-tile="rate">
       <dt>Events per second</dt>
-      <dd class="tile-value">${mean < 10 ? mean.toFixed(1) : whole(mean)}</dd>
+      <dd class="tile-value">${mean > 0 && mean < 10 ? mean.toFixed(1) : whole(mean)}</dd>
       <dd class="tile-note">${count(received.value)} received here</dd>
       <dd class="tile-spark" aria-hidden="true"><${Sparkline} series=${series} /></dd>
     </div>

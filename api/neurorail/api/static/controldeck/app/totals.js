@@ -8,7 +8,8 @@ import { isViolation } from "./events.js";
  * @typedef {{
  *   asOfMs: number, missions: number, missionsActive: number, jobs: number, jobsRunning: number,
  *   jobsQueued: number, attempts: number, attemptsRunning: number, tokens: number,
- *   inputTokens: number, outputTokens: number, costUsd: number, unpriced: number, violations: number
+ *   inputTokens: number, outputTokens: number, costUsd: number, unpriced: number, violations: number,
+ *   orphans: number
  * }} Totals
  */
 
@@ -32,6 +33,7 @@ export function readSnapshot(snapshot) {
     costUsd: totals.cost_usd ?? 0,
     unpriced: totals.unpriced_calls ?? 0,
     violations: totals.violations ?? 0,
+    orphans: totals.orphans ?? 0,
   };
 }
 
