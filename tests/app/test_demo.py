@@ -24,6 +24,7 @@ def test_demo_everything_happens_that_is_to_happen(
         if not agent["ok"] and not (isinstance(check, dict) and check["ok"])
     ]
     assert wrong == []
+    assert all(check["ok"] for check in said["server"]), said["server"]
     assert status == 0
     assert [agent["name"] for agent in said["agents"]] == [entry.name for entry in SCENARIOS]
     assert said["tally"]["missions"] >= len(SCENARIOS)

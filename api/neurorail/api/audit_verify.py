@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -16,8 +16,8 @@ from neurorail.collector.store.audit import VerificationReport
 
 OnProgress = Callable[[int, int], None]
 """Told the events checked so far and the events there are."""
-Verify = Callable[[OnProgress], VerificationReport]
-"""Verifies and reports; blocks, so it is called on a thread."""
+Verify = Callable[[OnProgress], Coroutine[Any, Any, VerificationReport]]
+"""Verifies, away from the event loop. It may tell its progress from any thread."""
 
 
 def report_body(report: VerificationReport) -> dict[str, Any]:
@@ -59,7 +59,7 @@ async def _lines(verify: Verify, running: asyncio.Lock) -> AsyncIterator[bytes]:
         latest[:] = [(checked, total)]
         loop.call_soon_threadsafe(moved.set)
 
-    task = asyncio.create_task(asyncio.to_thread(verify, tell))
+    task = asyncio.create_task(verify(tell))
 
     def ended(_: object) -> None:
         running.release()

@@ -11,6 +11,7 @@ from neurorail.app.config import Config
 from neurorail.app.location import RunningServer
 from neurorail.app.wiring import store_config
 from neurorail.client import Client, ClientError
+from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.store.audit import VerificationReport, verify
@@ -24,23 +25,24 @@ QUIET_S = 300.0
 def archived_head(journal: Journal) -> str:
     """The hash, in hex, up to which the chain must be in the store: rows cut off at its end show.
 
-    Safe while the engine writes: the head is read before the outbox.
+    While the engine runs, ask on its thread: elsewhere the journal may be between two groups.
     """
-    head = journal.progress.audit
     waiting = journal.unarchived()
     if not waiting:
-        return head.hex()
+        return journal.progress.audit.hex()
     first = json.loads(waiting[0].lines.split(b"\n", 1)[0])
     return str(first["prev_hash"])
 
 
-def verify_store(store: Store, journal: Journal, node: str, tell: OnProgress) -> VerificationReport:
-    """Verify every chain in the store, and that this node's chain is complete.
+def verify_store(store: Store, node: str, head: str, tell: OnProgress) -> VerificationReport:
+    """Verify every chain in the store, and that this node's chain reaches `head`.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    return verify(store, progress=tell, expected_heads={node: archived_head(journal)})
+    # Before the first event was archived there is no row to look for.
+    expected = {node: head} if head != GENESIS.hex() else {}
+    return verify(store, progress=tell, expected_heads=expected)
 
 
 def verify_directly(config: Config, tell: OnProgress) -> dict[str, Any]:
@@ -60,7 +62,8 @@ def verify_directly(config: Config, tell: OnProgress) -> dict[str, Any]:
     try:
         journal.open()
         store.start(migrate=False)
-        return report_body(verify_store(store, journal, config.node or directory.node, tell))
+        node = config.node or directory.node
+        return report_body(verify_store(store, node, archived_head(journal), tell))
     finally:
         store.stop()
         journal.close()

@@ -25,7 +25,7 @@ from neurorail.api import audit_verify
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.server import ApiServer
-from neurorail.app.audit_check import verify_store
+from neurorail.app.audit_check import archived_head, verify_store
 from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.receiver_health import ReceiverHealth
@@ -46,6 +46,7 @@ from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices, read_overrides
+from neurorail.collector.store.audit import VerificationReport
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamHub
@@ -195,13 +196,14 @@ class Service:
             )
         )
         app.include_router(
-            audit_verify.create_router(
-                lambda tell: verify_store(self._store, self._journal, node, tell)
-            ),
-            prefix=API_PREFIX,
+            audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
         )
         self._api = ApiServer(app, self._hub, api_config(config))
         self._watch()
+
+    async def _verify_audit(self, node: str, tell: audit_verify.OnProgress) -> VerificationReport:
+        head = await self._applier.ask(lambda engine: archived_head(self._journal))
+        return await asyncio.to_thread(verify_store, self._store, node, head, tell)
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 SLOW_S: Final = 5.0
-USUAL_S: Final = 0.35
+USUAL_S: Final = 0.5
 CHARACTERS_PER_TOKEN: Final = 4
 PROMPT_OVERHEAD_TOKENS: Final = 96
 LOOP_WORDS: Final = 220

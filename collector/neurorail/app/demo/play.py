@@ -7,18 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from neurorail.app.audit_check import verify_over_http
 from neurorail.app.demo.agents.result import Result, read_result
 from neurorail.app.demo.children import Child
 from neurorail.app.demo.observed import Observed
 from neurorail.app.demo.scenarios import SCENARIOS, Check, Scenario
 from neurorail.app.demo.stage import Stage
 from neurorail.app.demo.world import ServerWorld
+from neurorail.app.location import running_server
 from neurorail.client import Client, ClientError
 
 PLAY_S: Final = 50.0
 """What has not happened after so long does not happen."""
 STEP_S: Final = 0.2
 LOOK_S: Final = 1.0
+TROUBLE: Final = ("record_failed", "dead_letter", "items_rejected")
+"""Events that report a fault of the server, or telemetry it could not read."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,18 @@ class Play:
         self._client = client
         self._observed = observed
         self.parts = [Part(scenario) for scenario in SCENARIOS]
+        self.server_checks: list[Check] = []
+        """What was to be true of the server at the end."""
+
+    @property
+    def done(self) -> bool:
+        """Whether everything happened that was to happen."""
+        checks = self.server_checks
+        return (
+            all(part.done for part in self.parts)
+            and bool(checks)
+            and all(check.ok for check in checks)
+        )
 
     def run(self, on_step: Callable[[], None]) -> None:
         """Start the agents, and look again and again until everything has happened."""
@@ -73,6 +89,29 @@ class Play:
                 self._look()
             on_step()
             time.sleep(STEP_S)
+
+    def judge_server(self) -> None:
+        """See whether the server kept its records well."""
+        said = self._observed.tally().by_type
+        trouble = {name: said[name] for name in TROUBLE if said[name]}
+        seen = ", ".join(f"{count} {name}" for name, count in trouble.items())
+        self.server_checks = [
+            Check("nothing failed inside", seen or "nothing failed inside", not trouble),
+            self._audit_check(),
+        ]
+
+    def _audit_check(self) -> Check:
+        expected = "the audit chain holds"
+        server = running_server(self._stage.data_dir)
+        if server is None:
+            return Check(expected, "the server is gone", False)
+        try:
+            report = verify_over_http(server, lambda checked, total: None)
+        except ClientError as error:
+            return Check(expected, str(error), False)
+        if not report["ok"]:
+            return Check(expected, "the audit chain does not hold", False)
+        return Check(expected, f"the audit chain holds: {report['events']} events", True)
 
     def _start_due(self, elapsed_s: float) -> None:
         for part in self.parts:

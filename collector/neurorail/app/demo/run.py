@@ -69,17 +69,17 @@ def _run(stage: Stage, console: Console, *, leave: bool, as_json: bool) -> int:
         raise StageError(f"the live stream cannot be read: {observed.failure}")
     play = Play(stage, client, observed)
     _watch(play, observed, console)
+    play.judge_server()
     observed.stop()
-    done = all(part.done for part in play.parts)
-    console.print(show.summary_table(play.parts))
+    console.print(show.summary_table(play))
     console.print(show.tally_line(observed.tally()))
     if as_json:
-        print(show.summary_json(play.parts, observed.tally(), addresses), flush=True)
-    if not done:
+        print(show.summary_json(play, observed.tally(), addresses), flush=True)
+    if not play.done:
         console.print(stage.log_tail(), markup=False, style="dim")
     if not leave:
         _serve_on(stage, addresses, console)
-    return 0 if done else 1
+    return 0 if play.done else 1
 
 
 def _client(stage: Stage, addresses: Addresses) -> Client:

@@ -163,7 +163,7 @@ def check_plain(result: Result, world: World) -> Iterator[Check]:
         for entity in (mission or {}).get("descendants") or []
         if entity.get("entity_type") == "job"
     ]
-    yield Check("a chain from the trace", f"{len(jobs)} jobs in it", bool(jobs))
+    yield Check("a chain from the trace", f"jobs in it: {len(jobs)}", bool(jobs))
     yield from _meter(result, world)
 
 

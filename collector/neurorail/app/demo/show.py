@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -15,7 +16,8 @@ from neurorail.app.show.format import clock, concerned, event_style, short_id, s
 
 if TYPE_CHECKING:
     from neurorail.app.demo.observed import Observed, Tally
-    from neurorail.app.demo.play import Part
+    from neurorail.app.demo.play import Part, Play
+    from neurorail.app.demo.scenarios import Check
     from neurorail.app.demo.stage import Addresses
 
 STATUS_STYLES = {
@@ -78,26 +80,32 @@ def live_view(parts: list[Part], observed: Observed) -> Group:
     return Group(agents, tally_line(observed.tally()), Text(), events)
 
 
-def summary_table(parts: list[Part]) -> Table:
+def summary_table(play: Play) -> Table:
     """What was to happen, and what did."""
     table = Table(box=box.SIMPLE_HEAD, title="What was to happen, and what did", title_style="bold")
     for column in ("agent", "expected", "happened", ""):
         table.add_column(column)
-    for part in parts:
+    for part in play.parts:
         name = part.scenario.name
         if part.failure or not part.checks:
             reason = part.failure or "the agent was not done in time"
             table.add_row(name, part.scenario.story, Text(reason, style="red"), _mark(False))
-        for at, check in enumerate(part.checks):
-            happened = Text(check.happened, style="" if check.ok else "red")
-            table.add_row(name if at == 0 else "", check.expected, happened, _mark(check.ok))
+        _add_checks(table, name, part.checks)
+    _add_checks(table, "server", play.server_checks)
     return table
 
 
-def summary_json(parts: list[Part], tally: Tally, addresses: Addresses) -> str:
+def _add_checks(table: Table, name: str, checks: list[Check]) -> None:
+    for at, check in enumerate(checks):
+        happened = Text(check.happened, style="" if check.ok else "red")
+        table.add_row(name if at == 0 else "", check.expected, happened, _mark(check.ok))
+
+
+def summary_json(play: Play, tally: Tally, addresses: Addresses) -> str:
     """The summary for machines."""
     body: dict[str, Any] = {
-        "ok": all(part.done for part in parts),
+        "ok": play.done,
+        "server": [asdict(check) for check in play.server_checks],
         "api": addresses.api,
         "tally": {
             "missions": tally.missions,
@@ -118,12 +126,9 @@ def summary_json(parts: list[Part], tally: Tally, addresses: Addresses) -> str:
                 "missions": [used.mission_id for used in part.result.missions]
                 if part.result
                 else [],
-                "checks": [
-                    {"expected": check.expected, "happened": check.happened, "ok": check.ok}
-                    for check in part.checks
-                ],
+                "checks": [asdict(check) for check in part.checks],
             }
-            for part in parts
+            for part in play.parts
         ],
     }
     return json.dumps(body)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from neurorail.app.config import Config
 from neurorail.app.doctor.finding import OK, WRONG, Finding
 from neurorail.app.location import RunningServer
 from neurorail.app.wiring import store_config
 from neurorail.collector.store.config import StoreConfig
+from neurorail.collector.store.drift import drift
 from neurorail.collector.store.errors import StoreError
 from neurorail.collector.store.migrations import applied_migrations, load_migrations
 from neurorail.collector.store.store import Store
+
+DRIFTS_SHOWN: Final = 5
 
 
 def clickhouse(config: Config, server: RunningServer | None) -> Iterator[Finding]:
@@ -41,16 +45,12 @@ def _opened(settings: StoreConfig) -> Iterator[Finding]:
 
 
 def _schema(store: Store) -> Finding:
-    applied = applied_migrations(store)
-    wanted = {migration.version: migration for migration in load_migrations()}
-    newer = sorted(set(applied) - set(wanted))
-    if newer:
-        detail = f"migration {newer[-1]:04d} is not known to this release"
-        return Finding("schema", WRONG, detail, "use the release that applied it or a newer one")
-    for number, records in applied.items():
-        if any(checksum != wanted[number].checksum for _, checksum in records):
-            detail = f"migration {number:04d}_{wanted[number].name} was applied with another text"
-            return Finding("schema", WRONG, detail, "reinstall the release that made the schema")
-    missing = len(set(wanted) - set(applied))
-    pending = f", {missing} applied at the next start" if missing else ""
-    return Finding("schema", OK, f"{len(applied)} migrations{pending}")
+    if not applied_migrations(store):
+        return Finding("schema", OK, "made at the next start")
+    found = drift(store)
+    if not found:
+        return Finding("schema", OK, f"{len(load_migrations())} migrations, no drift")
+    shown = "; ".join(f"{each.object} {each.detail}" for each in found[:DRIFTS_SHOWN])
+    more = f"; and {len(found) - DRIFTS_SHOWN} more" if len(found) > DRIFTS_SHOWN else ""
+    remedy = "use the release that made the schema, or undo what was changed by hand"
+    return Finding("schema", WRONG, shown + more, remedy)
