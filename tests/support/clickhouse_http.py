@@ -40,23 +40,26 @@ def _quoted(text: str) -> str:
 
 
 class Engine:
-    """Runs each request on a connection of its own, so that settings end with it."""
+    """Runs requests; each connection to the server has one to the engine."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.keep_open = chdb.connect(directory)
+        self.local = threading.local()
         self.fail_before = 0
         self.fail_after = 0
 
     def run(self, params: dict[str, str], body: bytes) -> tuple[str, bytes]:
         """The format and the bytes of the answer."""
-        connection = chdb.connect(self.directory)
+        if not hasattr(self.local, "connection"):
+            self.local.connection = chdb.connect(self.directory)
+        connection = self.local.connection
+        names = [k for k in params if k not in _NOT_SETTINGS and not k.startswith("param_")]
         try:
-            if params.get("database"):
-                connection.query(f"USE {params['database']}")
-            for name, value in params.items():
-                if name not in _NOT_SETTINGS and not name.startswith("param_"):
-                    connection.query(f"SET {name} = {_quoted(value)}")
+            connection.query(f"USE {params.get('database') or 'default'}")
+            if names:
+                pairs = (f"{name} = {_quoted(params[name])}" for name in names)
+                connection.query(f"SET {', '.join(pairs)}")
             bound = {k[6:]: v for k, v in params.items() if k.startswith("param_")}
             text = params.get("query", "").encode()
             insert = _INSERT.match(text) or (None if text else _INSERT.match(body))
@@ -68,7 +71,8 @@ class Engine:
             output = found.group(1) if found else "TabSeparated"
             return output, connection.query(sql, output, params=bound).bytes()
         finally:
-            connection.close()
+            if names:
+                connection.query(f"SET {', '.join(f'{name} = DEFAULT' for name in names)}")
 
     def _insert(self, connection: Any, insert: re.Match[bytes], data: bytes) -> tuple[str, bytes]:
         with tempfile.NamedTemporaryFile() as file:

@@ -59,6 +59,32 @@ def clickhouse_server(directory: Path) -> Iterator[ClickHouseServer]:
         server.stop()
 
 
+class Backends:
+    """The address of each backend, started when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._server: ClickHouseServer | None = None
+
+    def __enter__(self) -> Backends:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+    @property
+    def server(self) -> ClickHouseServer:
+        """The server behind the `http` backend."""
+        if self._server is None:
+            self._server = ClickHouseServer(self._directory / "served")
+        return self._server
+
+    def url(self, backend: str) -> str:
+        """The store address of a backend."""
+        return self.server.url if backend == "http" else f"chdb://{self._directory}/embedded"
+
+
 def fresh_database() -> str:
     """A database name that no other test of this process uses."""
     return f"test_{next(_numbers)}"

@@ -29,15 +29,16 @@ DERIVED_TABLES: Final = (
     "governor_decisions",
     "neurorail_metrics_snapshots",
 )
-_AUDITED_ALREADY: Final = b'{"audited":true,'
-"""What a line begins with when only the derived tables lack it."""
+_AUDITED_ALREADY: Final = b",true]\n"
+"""What a line ends with when only the derived tables lack it."""
 
 
-class _Head(msgspec.Struct, gc=False):
-    tenant: str
+class _Head(msgspec.Struct, gc=False, array_like=True):
+    node: str
     epoch: int
     seq: int
     index: int
+    tenant: str
 
     @property
     def position(self) -> Position:
@@ -133,7 +134,7 @@ class EventStream:
         try:
             head = _decode_head(lines[0])
         except msgspec.DecodeError:
-            head = _Head("", 0, 0, 0)
+            head = _Head("", 0, 0, 0, "")
         self._writer.put_aside(
             DeadLetter(STREAM, head.tenant, head.seq, head.seq, str(error)), lines[0]
         )
@@ -160,6 +161,6 @@ class EventStream:
                 lambda table=table: delete_positions(store, table, node, first, last)  # type: ignore[misc]
             )
         return [
-            _AUDITED_ALREADY + line[1:] if head in audited else line
+            line.rstrip()[:-1] + _AUDITED_ALREADY if head in audited else line
             for line, head in zip(lines, heads, strict=True)
         ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVENTS_TABLE: Final = "neurorail_events_in"
-EVENTS_FORMAT: Final = "JSONEachRow"
+EVENTS_FORMAT: Final = "JSONCompactEachRow"
 PROTOBUF_FORMAT: Final = "Protobuf"
 
 BLOCK_ROWS_MAX: Final = 1_048_576
@@ -81,5 +81,5 @@ def event_settings(token: str) -> dict[str, object]:
     return {
         **one_block_settings(token),
         "input_format_json_read_objects_as_strings": 1,
-        "input_format_skip_unknown_fields": 1,
+        "input_format_json_compact_allow_variable_number_of_columns": 1,
     }

@@ -13,8 +13,8 @@ _LAST_SECOND: Final = 4_294_967_295
 """The last second that a DateTime holds: an end that is at it may lie anywhere beyond."""
 
 _COLUMNS: Final = """Timestamp, toUnixTimestamp64Nano(Timestamp) AS start_unix_nano, TraceId,
-SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName, SpanAttributes,
-Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
+SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName,
+SpanAttributes, Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
 Links.TraceId, Links.SpanId, Seq, ReceivedAt"""
 
 

@@ -1,8 +1,7 @@
--- One event as the outbox holds it, a JSON object a line; nothing is stored here. `data` is read as
+-- One event as the outbox holds it, a JSON array a line, in the order of these columns; nothing is stored here. `data` is read as
 -- the text it is, byte for byte, because `details_hash` covers exactly those bytes.
 CREATE TABLE IF NOT EXISTS neurorail_events_in
 (
-    event_id String,
     node String,
     epoch UInt32,
     seq UInt64,
@@ -72,7 +71,8 @@ WHERE event_type = 'state_changed';
 CREATE MATERIALIZED VIEW IF NOT EXISTS governor_decisions_mv TO governor_decisions AS
 SELECT
     tenant,
-    if(JSONHas(data, 'decision_id'), JSONExtractString(data, 'decision_id'), event_id) AS decision_id,
+    if(JSONHas(data, 'decision_id'), JSONExtractString(data, 'decision_id'),
+        concat(node, '.', toString(epoch), '.', toString(seq), '.', toString(`index`))) AS decision_id,
     fromUnixTimestamp64Nano(toInt64(least(timestamp_unix_nano, 9223372036854775807))) AS timestamp,
     fromUnixTimestamp64Nano(toInt64(least(event_time_unix_nano, 9223372036854775807))) AS event_time,
     event_type AS decision_type,
@@ -93,15 +93,15 @@ WHERE channel = 'governor' AND event_type != 'manifest_activated';
 CREATE MATERIALIZED VIEW IF NOT EXISTS neurorail_metrics_snapshots_mv TO neurorail_metrics_snapshots AS
 SELECT
     tenant,
-    event_id AS snapshot_id,
+    concat(node, '.', toString(epoch), '.', toString(seq), '.', toString(`index`)) AS snapshot_id,
     fromUnixTimestamp64Nano(toInt64(least(timestamp_unix_nano, 9223372036854775807))) AS timestamp,
     fromUnixTimestamp64Nano(toInt64(least(event_time_unix_nano, 9223372036854775807))) AS event_time,
     entity_type, entity_id,
     JSONExtract(data, 'duration_ms', 'Nullable(Float64)') AS duration_ms,
     JSONExtractUInt(data, 'input_tokens') AS input_tokens,
     JSONExtractUInt(data, 'output_tokens') AS output_tokens,
-    CAST(toDecimal128(JSONExtractInt(data, 'cost_usd_pico'), 0) / toDecimal128(1000000000000, 0),
-        'Decimal(38, 12)') AS cost_usd,
+    toDecimal128(JSONExtractInt(data, 'cost_usd_pico'), 12) / toDecimal128(1000000000000, 0)
+        AS cost_usd,
     JSONExtractUInt(data, 'unpriced_calls') AS unpriced_calls,
     JSONExtractUInt(data, 'tool_calls') AS tool_calls,
     JSONExtractUInt(data, 'attempt_count') AS attempt_count,
