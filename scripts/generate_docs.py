@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ import typer
 
 from neurorail.api import ApiConfig, ApiDependencies, create_app
 from neurorail.app import cli, config_example
-from neurorail.collector.health import Health
+from neurorail.app.config import Config
+from neurorail.app.service import Service
 from neurorail.rules import errors, events, lifecycle
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -141,13 +143,9 @@ def configuration_page() -> str:
 
 def metrics_page() -> str:
     """Every metric that the server shows from the start."""
-    health = Health()
-    for transport in ("grpc", "http"):
-        health.receiver(transport)
-    health.exporter()
     meanings: dict[str, str] = {}
     rows = []
-    for line in health.exposition()[0].decode().splitlines():
+    for line in exposition().splitlines():
         if line.startswith("# HELP "):
             name, _, meanings[name] = line.removeprefix("# HELP ").partition(" ")
         elif line.startswith("# TYPE "):
@@ -160,6 +158,18 @@ def metrics_page() -> str:
         " Collector's.",
         table(("metric", "type", "meaning"), rows),
     )
+
+
+def exposition() -> str:
+    """What `/metrics` of a server shows that is put together, but not started."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(Config(data_dir=Path(folder) / "data"))
+        service._directory.open()
+        try:
+            service._build("docs")
+            return service._health.exposition()[0].decode()
+        finally:
+            service._directory.close()
 
 
 def command_line_page() -> str:

@@ -93,12 +93,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def _serve(settings: Config, *, as_json: bool) -> None:
     from neurorail.app.service import Service
+    from neurorail.app.working_directory import in_data_directory
 
-    service = Service(settings)
-    addresses = await service.start()
-    print(OPEN_NOTICE, file=sys.stderr, flush=True)
-    print(ready_line(addresses, as_json=as_json), flush=True)
-    await service.run_until_signal()
+    with in_data_directory(settings) as settled:
+        service = Service(settled)
+        addresses = await service.start()
+        print(OPEN_NOTICE, file=sys.stderr, flush=True)
+        print(ready_line(addresses, as_json=as_json), flush=True)
+        await service.run_until_signal()
 
 
 def ready_line(addresses: Addresses, *, as_json: bool) -> str:
