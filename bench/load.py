@@ -19,6 +19,11 @@ OPTIONS: Final = (
 )
 RETRY_S: Final = 0.05
 
+
+class Refused(Exception):
+    """The server asked to try again."""
+
+
 Send = Callable[[bytes], Awaitable[None]]
 """Sends one request; raises if it is not acknowledged."""
 
@@ -80,6 +85,8 @@ async def _work(requests: Iterator[Request], send: Send, sent: Sent) -> None:
 async def _acknowledged(send: Send, body: bytes) -> bool:
     try:
         await send(body)
+    except Refused:
+        return False
     except grpc.aio.AioRpcError as error:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return False
@@ -93,7 +100,7 @@ class GrpcSender:
     def __init__(self, address: str, method: str = METHOD) -> None:
         self._channel = grpc.aio.insecure_channel(address, options=list(OPTIONS))
         self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-            method
+            method, request_serializer=None, response_deserializer=None
         )
 
     async def __aenter__(self) -> GrpcSender:
@@ -101,7 +108,7 @@ class GrpcSender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def send(self, body: bytes) -> None:
         """Send one request.

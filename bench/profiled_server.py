@@ -28,9 +28,11 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
+        """Begin to take samples."""
         self._thread.start()
 
     def stop(self) -> None:
+        """Take no more samples."""
         self._stopping.set()
         self._thread.join()
 
@@ -92,7 +94,7 @@ def main() -> None:
         run()
     finally:
         sampler.stop()
-        Path("/proc/self/fd/2").open("a").write(sampler.report() + "\n")
+        print(sampler.report(), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

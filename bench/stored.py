@@ -1,5 +1,7 @@
-"""What a data directory holds, read when no server has it open. Runs in a process of its own,
-because the embedded engine's memory stays with the process that opened it."""
+"""What a data directory holds, read when no server has it open.
+
+Runs in a process of its own, because the embedded engine's memory stays with the process.
+"""
 
 from __future__ import annotations
 
