@@ -115,12 +115,17 @@ def take(page: Page, url: str, arguments: argparse.Namespace) -> None:
     wait_for_server(url)
     page.goto(f"{url}/neurorail/")
     page.locator('.connection[data-connection="live"]').wait_for()
-    mission = arguments.mission or worth_showing(url, arguments.violations)
+    # The chain is opened one violation early: the last one is then caught while its agent runs.
+    mission = arguments.mission or worth_showing(url, arguments.violations - 1)
     page.evaluate("(id) => { location.hash = `mission=${id}`; }", mission)
     page.locator("[data-entity]").first.wait_for()
     page.locator(".mission-events li").first.wait_for()
     page.evaluate("document.fonts.ready.then(() => true)")
     page.locator('[data-tile="rate"] .spark:not([d=""])').wait_for(state="attached")
+    page.wait_for_function(
+        "(n) => Number(document.querySelector('[data-tile=violations] dd').textContent) >= n",
+        arg=arguments.violations,
+    )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=arguments.output, animations="disabled")
 
@@ -134,8 +139,8 @@ def main() -> int:
     parser.add_argument("--scheme", choices=["dark", "light"], default="dark")
     parser.add_argument("--width", type=int, default=1600)
     parser.add_argument("--height", type=int, default=1000)
-    parser.add_argument("--scale", type=float, default=1.0, help="device pixels per pixel")
-    parser.add_argument("--violations", type=int, default=2, help="wait until so many happened")
+    parser.add_argument("--scale", type=float, default=1.5, help="device pixels per pixel")
+    parser.add_argument("--violations", type=int, default=3, help="wait until so many happened")
     arguments = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if chromium is None:

@@ -9,13 +9,16 @@ import { Rate } from "./rate.js";
 import { addEvent, readSnapshot } from "./totals.js";
 import { soon } from "./soon.js";
 
-/** @typedef {import("./events.js").StreamEvent} StreamEvent */
+/**
+ * @typedef {import("./events.js").StreamEvent} StreamEvent
+ * @typedef {import("./entity.js").Entity} Entity
+ */
 
 export const EVENTS_MAX = 500;
 export const MISSIONS_MAX = 200;
 const MISSION_EVENTS_MAX = 100;
 const CODES_MAX = 1000;
-const REFRESH_MS = 1500;
+const REFRESH_MS = 1000;
 const TRACE_MS = 300;
 const IDLE_MS = 15_000;
 
@@ -35,11 +38,11 @@ export const typeFilter = signal("");
 /** What the stream shows while it is held, or null while it follows. */
 export const held = signal(/** @type {StreamEvent[] | null} */ (null));
 
-export const missions = signal(/** @type {import("./entity.js").Entity[]} */ ([]));
+export const missions = signal(/** @type {Entity[]} */ ([]));
 export const missionsLoaded = signal(false);
 export const selected = signal("");
 export const focused = signal("");
-export const chain = signal(/** @type {import("./entity.js").Entity[]} */ ([]));
+export const chain = signal(/** @type {Entity[]} */ ([]));
 export const chainProblem = signal("");
 export const missionEvents = signal(/** @type {StreamEvent[]} */ ([]));
 /** Violation codes seen, by entity id (a violation counts for its mission too). */
@@ -97,21 +100,39 @@ function noteCodes(fresh) {
 
 /** Shows at once what the next reading will confirm. @param {StreamEvent[]} fresh */
 function moveMissions(fresh) {
-  /** @type {Map<string, import("./entity.js").Entity> | null} */
+  /** @type {Map<string, Entity> | null} */
   let rows = null;
-  for (const { type, data, atMs, missionId } of fresh) {
-    if (type !== "state_changed" || data.entity_type !== "mission") continue;
+  for (const event of fresh) {
+    if (event.data.entity_type !== "mission") continue;
+    const move = MISSION_MOVES[event.type];
+    if (move === undefined) continue;
     rows ??= new Map(missions.value.map((row) => [row.id, row]));
-    const row = rows.get(missionId) ?? { ...stub(missionId), createdMs: atMs };
-    // States only go forward; a replayed event says what the row has known for long.
-    if (rank(data.to_state) <= rank(row.state)) continue;
-    const moved = { ...row, state: data.to_state };
-    if (data.to_state === "running") moved.startedMs ??= atMs;
-    if (TERMINAL.has(data.to_state)) moved.endedMs ??= atMs;
-    rows.set(missionId, moved);
+    const row = rows.get(event.missionId) ?? { ...stub(event.missionId), createdMs: event.atMs };
+    rows.set(event.missionId, move(row, event));
   }
   if (rows !== null) missions.value = ordered([...rows.values()]);
 }
+
+/** @type {Record<string, (row: Entity, event: StreamEvent) => Entity>} */
+const MISSION_MOVES = {
+  state_changed(row, { data, atMs }) {
+    // States only go forward; a replayed event says what the row has known for long.
+    if (rank(data.to_state) <= rank(row.state)) return row;
+    const startedMs = row.startedMs ?? (data.to_state === "running" ? atMs : null);
+    return { ...row, state: data.to_state, startedMs };
+  },
+  metrics_recorded(row, { data }) {
+    return {
+      ...row,
+      startedMs: data.started_at_unix_nano ? data.started_at_unix_nano / 1e6 : row.startedMs,
+      endedMs: data.completed_at_unix_nano ? data.completed_at_unix_nano / 1e6 : row.endedMs,
+      inputTokens: data.input_tokens ?? row.inputTokens,
+      outputTokens: data.output_tokens ?? row.outputTokens,
+      costUsd: data.cost_usd_pico === undefined ? row.costUsd : data.cost_usd_pico / 1e12,
+      unpriced: data.unpriced_calls ?? row.unpriced,
+    };
+  },
+};
 
 /** @param {string} state */
 const rank = (state) => (TERMINAL.has(state) ? 4 : ["", "pending", "queued", "running"].indexOf(state));
@@ -119,7 +140,7 @@ const rank = (state) => (TERMINAL.has(state) ? 4 : ["", "pending", "queued", "ru
 /** @param {string} id */
 const stub = (id) => readEntity({ entity_type: "mission", entity_id: id, mission_id: id });
 
-/** @param {import("./entity.js").Entity[]} rows */
+/** @param {Entity[]} rows */
 function ordered(rows) {
   return rows
     .sort((a, b) => (b.createdMs ?? b.startedMs ?? 0) - (a.createdMs ?? a.startedMs ?? 0))
