@@ -39,7 +39,6 @@ def make_line(
     entity_type = {"m": "mission", "p": "plan", "j": "job", "a": "attempt", "r": "resource"}
     body = {**chain, "entity_id": ids[-1] if ids else "", **(data or {})}
     fields: dict[str, Any] = {
-        "event_id": f"{node}.{epoch}.{seq}.{index}",
         "node": node,
         "epoch": epoch,
         "seq": seq,
@@ -55,6 +54,9 @@ def make_line(
         "entity_type": entity_type[ids[-1][0]] if ids else "",
         "entity_id": ids[-1] if ids else "",
         "principal": "anonymous",
+        "details_hash": "00" * 32,
+        "prev_hash": "00" * 32,
+        "hash": "00" * 32,
         "data": msgspec.Raw(msgspec.json.encode(body)),
         **chain,
         **changes,
@@ -68,11 +70,8 @@ def make_event(seq: int, event_type: str = "state_changed", **changes: Any) -> S
 
 
 def event_line_bytes(line: EventLine) -> bytes:
-    """A line as the outbox holds it, with the chain's hashes left empty."""
-    hashes = {"details_hash": "00" * 32, "prev_hash": "00" * 32, "hash": "00" * 32}
-    fields = msgspec.structs.asdict(line)
-    data = fields.pop("data")
-    return msgspec.json.encode({**fields, **hashes, "data": data}) + b"\n"
+    """A line as the outbox holds it."""
+    return msgspec.json.encode(line) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,7 @@ class NestedValues:
         try:
             request.ParseFromString(body)
         except DecodeError:
-            # Nested beyond what protobuf's parser follows; receivers refuse such requests.
-            return body
+            return body  # Nested beyond what protobuf's parser follows; receivers refuse it.
         for value in _values(request):
             if _is_inexact(value):
                 text = value_text(value)
@@ -160,7 +159,10 @@ class NestedValues:
         if _LARGE_DOUBLE.search(body):
             return True
         merged = self._shapes[signal]()
-        merged.ParseFromString(body)
+        try:
+            merged.ParseFromString(body)
+        except DecodeError:
+            return False  # ClickHouse refuses it too, and says why.
         return any(_is_nested(value) for value in _merged_values(merged))
 
 

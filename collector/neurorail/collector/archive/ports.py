@@ -47,7 +47,7 @@ class EventBatch(Protocol):
 
     @property
     def lines(self) -> bytes:
-        """JSON objects, one a line."""
+        """JSON arrays, one a line."""
         ...
 
 

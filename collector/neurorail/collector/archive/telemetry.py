@@ -154,16 +154,12 @@ class TelemetryStream:
         if self._writer.retry_too_large(error, tries):
             self._insert(source, group, token + "+")
             return
-        self._writer.put_aside(
-            DeadLetter(
-                source=envelope.signal.name.lower(),
-                tenant=envelope.tenant,
-                first_seq=envelope.seq,
-                last_seq=envelope.seq,
-                error=str(error),
-            ),
-            envelope.body,
-        )
+        self._put_aside(envelope.signal.name.lower(), group, str(error))
+
+    def _put_aside(self, source: str, group: Sequence[Envelope], error: str) -> None:
+        for envelope in group:
+            letter = DeadLetter(source, envelope.tenant, envelope.seq, envelope.seq, error)
+            self._writer.put_aside(letter, envelope.body)
 
     def _insert_records(self, batch: Sequence[Envelope], token: str, *, compare: bool) -> None:
         if self._encode_record is None:
@@ -173,7 +169,12 @@ class TelemetryStream:
             batch = [envelope for envelope in batch if envelope.seq not in present]
         rows = []
         for envelope in batch:
-            observations = self._encode_record(envelope)
+            try:
+                observations = self._encode_record(envelope)
+            except Exception as error:
+                # A record that cannot be encoded must not block those after it.
+                self._put_aside("records", [envelope], f"{type(error).__name__}: {error}")
+                continue
             if observations is not None:
                 rows.append(record_row(envelope, self._writer.node, observations))
         if not rows:
@@ -183,10 +184,7 @@ class TelemetryStream:
                 _RECORDS_TABLE, rows, ROWBINARY, one_block_settings(token), RECORD_COLUMNS
             )
         except StoreRefused as error:
-            self._writer.put_aside(
-                DeadLetter("records", batch[0].tenant, batch[0].seq, batch[-1].seq, str(error)),
-                b"".join(rows),
-            )
+            self._put_aside("records", batch, str(error))
 
     def _missing(self, source: Source, group: Sequence[Envelope]) -> list[Envelope]:
         """The records that are not in the tables in full; what is there of them is deleted."""

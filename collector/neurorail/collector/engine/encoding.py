@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from neurorail.collector.audit_chain import GENESIS, canonical, link
+from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.envelope import Envelope
 from neurorail.collector.stream.event import StreamEvent
 from neurorail.rules.events import EVENT_TYPES, Event
+from neurorail.rules.observations import NO_IDS, Ids
 
 ID_NAMES: Final = ("mission_id", "plan_id", "job_id", "attempt_id", "resource_id")
 
@@ -26,34 +28,6 @@ part of the digest: re-cut batches give the same one."""
 
 _PICO_PER_USD: Final = 10**12
 _encode = msgspec.json.Encoder().encode
-
-
-class _Line(msgspec.Struct, gc=False):
-    event_id: str
-    node: str
-    epoch: int
-    seq: int
-    index: int
-    tenant: str
-    timestamp_unix_nano: int
-    event_time_unix_nano: int
-    channel: str
-    event_type: str
-    event_category: str
-    severity: str
-    message: str
-    mission_id: str
-    plan_id: str
-    job_id: str
-    attempt_id: str
-    resource_id: str
-    entity_type: str
-    entity_id: str
-    principal: str
-    details_hash: str
-    prev_hash: str
-    hash: str
-    data: msgspec.Raw
 
 
 def usd_text(pico: int) -> str:
@@ -94,64 +68,54 @@ def encode_events(
     heads: Heads,
     into: Encoded,
 ) -> None:
-    """Encode one record's events, moving the heads of chain and digest on."""
+    """Encode one record's events, moving the heads of chain and digest on.
+
+    A line is the canonical head, then the previous hash, the hash and the details: what the hash
+    covers is the beginning of the line, as it stands. It is put together from pieces, since most of
+    it repeats from event to event; a test holds it to `audit_chain.canonical`.
+    """
     audit, digest = heads.audit, heads.digest
-    prefix = f"{node}.{epoch}.{envelope.seq}."
     tenant, received, seq = envelope.tenant, envelope.received_unix_nano, envelope.seq
+    begin = f"[{_text(node)},{epoch},{seq},"
+    record = f",{_text(tenant)},{received},"
+    principal = _text(envelope.principal)
+    prefix = f"{node}.{epoch}.{seq}."
+    lines, stream = into.lines, into.stream
+    ids: Ids | None = None
+    chain = _NO_CHAIN
     for index, event in enumerate(events):
-        kind = EVENT_TYPES[event.type]
-        ids = event.ids
-        data: dict[str, Any] = {}
-        named: list[str] = []
-        for name, entity_id in zip(ID_NAMES, ids, strict=True):
-            if entity_id is not None:
-                data[name] = entity_id
-                named.append(entity_id)
-        data.update(event.data)
-        if event.type in _MONEY:
-            _add_money(event.type, data)
-        details = _encode(data)
+        if event.ids is not ids:
+            ids = event.ids
+            chain = _chain(ids)
+        event_type = event.type
+        data = event.data
+        if event_type in _MONEY:
+            data = _with_money(event_type, data)
+        details = chain.details + _encode(data)[1:]
         details_digest = sha256(details)
         entity_id = data.get("entity_id", "")
-        head = [
-            node,
-            epoch,
-            seq,
-            index,
-            tenant,
-            received,
-            event.event_time_unix_nano,
-            kind.channel,
-            event.type,
-            kind.category,
-            event.severity,
-            event.message,
-            ids[0] or "",
-            ids[1] or "",
-            ids[2] or "",
-            ids[3] or "",
-            ids[4] or "",
-            data.get("entity_type", ""),
-            entity_id,
-            envelope.principal,
-            details_digest.hexdigest(),
-        ]
+        head = (
+            f"{begin}{index}{record}{event.event_time_unix_nano},{_KINDS[event_type]},"
+            f'"{event.severity}",{_message(event.message)},{chain.head},'
+            f'"{data.get("entity_type", "")}","{entity_id}",{principal},'
+            f'"{details_digest.hexdigest()}"]'
+        ).encode()
         before = audit
-        audit = link(audit, canonical(head))
-        digest = sha256(digest + details_digest.digest() + event.type.encode()).digest()
-        event_id = f"{prefix}{index}"
-        into.lines.append(_encode(_line(event_id, head, before, audit, details)))
-        if entity_id and entity_id not in named:
-            named.append(entity_id)
-        into.stream.append(
+        audit = sha256(before + head).digest()
+        digest = sha256(digest + details_digest.digest() + event_type.encode()).digest()
+        lines.append(
+            b'%b,"%b","%b",%b]' % (head[:-1], before.hex().encode(), audit.hex().encode(), details)
+        )
+        named = chain.named
+        stream.append(
             StreamEvent(
                 (epoch, seq, index),
-                event_id,
+                f"{prefix}{index}",
                 tenant,
-                kind.channel,
-                event.type,
+                EVENT_TYPES[event_type].channel,
+                event_type,
                 received,
-                tuple(named),
+                named if not entity_id or entity_id in named else (*named, entity_id),
                 details,
             )
         )
@@ -159,9 +123,36 @@ def encode_events(
     heads.events += len(events)
 
 
-def _line(event_id: str, head: list[Any], before: bytes, audit: bytes, details: bytes) -> _Line:
-    # The head's values are in the order of the fields, as `HEAD_FIELDS` has them.
-    return _Line(event_id, *head, before.hex(), audit.hex(), msgspec.Raw(details))  # type: ignore[call-arg]
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The chain ids of an event, as they stand in its head and at the beginning of its details."""
+
+    head: str
+    details: bytes
+    named: tuple[str, ...]
+
+
+def _chain(ids: Ids) -> _Chain:
+    named = {name: own for name, own in zip(ID_NAMES, ids, strict=True) if own is not None}
+    details = _encode(named)[:-1] + (b"," if named else b"")
+    return _Chain(",".join(_text(own or "") for own in ids), details, tuple(named.values()))
+
+
+def _text(value: str) -> str:
+    """A text as JSON."""
+    return _encode(value).decode()
+
+
+@lru_cache(4_096)
+def _message(message: str) -> str:
+    """A message as JSON; most messages are one of a few."""
+    return _encode(message).decode()
+
+
+_NO_CHAIN: Final = _chain(NO_IDS)
+_KINDS: Final = {
+    kind.name: f'"{kind.channel}","{kind.name}","{kind.category}"' for kind in EVENT_TYPES.values()
+}
 
 
 _MONEY: Final = frozenset(
@@ -169,14 +160,16 @@ _MONEY: Final = frozenset(
 )
 
 
-def _add_money(event_type: str, data: dict[str, Any]) -> None:
-    """Money as an exact decimal number beside (or, for limits, instead of) whole pico-USD."""
+def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The data with money as an exact decimal number beside (for limits: instead of) pico-USD."""
+    data = dict(data)
     if event_type in ("budget_warning", "budget_violation"):
         if data["violation_type"] == "cost":
             for name in ("limit", "consumed", "reserved", "overshoot"):
                 if name in data:
                     data[name] = usd_number(data[name])
-        return
+        return data
     pico = data.get("cost_usd_pico")
     name = "cost" if event_type == "cost_tracked" else "cost_usd"
     data[name] = None if pico is None else usd_number(pico)
+    return data

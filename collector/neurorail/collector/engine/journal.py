@@ -41,7 +41,7 @@ _unpack = msgspec.msgpack.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class OutboxBatch:
-    """Events of consecutive records: JSON objects, one a line, each line ended by a newline."""
+    """Events of consecutive records: one JSON array a line, each line ended by a newline."""
 
     ordinal: int
     first_seq: int

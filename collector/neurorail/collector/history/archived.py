@@ -17,10 +17,11 @@ from neurorail.collector.store.errors import StoreError
 from neurorail.collector.stream.event import EventLine, Position
 
 _CHAIN: Final = ("mission_id", "plan_id", "job_id", "attempt_id", "resource_id", "entity_id")
-_COLUMNS: Final = """audit_id, node, epoch, seq, `index`, tenant,
+_COLUMNS: Final = """node, epoch, seq, `index`, tenant,
 toUnixTimestamp64Nano(timestamp) AS received, event_time_unix_nano, channel, event_type,
 event_category, severity, message, details, mission_id, plan_id, job_id, attempt_id, resource_id,
-entity_type, entity_id, principal"""
+entity_type, entity_id, principal, lower(hex(details_hash)) AS details_hex,
+lower(hex(prev_hash)) AS prev_hex, lower(hex(hash)) AS hash_hex"""
 _KEY: Final = "(timestamp, node, epoch, seq, `index`)"
 _KEY_VALUE: Final = (
     "(fromUnixTimestamp64Nano({key_time:Int64}), {key_node:String}, {key_epoch:UInt32}, "
@@ -185,8 +186,10 @@ def _key_parameters(key: EventKey) -> Parameters:
 
 def _line(row: dict[str, Any]) -> EventLine:
     return EventLine(
-        event_id=row["audit_id"],
         timestamp_unix_nano=row["received"],
+        details_hash=row["details_hex"],
+        prev_hash=row["prev_hex"],
+        hash=row["hash_hex"],
         data=msgspec.Raw(row["details"].encode()),
         **{
             name: row[name]

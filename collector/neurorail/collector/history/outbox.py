@@ -33,7 +33,7 @@ class Batch(Protocol):
 
     @property
     def lines(self) -> bytes:
-        """One JSON object a line."""
+        """One event a line."""
         ...
 
 

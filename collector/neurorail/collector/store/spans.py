@@ -14,8 +14,8 @@ _LAST_SECOND: Final = 4_294_967_295
 
 _COLUMNS: Final = """Timestamp, toUnixTimestamp64Nano(Timestamp) AS start_unix_nano, TraceId,
 SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName,
-SpanAttributes, Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
-Links.TraceId, Links.SpanId, Seq, ReceivedAt"""
+SpanAttributes, Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name,
+Events.Attributes, Links.TraceId, Links.SpanId, Seq, ReceivedAt"""
 
 
 async def spans_of_trace(

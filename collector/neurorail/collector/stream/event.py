@@ -54,10 +54,9 @@ class StreamEvent:
         return self._plain
 
 
-class EventLine(msgspec.Struct, frozen=True, gc=False):
-    """One line of the outbox, as the engine's events are kept until they are archived."""
+class EventLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One line of the outbox: the head that the audit chain covers, the hashes, the details."""
 
-    event_id: str
     node: str
     epoch: int
     seq: int
@@ -70,15 +69,23 @@ class EventLine(msgspec.Struct, frozen=True, gc=False):
     event_category: str
     severity: str
     message: str
+    mission_id: str
+    plan_id: str
+    job_id: str
+    attempt_id: str
+    resource_id: str
+    entity_type: str
+    entity_id: str
+    principal: str
+    details_hash: str
+    prev_hash: str
+    hash: str
     data: msgspec.Raw
-    mission_id: str = ""
-    plan_id: str = ""
-    job_id: str = ""
-    attempt_id: str = ""
-    resource_id: str = ""
-    entity_type: str = ""
-    entity_id: str = ""
-    principal: str = ""
+
+    @property
+    def event_id(self) -> str:
+        """`node.epoch.seq.index`, opaque to clients."""
+        return f"{self.node}.{self.epoch}.{self.seq}.{self.index}"
 
     @property
     def position(self) -> Position:
