@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +22,8 @@ from neurorail.client import Client
 
 if TYPE_CHECKING:
     from neurorail.app.demo.stage import Addresses
+
+PLAIN_WIDTH: Final = 120
 
 
 def run_demo(
@@ -44,7 +46,11 @@ def run_demo(
     Returns:
         0 if everything happened that was to happen, 1 if not.
     """
-    console = console or Console(quiet=as_json)
+    if console is None:
+        console = Console(quiet=as_json)
+        if not console.is_terminal:
+            # A file or a pipe has no width: wide enough for the summary without breaks.
+            console.width = PLAIN_WIDTH
     stage = Stage(data_dir, ports)
     with _terminate_as_interrupt():
         try:
