@@ -16,7 +16,7 @@ import msgspec
 
 from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.envelope import Envelope
-from neurorail.collector.stream.event import StreamEvent
+from neurorail.collector.stream.event import StreamEvent, seconds_text
 from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
@@ -91,7 +91,8 @@ def encode_events(
         data = event.data
         if event_type in _MONEY:
             data = _with_money(event_type, data)
-        details = chain.details + _encode(data)[1:]
+        event_time = seconds_text(event.event_time_unix_nano).encode()
+        details = b'%b"event_time":%b,%b' % (chain.details, event_time, _encode(data)[1:])
         details_digest = sha256(details)
         entity_id = data.get("entity_id", "")
         head = (
