@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.otlp_requests import span, traces
+from tests.support.sources import Batch, EventLines, Events, Records, batch, telemetry
 
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.config import ArchiveConfig
@@ -23,8 +25,6 @@ from neurorail.collector.archive.progress import Plan, ProgressLog
 from neurorail.collector.envelope import Envelope, Kind, Signal
 from neurorail.collector.store.audit import verify
 from neurorail.collector.store.store import Store
-from tests.support.otlp_requests import span, traces
-from tests.support.sources import Batch, EventLines, Events, Records, batch, telemetry
 
 CONFIG = ArchiveConfig(linger_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
 TIMEOUT_S = 60.0
@@ -94,7 +94,9 @@ def test_records_are_archived_in_batches_and_progress_is_told(
 ) -> None:
     records = Records(requests(1, 150))
     told: list[int] = []
-    archiver = archiver_of(records, on_progress=lambda: told.append(archiver.archived_seq))
+    archiver: Archiver = archiver_of(
+        records, on_progress=lambda: told.append(archiver.archived_seq)
+    )
     with running(archiver):
         assert archiver.wait_until(seq=150, timeout_s=TIMEOUT_S)
         assert archiver.backlog_records == 0
@@ -380,3 +382,20 @@ def test_events_of_a_large_backlog_are_archived_in_order(
         assert archiver.wait_until(ordinal=60, timeout_s=TIMEOUT_S)
     assert verify(store, node).events == 3_000
     assert verify(store, node).ok
+
+
+def test_a_record_that_cannot_be_encoded_is_put_aside_and_blocks_nothing(
+    store: Store, node: str, archiver_of: Callable[..., Archiver]
+) -> None:
+    def encode(envelope: Envelope) -> bytes:
+        if envelope.seq == 2:
+            raise ValueError("no such observation")
+        return b"x"
+
+    letters: list[DeadLetter] = []
+    records = Records(requests(1, 3))
+    with running(archiver_of(records, encode_record=encode, on_dead_letter=letters.append)) as one:
+        assert one.wait_until(seq=3, timeout_s=TIMEOUT_S)
+    assert [(x.source, x.first_seq) for x in letters] == [("records", 2)]
+    assert count(store, node, "neurorail_records") == 2
+    assert seqs(store, node) == {1: 2, 2: 2, 3: 2}

@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
-
-from neurorail.collector.archive.formats import PROTOBUF_FORMAT, telemetry_sources
-from neurorail.collector.archive.frames import frame_requests
-from neurorail.collector.archive.nested import NestedValues
-from neurorail.collector.envelope import Signal
-from neurorail.collector.store.store import Row, Store
 from tests.support.otlp_requests import (
     TIME_UNIX_NANO,
     any_value,
@@ -25,6 +19,12 @@ from tests.support.otlp_requests import (
     traces,
 )
 from tests.support.sources import RECEIVED_UNIX_NANO, telemetry
+
+from neurorail.collector.archive.formats import PROTOBUF_FORMAT, telemetry_sources
+from neurorail.collector.archive.frames import frame_requests
+from neurorail.collector.archive.nested import NestedValues
+from neurorail.collector.envelope import Signal
+from neurorail.collector.store.store import Row, Store
 
 
 def put(store: Store, node: str, body: bytes, signal: Signal = Signal.TRACES) -> None:

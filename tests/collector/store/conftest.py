@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from tests.support.stores import BACKENDS, Backends, started_store
 
 from neurorail.collector.store.store import Store
-from tests.support.stores import BACKENDS, Backends, started_store
 
 _nodes = itertools.count(1)
 
