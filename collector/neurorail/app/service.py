@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import yaml
 
 from neurorail.api import audit_verify
 from neurorail.api.app import create_app
@@ -28,6 +27,7 @@ from neurorail.api.server import ApiServer
 from neurorail.app.audit_check import archived_head, verify_store
 from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
+from neurorail.app.price_file import read_price_file
 from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.archive.archiver import Archiver
@@ -45,7 +45,7 @@ from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
-from neurorail.collector.prices import PriceFile, load_prices, read_overrides
+from neurorail.collector.prices import PriceFile, load_prices
 from neurorail.collector.store.audit import VerificationReport
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
 from neurorail.collector.store.store import Store
@@ -172,6 +172,7 @@ class Service:
             node=node,
             records=AppliedRecords(self._inbox, lambda: self._applier.seq),
             events=self._journal,
+            config=config.archive,
             encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,
         )
@@ -243,9 +244,9 @@ class Service:
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 
     def _prices(self) -> PriceFile:
-        override = self._config.prices.override_file
-        entries = [] if override is None else yaml.safe_load(override.read_text("utf-8")) or []
-        return load_prices(self._directory.path / "prices", read_overrides(entries))
+        file = self._config.prices.override_file
+        overrides = read_price_file(file) if file is not None else ()
+        return load_prices(self._directory.path / "prices", overrides)
 
     def _open_store(self) -> None:
         """Open the store; a server that is away now is tried again while the inbox fills."""
