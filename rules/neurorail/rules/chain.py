@@ -29,6 +29,9 @@ from neurorail.rules.trace import Trace
 
 AGENT_ROLES = frozenset({"agent", "workflow"})
 
+RESOURCE_TYPE = {"inference": "llm_call", "embedding": "embedding", "tool": "tool_call"}
+"""The type of a resource whose telemetry names none, by the role of its span."""
+
 
 def own_level(seen: SpanObserved) -> int | None:
     """The level of the entity whose own span this is, or None for a span below an entity."""

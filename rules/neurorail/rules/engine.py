@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from neurorail.rules import chain, metering, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
-from neurorail.rules.entity import ORPHAN, Entity, entity_key
-from neurorail.rules.events import CRITICAL, INFO, SEVERITIES, WARNING, Event
+from neurorail.rules.entity import entity_key
+from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
 from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
 from neurorail.rules.observations import (
     ATTEMPT,
@@ -23,6 +23,7 @@ from neurorail.rules.observations import (
     PLAN,
     RESOURCE,
     AuditLogged,
+    DeadLettered,
     EpochStarted,
     Heartbeat,
     Ids,
@@ -77,6 +78,7 @@ class Engine:
             PricesLoaded: self._on_prices,
             EpochStarted: self._on_epoch,
             Rejected: self._on_rejected,
+            DeadLettered: self._on_dead_letter,
         }
 
     # ── the caller's side ────────────────────────────────────────────────────────────────────
@@ -213,8 +215,9 @@ class Engine:
         ids = seen.ids
         if ids == NO_IDS:
             return
-        trace.chains[seen.span_id] = ids
         deepest = max(level for level, entity_id in enumerate(ids) if entity_id is not None)
+        ids = chain.complete(state, trace, seen.span_id, ids, deepest)
+        trace.chains[seen.span_id] = ids
         placement.imply_ancestors(
             state, ids, deepest + 1, seen.start_unix_nano, running=True, fields=seen.fields
         )
@@ -250,6 +253,8 @@ class Engine:
         placement.imply_ancestors(state, ids, level, start, running=True, fields=seen.fields)
         entity = placement.obtain(state, ids, level)
         placement.learn_fields(state, entity, seen.fields, end or start)
+        if level == RESOURCE and seen.role in chain.RESOURCE_TYPE:
+            placement.learn_resource_type(state, entity, chain.RESOURCE_TYPE[seen.role])
         transitions.span_started(state, entity, start)
         outcome = _outcome(seen)
         own_attempt = level == JOB and ids[ATTEMPT] is not None
@@ -267,8 +272,9 @@ class Engine:
             if own_attempt:
                 self._span_of_derived(ids, ATTEMPT, seen, outcome)
             transitions.span_ended(state, entity, start, end, outcome, seen.reason, seen.error_code)
-        if not chain.is_complete(ids, level) and not entity.orphan_at and not entity.flags & ORPHAN:
-            entity.orphan_at = state.now
+        if not chain.is_complete(ids, level):
+            placement.note_unplaced(state, entity)
+            self._note_open(trace, seen.span_id, ids)
         placement.arm(state, entity)
         self._end_derived(trace, seen, level, ids, outcome)
 
@@ -291,16 +297,16 @@ class Engine:
             else:
                 self._span_of_derived(ids, at, seen, outcome)
             if level == RESOURCE:
-                self._note_derived(trace, seen.span_id, ids)
+                self._note_open(trace, seen.span_id, ids)
         if derived_mission:
             placement.mark_derived(placement.obtain(state, ids, MISSION))
             if level == JOB:
-                self._note_derived(trace, seen.span_id, ids)
+                self._note_open(trace, seen.span_id, ids)
             if not seen.parent_span_id:
                 self._span_of_derived(ids, MISSION, seen, outcome)
 
-    def _note_derived(self, trace: Trace, span_id: bytes, ids: Ids) -> None:
-        """Remember a derived chain while an ancestor may still arrive."""
+    def _note_open(self, trace: Trace, span_id: bytes, ids: Ids) -> None:
+        """Remember a derived or incomplete chain while an ancestor may still arrive."""
         end = trace.way_up_ends(span_id)
         if end is not None and span_id not in trace.derived:
             trace.derived[span_id] = ids
@@ -338,9 +344,9 @@ class Engine:
                 continue
             found = trace.nearest_chain(key)
             if found is not None and found[MISSION] is not None:
-                self._rehome(trace, key, ids, found)
+                ids = self._rehome(trace, key, ids, found)
             end = trace.way_up_ends(key)
-            if end is None or (found is not None and ids[RESOURCE] is not None):
+            if end is None or (found is not None and None not in ids):
                 trace.derived.pop(key)
             elif end != span_id:
                 trace.open.setdefault(end, []).append(key)
@@ -361,31 +367,32 @@ class Engine:
         del trace.waiting[key]
         self._place(trace, seen, level, ids)
 
-    def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> None:
-        """A derived span has an ancestor with a chain after all: it belongs there."""
+    def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> Ids:
+        """A span has an ancestor with a chain after all: it and what is below it belong there."""
         state = self.state
-        if ids[RESOURCE] is None:  # An agent keeps its job and attempt, under its ancestor's plan.
-            target: Ids = (found[MISSION], ids[PLAN], ids[JOB], ids[ATTEMPT], None)
+        level = max(at for at, entity_id in enumerate(ids) if entity_id is not None)
+        if chain.is_complete(ids, level):  # Derived: what the ancestor does not name stays.
+            own_level = JOB if ids[RESOURCE] is None else RESOURCE
+            level = next((at for at in range(own_level) if found[at] is None), own_level)
+            above: tuple[str | None, ...] = found[:level]
         else:
-            target = (found[0], found[1], found[2], found[3], ids[RESOURCE])
-            if None in target:
-                return
+            above = chain.complete(state, trace, span_id, ids, level)[:level]
+        target: Ids = above + ids[level:]  # type: ignore[assignment]
         if target == ids:
-            return
-        if span_id in trace.derived:
-            trace.derived[span_id] = target
-        placement.imply_ancestors(state, target, RESOURCE, state.now, running=False, fields=None)
-        if ids[RESOURCE] is None:
+            return ids
+        trace.derived[span_id] = target
+        placement.imply_ancestors(state, target, level, state.now, running=False, fields=None)
+        moved = placement.obtain(state, target, level)
+        if moved.ids[:level] != above:
+            placement.move_under(state, moved, target)
+        if level < RESOURCE:
             trace.chains[span_id] = target
-            moved: Entity | None = state.entity(ids[JOB] or "")
-        else:
-            moved = state.entity(ids[RESOURCE] or "")
-        if moved is not None:
-            moved.ids = placement.chain_down_to(target, moved.level)
-            state.touch(moved)
-        if span_id in trace.bills:
-            reason = "its ancestor arrived"
-            metering.move_bill(state, trace, span_id, target, state.now, reason)
+        own = ids[level]
+        for billed, bill in trace.bills.items():
+            if bill.ids[level] == own:
+                to_ids: Ids = above + bill.ids[level:]  # type: ignore[assignment]
+                metering.move_bill(state, trace, billed, to_ids, state.now, "its ancestor arrived")
+        return target
 
     def _bound_traces(self) -> None:
         state = self.state
@@ -399,9 +406,10 @@ class Engine:
         """Spans that waited long enough for an ancestor get a chain of their own."""
         state = self.state
         state.tenant = trace.key.rpartition("|")[0]
+        state.implied.clear()  # It knows no tenants.
         while trace.waiting:
             key, (due, row) = next(iter(trace.waiting.items()))
-            if at is not None and due + state.shift_since(due - 1) > at:
+            if at is not None and self._moved_by_downtime(due) > at:
                 break
             del trace.waiting[key]
             seen = chain.span_from_row(row)
@@ -413,7 +421,11 @@ class Engine:
         state.dirty_traces[trace.key] = trace
         if trace.waiting:
             due = next(iter(trace.waiting.values()))[0]
-            state.schedule(trace.key, due + state.shift_since(due - 1))
+            state.schedule(trace.key, self._moved_by_downtime(due))
+
+    def _moved_by_downtime(self, due: int) -> int:
+        began = due - self.state.config.lateness_ms * MS
+        return due + self.state.shift_since(began)
 
     # ── reports ──────────────────────────────────────────────────────────────────────────────
 
@@ -428,7 +440,7 @@ class Engine:
             trace.chains.setdefault(seen.span_id, ids)
         running = seen.transition not in ("create", "enqueue")
         time = seen.time_unix_nano
-        if seen.source != "rest" or running:
+        if seen.source != "rest" or (running and placement.parent_known(state, ids, seen.level)):
             placement.imply_ancestors(
                 state, ids, seen.level, time, running=running, fields=seen.fields
             )
@@ -437,9 +449,9 @@ class Engine:
         if seen.metadata_json and entity.fields is not None and not entity.fields.metadata_json:
             entity.fields.metadata_json = seen.metadata_json
         transitions.report(state, entity, seen)
-        unplaced = not chain.is_complete(ids, seen.level)
-        if unplaced and not entity.orphan_at and not entity.flags & ORPHAN and not entity.terminal:
-            entity.orphan_at = state.now
+        placement.note_unplaced(state, entity)
+        if seen.source == "rest":
+            placement.await_parent(state, entity)
         placement.arm(state, entity)
 
     def _on_heartbeat(self, seen: Heartbeat) -> None:
@@ -454,6 +466,7 @@ class Engine:
         entity = placement.obtain(state, ids, seen.level)
         entity.heartbeat_received = state.now
         transitions.implied_running(state, entity, seen.time_unix_nano)
+        placement.note_unplaced(state, entity)
         placement.arm(state, entity)
 
     def _on_usage(self, seen: UsageReported) -> None:
@@ -530,7 +543,7 @@ class Engine:
             "prices_loaded",
             NO_IDS,
             state.now,
-            {"version": seen.version, "sha256": seen.sha256},
+            {"version": seen.version, "sha256": seen.sha256, "models": state.prices.models},
             f"prices of {seen.version} took effect",
         )
 
@@ -558,6 +571,21 @@ class Engine:
             {"signal": seen.signal, "reasons": dict(seen.reasons)},
             f"malformed {seen.signal} were refused",
             WARNING,
+        )
+
+    def _on_dead_letter(self, seen: DeadLettered) -> None:
+        self.state.emit(
+            "dead_letter",
+            NO_IDS,
+            self.state.now,
+            {
+                "table": seen.table,
+                "first_seq": seen.first_seq,
+                "last_seq": seen.last_seq,
+                "error": seen.error,
+            },
+            f"rows of {seen.table} were put aside",
+            ERROR,
         )
 
     def _record_failed(self, seen: Observation, index: int, cause: str) -> None:

@@ -220,6 +220,16 @@ class Rejected:
     reasons: tuple[tuple[str, int], ...] = field(default=())
 
 
+@dataclass(slots=True)
+class DeadLettered:
+    """Rows of the records `first_seq` … `last_seq` that a table refuses for good were put aside."""
+
+    table: str
+    first_seq: int
+    last_seq: int
+    error: str
+
+
 Observation: TypeAlias = (
     SpanLinks
     | SpanObserved
@@ -232,4 +242,5 @@ Observation: TypeAlias = (
     | PricesLoaded
     | EpochStarted
     | Rejected
+    | DeadLettered
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from neurorail.rules import budgets, transitions
 from neurorail.rules.config import MS
-from neurorail.rules.entity import DERIVED, IDLE, ORPHAN, SILENT, Entity
+from neurorail.rules.entity import DERIVED, IDLE, LEVEL_NAMES, ORPHAN, SILENT, Entity
 from neurorail.rules.events import WARNING
 from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.observations import ATTEMPT, MISSION, Fields, Ids
-from neurorail.rules.state import State
+from neurorail.rules.state import State, is_open
 
 ORPHAN_CODE = "NR-E007"
 _BELOW: tuple[tuple[None, ...], ...] = tuple((None,) * (4 - level) for level in range(5))
@@ -60,21 +60,60 @@ def learn_ids(state: State, entity: Entity, known: Ids) -> None:
     entity.ids = ids
     state.touch(entity)
     if None not in ids[: entity.level]:
-        entity.orphan_at = 0
-        if entity.flags & ORPHAN:
-            entity.flags &= ~ORPHAN
-            state.emit(
-                "orphan_lifted",
-                ids,
-                state.now,
-                {"entity_type": entity.type, "entity_id": entity.id},
-                f"the parent of a {entity.type} arrived",
-            )
+        transitions.lift_orphan(state, entity)
         _list_child(state, entity)
     for child_id in entity.children:
         child = state.entity(child_id)
         if child is not None:
             learn_ids(state, child, ids)
+
+
+def note_unplaced(state: State, entity: Entity) -> None:
+    """An entity with an unnamed level above it is an orphan, unless that changes in time."""
+    if None in entity.ids[: entity.level] and not entity.orphan_at and not entity.flags & ORPHAN:
+        entity.orphan_at = state.now
+
+
+def parent_known(state: State, ids: Ids, level: int) -> bool:
+    """Whether the entity right above `level` has been heard of."""
+    parent_id = ids[level - 1] if level > MISSION else None
+    parent = state.entity(parent_id) if parent_id else None
+    return parent is not None and bool(parent.state)
+
+
+def await_parent(state: State, entity: Entity) -> None:
+    """An entity was written under a parent that nobody knows: an orphan, unless it arrives."""
+    parent_id = entity.ids[entity.level - 1] if entity.level > MISSION else None
+    if parent_id is None or entity.orphan_at or entity.flags & ORPHAN:
+        return
+    parent = state.entity(parent_id)
+    if parent is None:  # Its place is kept, so that it finds its children when it comes.
+        above = chain_down_to(entity.ids, entity.level - 1)
+        parent = state.new_entity(entity.level - 1, parent_id, above)
+        _list_child(state, entity)
+    if not parent.state:
+        _list_child(state, entity)
+        entity.orphan_at = state.now
+
+
+def move_under(state: State, entity: Entity, ids: Ids) -> None:
+    """An entity turned out to belong to another chain: it and all below it go there."""
+    parent_id = entity.ids[entity.level - 1]
+    before = state.entity(parent_id) if parent_id else None
+    if before is not None and entity.id in before.children:
+        before.children.remove(entity.id)
+        state.touch(before)
+    _set_ids_above(state, entity, ids)
+    _list_child(state, entity)
+
+
+def _set_ids_above(state: State, entity: Entity, ids: Ids) -> None:
+    entity.ids = ids[: entity.level] + entity.ids[entity.level :]  # type: ignore[assignment]
+    state.touch(entity)
+    for child_id in entity.children:
+        child = state.entity(child_id)
+        if child is not None:
+            _set_ids_above(state, child, entity.ids)
 
 
 def imply_ancestors(
@@ -147,12 +186,25 @@ def learn_fields(state: State, entity: Entity, fields: Fields | None, time: int)
         return
     if fields.budget is not None and budgets.tighten(entity, fields.budget):
         budgets.check_all(state, entity, time)
+    before = state.kind(entity)
     if entity.fields is None:
         entity.fields = fields
+        state.kind_learned(entity, before)
         return
     for name in _FIELD_NAMES:
         if not getattr(entity.fields, name):
             setattr(entity.fields, name, getattr(fields, name))
+    state.kind_learned(entity, before)
+
+
+def learn_resource_type(state: State, entity: Entity, resource_type: str) -> None:
+    """What a resource is, as its role shows; a type that telemetry states is better."""
+    if entity.fields is None:
+        entity.fields = Fields()
+    if entity.fields.resource_type is None:
+        before = state.kind(entity)
+        entity.fields.resource_type = resource_type
+        state.kind_learned(entity, before)
 
 
 _FIELD_NAMES = tuple(Fields.__slots__)
@@ -169,14 +221,22 @@ def arm_if_new(state: State, entity: Entity) -> None:
 
 def arm(state: State, entity: Entity) -> None:
     """Schedule the earliest thing that may become due for an entity."""
-    if entity.state in TERMINAL:
+    if entity.state in TERMINAL and not entity.waiting and not entity.orphan_at:
         state.schedule(entity.key, 0)
         return
-    state.schedule(entity.key, min(due for due, _ in deadlines(state, entity)))
+    _schedule(state, entity)
+
+
+def _schedule(state: State, entity: Entity) -> None:
+    pending = deadlines(state, entity)
+    state.schedule(entity.key, min(pending)[0] if pending else 0)
 
 
 def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
-    """Everything that may become due for an open entity: (record time, what)."""
+    """Everything that may become due for an entity: (record time, what).
+
+    What waits to be judged, and whether it is an orphan, outlives an entity's end.
+    """
     config = state.config
     found: list[tuple[int, str]] = []
     if entity.waiting:
@@ -194,7 +254,7 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
     if entity.orphan_at:
         base = entity.orphan_at
         found.append((base + config.orphan_grace_ms * MS + state.shift_since(base), "orphan"))
-    if not entity.flags & IDLE or not found:
+    if is_open(entity) and not entity.flags & IDLE:
         base = entity.last_received
         found.append((base + config.idle_ms * MS + state.shift_since(base), "idle"))
     return found
@@ -202,18 +262,11 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
 
 def fire(state: State, entity: Entity, at: int) -> None:
     """Something of an entity may be due at `at`: do what is, and schedule the rest."""
-    if entity.state in TERMINAL:
-        return
     for due, what in sorted(deadlines(state, entity)):
-        if due <= at and entity.state not in TERMINAL:
+        if due <= at and (entity.state not in TERMINAL or what in _OUTLIVES_END):
             _FIRE[what](state, entity, at)
     state.dirty_entities[entity.key] = entity
-    if entity.state not in TERMINAL:
-        pending = deadlines(state, entity)
-        if entity.flags & IDLE:
-            pending = [item for item in pending if item[1] != "idle"]
-        if pending:
-            state.schedule(entity.key, min(due for due, _ in pending))
+    _schedule(state, entity)
 
 
 def _fire_waiting(state: State, entity: Entity, at: int) -> None:
@@ -260,7 +313,7 @@ def _fire_orphan(state: State, entity: Entity, at: int) -> None:
     entity.flags |= ORPHAN
     state.count("orphans")
     missing = [
-        name for name, own in zip(_LEVELS, entity.ids[: entity.level], strict=False) if not own
+        name for name, own in zip(LEVEL_NAMES, entity.ids[: entity.level], strict=False) if not own
     ]
     state.emit(
         "orphan_detected",
@@ -278,8 +331,6 @@ def _fire_orphan(state: State, entity: Entity, at: int) -> None:
 
 
 def _fire_idle(state: State, entity: Entity, at: int) -> None:
-    if entity.flags & IDLE:
-        return
     entity.flags |= IDLE
     state.emit(
         "entity_idle",
@@ -294,7 +345,7 @@ def _fire_idle(state: State, entity: Entity, at: int) -> None:
     )
 
 
-_LEVELS = ("mission", "plan", "job", "attempt", "resource")
+_OUTLIVES_END = ("waiting", "orphan")
 _FIRE = {
     "waiting": _fire_waiting,
     "timeout": _fire_timeout,

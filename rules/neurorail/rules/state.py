@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neurorail.rules.config import EngineConfig
-from neurorail.rules.entity import Entity, entity_key, from_row, to_row
+from neurorail.rules.entity import LEVEL_NAMES, Entity, entity_key, from_row, to_row
 from neurorail.rules.events import INFO, Event
 from neurorail.rules.lifecycle import TERMINAL
-from neurorail.rules.observations import Ids
+from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
 
@@ -24,6 +24,11 @@ RESUMPTIONS_MAX = 64
 
 RECENT_MISSIONS_MAX = 1_000
 """Missions a tenant's list of recent missions holds."""
+
+RESOURCE_TYPES = frozenset(
+    {"llm_call", "tool_call", "embedding", "retrieval", "api_call", "cpu_time", "memory"}
+)
+"""Types of resources that are counted each for itself; what telemetry names else is `other`."""
 
 Row = list[Any]
 Load = Callable[[str], Row | None]
@@ -134,9 +139,26 @@ class State:
 
     def moved(self, entity: Entity, from_state: str) -> None:
         """Keep the number of entities in each state."""
-        states = self.by_state.setdefault(entity.tenant, {}).setdefault(entity.type, {})
+        states = self.by_state.setdefault(entity.tenant, {}).setdefault(self.kind(entity), {})
         if from_state:
             states[from_state] -= 1
+        states[entity.state] = states.get(entity.state, 0) + 1
+
+    def kind(self, entity: Entity) -> str:
+        """Under which name an entity is counted: its level, resources each type for itself."""
+        if entity.level != RESOURCE:
+            return LEVEL_NAMES[entity.level]
+        resource_type = entity.fields.resource_type if entity.fields is not None else None
+        return f"resource:{resource_type if resource_type in RESOURCE_TYPES else 'other'}"
+
+    def kind_learned(self, entity: Entity, before: str) -> None:
+        """Count an entity under its kind, that used to be another."""
+        kind = self.kind(entity)
+        if kind == before or not entity.state:
+            return
+        kinds = self.by_state[entity.tenant]
+        kinds[before][entity.state] -= 1
+        states = kinds.setdefault(kind, {})
         states[entity.state] = states.get(entity.state, 0) + 1
 
     # ── traces ───────────────────────────────────────────────────────────────────────────────

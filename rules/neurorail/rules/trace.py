@@ -59,7 +59,7 @@ class Trace:
         """Span id → the chain ids that hold at and below that span."""
         self.bills: dict[bytes, Bill] = {}
         self.responses: dict[str, bytes] = {}
-        """Response id → the billed span that reported it first."""
+        """Response id → the span that is billed for it."""
         self.above: set[bytes] = set()
         """Spans known to lie above a billed model call: they only repeat it. Only asked, never
         walked through."""
@@ -103,12 +103,12 @@ class Trace:
     def bill(self, span_id: bytes, bill: Bill) -> int:
         """Remember a bill; the number of bills that had to be forgotten for it."""
         self.bills[span_id] = bill
-        if bill.response_id is not None:
-            self.responses.setdefault(bill.response_id, span_id)
+        if bill.response_id is not None and bill.counted:
+            self.responses[bill.response_id] = span_id
         if len(self.bills) <= BILLS_MAX:
             return 0
         forgotten = self.bills.pop(next(iter(self.bills)))
-        if forgotten.response_id is not None:
+        if forgotten.response_id is not None and forgotten.counted:
             self.responses.pop(forgotten.response_id, None)
         return 1
 

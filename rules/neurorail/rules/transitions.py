@@ -6,7 +6,7 @@ from typing import Any
 
 from neurorail.rules import budgets
 from neurorail.rules.config import MS
-from neurorail.rules.entity import LEVEL_NAMES, TRANSITION_BIT, Entity
+from neurorail.rules.entity import LEVEL_NAMES, ORPHAN, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, INFO, WARNING
 from neurorail.rules.lifecycle import (
@@ -92,6 +92,10 @@ def move(
 
 def _created(state: State, entity: Entity) -> None:
     state.count(f"{entity.type}s")
+    for child_id in entity.children:  # They were written before it was known.
+        child = state.entity(child_id)
+        if child is not None:
+            lift_orphan(state, child)
     if entity.level == MISSION:
         recent = state.recent_missions.setdefault(entity.tenant, {})
         recent[entity.id] = None
@@ -99,7 +103,25 @@ def _created(state: State, entity: Entity) -> None:
             del recent[next(iter(recent))]
 
 
+def lift_orphan(state: State, entity: Entity) -> None:
+    """The parent of an entity is known: it is no orphan, or no longer."""
+    entity.orphan_at = 0
+    state.touch(entity)
+    if entity.flags & ORPHAN:
+        entity.flags &= ~ORPHAN
+        state.emit(
+            "orphan_lifted",
+            entity.ids,
+            state.now,
+            {"entity_type": entity.type, "entity_id": entity.id},
+            f"the parent of a {entity.type} arrived",
+        )
+
+
 def _started(state: State, entity: Entity) -> None:
+    deadline = budgets.timeout_deadline(state, entity)
+    if deadline:
+        state.schedule(entity.key, deadline)
     if entity.level == ATTEMPT:
         fields = entity.fields
         number = fields.attempt_number if fields is not None else None
@@ -121,7 +143,13 @@ def _started(state: State, entity: Entity) -> None:
 
 
 def _ended(state: State, entity: Entity, reason: str | None) -> None:
-    duration_ms = (entity.ended - entity.started) // MS if entity.started else None
+    duration_ms = None
+    if entity.started:
+        # Clocks of different senders may disagree.
+        duration_ms = max(entity.ended - entity.started, 0) // MS
+        timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+        if timeout_ms is not None and entity.ended > entity.started + timeout_ms * MS:
+            budgets.timed_out(state, entity, duration_ms, entity.started + timeout_ms * MS)
     succeeded = entity.state == SUCCEEDED
     if entity.level == ATTEMPT:
         budgets.attempt_ended(state, entity)
@@ -151,8 +179,8 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
             )
     if entity.level <= ATTEMPT:
         _record_metrics(state, entity, duration_ms, succeeded)
-    entity.orphan_at = 0
-    state.schedule(entity.key, 0)
+    if not entity.waiting and not entity.orphan_at:
+        state.schedule(entity.key, 0)
     for key in entity.dependents:
         dependent = state.entity_by_key(key)
         if dependent is not None:
@@ -190,22 +218,17 @@ def _record_metrics(state: State, entity: Entity, duration_ms: int | None, succe
 # ── inference ────────────────────────────────────────────────────────────────────────────────
 
 
-def infer_through(
-    state: State, entity: Entity, transition: str, time: int, gap: bool = False
-) -> None:
+def infer_through(state: State, entity: Entity, transition: str, time: int) -> None:
     """Take the steps up to and including `transition` that nobody reported."""
-    steps = MISSING_STEPS.get((entity.state, transition))
-    if steps is None:
-        return
-    for step in steps:
-        _infer_step(state, entity, step, time, gap)
-    _infer_step(state, entity, transition, time, gap)
+    for step in MISSING_STEPS[entity.state, transition]:
+        _infer_step(state, entity, step, time)
+    _infer_step(state, entity, transition, time)
 
 
-def _infer_step(state: State, entity: Entity, step: str, time: int, gap: bool) -> None:
-    """One inferred step; a report of it that is waiting makes it a reported one."""
+def _infer_step(state: State, entity: Entity, step: str, time: int, gap: bool = False) -> None:
+    """One inferred step; a report of it that waits makes it a reported one, if it is legal."""
     for place, waiting in enumerate(entity.waiting):
-        if waiting[0] == step:
+        if waiting[0] == step and _may_start(state, entity, waiting):
             del entity.waiting[place]
             entity.seen.append((step, waiting[1]))
             move(state, entity, step, waiting[1], reason=waiting[3], error_code=waiting[4])
@@ -233,14 +256,13 @@ def span_ended(
     error_code: str | None,
 ) -> None:
     """The entity's own span ended with `outcome`."""
+    if entity.state not in TERMINAL:
+        span_started(state, entity, start)
+        _settle_waiting(state, entity)
     if entity.state in TERMINAL:
         _outcome_after_end(state, entity, start, end, outcome)
         return
-    span_started(state, entity, start)
-    _settle_waiting(state, entity)
-    if entity.state in TERMINAL:
-        _outcome_after_end(state, entity, start, end, outcome)
-        return
+    entity.inferred |= _told(outcome)
     timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
     if timeout_ms is not None and end - start > timeout_ms * MS:
         budgets.timed_out(state, entity, (end - start) // MS, entity.started + timeout_ms * MS)
@@ -259,11 +281,15 @@ def span_ended(
     )
 
 
+def _told(outcome: str) -> int:
+    """The bit of `Entity.inferred` by which a span's outcome is known again."""
+    return TRANSITION_BIT[OUTCOME_TRANSITION[outcome]] << 8
+
+
 def _outcome_after_end(state: State, entity: Entity, start: int, end: int, outcome: str) -> None:
-    bit = TRANSITION_BIT[OUTCOME_TRANSITION[outcome]]
-    if entity.state == outcome or entity.inferred & bit:
+    if entity.state == outcome or entity.inferred & _told(outcome):
         return
-    entity.inferred |= bit
+    entity.inferred |= _told(outcome)
     state.count("late_outcomes")
     state.emit(
         "late_outcome",
@@ -274,7 +300,7 @@ def _outcome_after_end(state: State, entity: Entity, start: int, end: int, outco
             "entity_id": entity.id,
             "state": entity.state,
             "outcome": outcome,
-            "duration_ms": (end - start) // MS,
+            "duration_ms": max(end - start, 0) // MS,
         },
         f"{entity.type} reported {outcome} after it was {entity.state}",
     )
@@ -285,15 +311,36 @@ def _settle_waiting(state: State, entity: Entity) -> None:
     progress = True
     while progress and entity.waiting:
         progress = False
-        for place, waiting in enumerate(entity.waiting):
-            if (entity.state, waiting[0]) in TRANSITIONS and _may_start(state, entity, waiting):
-                del entity.waiting[place]
-                entity.seen.append((waiting[0], waiting[1]))
-                move(
-                    state, entity, waiting[0], waiting[1], reason=waiting[3], error_code=waiting[4]
-                )
-                progress = True
-                break
+        for place, (name, time, _, reason, error_code) in enumerate(entity.waiting):
+            confirms = _confirms(entity, name)
+            if not confirms and (entity.state, name) not in TRANSITIONS:
+                continue
+            if (place and _comes_last(entity, name)) or not _may_start(
+                state, entity, entity.waiting[place]
+            ):
+                continue
+            del entity.waiting[place]
+            if confirms:
+                _confirm(entity, name, time)
+            else:
+                entity.seen.append((name, time))
+                move(state, entity, name, time, reason=reason, error_code=error_code)
+            progress = True
+            break
+
+
+def _confirms(entity: Entity, name: str) -> bool:
+    """Whether a report of `name` would only confirm what was inferred."""
+    bit = TRANSITION_BIT[name]
+    return bool(entity.inferred & bit) and not entity.reported & bit
+
+
+def _comes_last(entity: Entity, name: str) -> bool:
+    """Whether `name` has to let reports pass that wait and happened before it.
+
+    Without a cancellation every step has one predecessor; a cancellation fits after several.
+    """
+    return name == "cancel" and entity.state != RUNNING
 
 
 def retry_waiting(state: State, entity: Entity) -> None:
@@ -315,15 +362,27 @@ def report(state: State, entity: Entity, seen: TransitionReported) -> None:
     if not _names_listed_pair(seen):
         reject(state, entity, seen, "the report names a pair that the table does not list")
         return
-    bit = TRANSITION_BIT[name]
-    if entity.inferred & bit and not entity.reported & bit:
-        _confirm(entity, name, time, bit)
-        return
-    if entity.state in TERMINAL:
-        _report_after_end(state, entity, seen)
-        return
-    possible = (entity.state, name) in TRANSITIONS
-    if possible and name == "start":
+    confirms = _confirms(entity, name)
+    if not confirms:
+        if entity.state in TERMINAL:
+            _report_after_end(state, entity, seen)
+            return
+        if (entity.state, name) not in TRANSITIONS:
+            if seen.source != "rest" and (entity.state, name) in MISSING_STEPS:
+                _wait(state, entity, seen)
+            else:
+                reason = f"{name} is not possible from {entity.state or 'no state'}"
+                reject(state, entity, seen, reason)
+            return
+        if (
+            entity.waiting
+            and entity.waiting[0][1] < time
+            and seen.source != "rest"
+            and _comes_last(entity, name)
+        ):
+            _wait(state, entity, seen)
+            return
+    if name == "start":
         refused = _start_refused(state, entity, time)
         if refused:
             if refused[1] and seen.source != "rest":
@@ -331,15 +390,13 @@ def report(state: State, entity: Entity, seen: TransitionReported) -> None:
             else:
                 reject(state, entity, seen, refused[0])
             return
-    if possible:
+    if confirms:
+        _confirm(entity, name, time)
+    else:
         entity.seen.append((name, time))
         del entity.seen[:-SEEN_MAX]
         move(state, entity, name, time, reason=seen.reason, error_code=seen.error_code)
-        _settle_waiting(state, entity)
-    elif seen.source != "rest" and (entity.state, name) in MISSING_STEPS:
-        _wait(state, entity, seen)
-    else:
-        reject(state, entity, seen, f"{name} is not possible from {entity.state or 'no state'}")
+    _settle_waiting(state, entity)
 
 
 def _names_listed_pair(seen: TransitionReported) -> bool:
@@ -357,9 +414,9 @@ def _names_listed_pair(seen: TransitionReported) -> bool:
     return True
 
 
-def _confirm(entity: Entity, name: str, time: int, bit: int) -> None:
+def _confirm(entity: Entity, name: str, time: int) -> None:
     """A report of a step that was inferred: it confirms it, and its time is the better one."""
-    entity.reported |= bit
+    entity.reported |= TRANSITION_BIT[name]
     entity.seen.append((name, time))
     del entity.seen[:-SEEN_MAX]
     if name == "start":
@@ -451,18 +508,21 @@ def _judge_expired(
     seen = TransitionReported(
         entity.level, entity.ids, name, time, "log", reason=reason, error_code=error_code
     )
-    if entity.state in TERMINAL:
+    confirms = _confirms(entity, name)
+    if entity.state in TERMINAL and not confirms:
         _report_after_end(state, entity, seen)
         return
     steps = MISSING_STEPS.get((entity.state, name))
-    if steps is None:
+    if steps is None and not confirms:
         reject(state, entity, seen, f"{name} is not possible from {entity.state}")
         return
-    if name == "start":
-        refused = _start_refused(state, entity, time)
-        if refused:
-            reject(state, entity, seen, refused[0])
-            return
+    refused = _start_refused(state, entity, time) if name == "start" else None
+    if refused:
+        reject(state, entity, seen, refused[0])
+        return
+    if confirms:
+        _confirm(entity, name, time)
+        return
     if steps:
         state.count("gaps")
         state.emit(

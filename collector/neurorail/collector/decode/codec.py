@@ -29,6 +29,7 @@ _TAGS: Final[dict[int, type[Any]]] = {
     9: seam.PricesLoaded,
     10: seam.EpochStarted,
     11: seam.Rejected,
+    12: seam.DeadLettered,
 }
 _PARTS: Final = (seam.Budget, seam.Fields, seam.Usage)
 """Values inside observations, the inner ones first."""

@@ -9,6 +9,7 @@ import msgspec
 
 from neurorail.collector.decode.values import INT64_MAX
 from neurorail.rules.observations import (
+    DeadLettered,
     EpochStarted,
     Observation,
     PricesLoaded,
@@ -47,7 +48,18 @@ class RejectedRecord(msgspec.Struct, tag="rejected"):
     reasons: dict[str, int]
 
 
-SystemRecord: TypeAlias = ResumedRecord | EpochRecord | PricesRecord | RejectedRecord
+class DeadLetterRecord(msgspec.Struct, tag="dead_letter"):
+    """Rows of records `first_seq` to `last_seq` were put aside: `table` refuses them for good."""
+
+    table: str
+    first_seq: int
+    last_seq: int
+    error: str
+
+
+SystemRecord: TypeAlias = (
+    ResumedRecord | EpochRecord | PricesRecord | RejectedRecord | DeadLetterRecord
+)
 
 _DECODER: Final = msgspec.json.Decoder(SystemRecord)
 
@@ -74,3 +86,5 @@ def read_system(body: bytes, stats: Counter[str]) -> list[Observation]:
             return [PricesLoaded(record.version, record.sha256, bytes(record.table))]
         case RejectedRecord():
             return [Rejected(record.signal, tuple(sorted(record.reasons.items())))]
+        case DeadLetterRecord():
+            return [DeadLettered(record.table, record.first_seq, record.last_seq, record.error)]
