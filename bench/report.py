@@ -39,16 +39,29 @@ class Report:
 
     def publish(self) -> bool:
         """Print the table, write the file; return whether every goal was reached."""
-        RESULTS.mkdir(exist_ok=True)
-        content = {
-            "name": self.name,
-            "machine": machine(),
-            "numbers": self.numbers,
-            "goals": self.goals,
-        }
-        (RESULTS / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+        self.save()
         show([self])
         return all(self.goals.values())
+
+    def save(self) -> None:
+        """Write the file."""
+        RESULTS.mkdir(exist_ok=True)
+        _write(RESULTS / f"{self.name}.json", {"machine": machine(), **self.content()})
+
+    def content(self) -> dict[str, object]:
+        """Return what the file holds beside the machine."""
+        return {"name": self.name, "numbers": self.numbers, "goals": self.goals}
+
+
+def save_all(reports: list[Report]) -> Path:
+    """Write one file with all `reports` and return its path."""
+    path = RESULTS / "bench.json"
+    _write(path, {"machine": machine(), "reports": [report.content() for report in reports]})
+    return path
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def show(reports: list[Report]) -> None:
@@ -101,12 +114,8 @@ def _commit() -> str | None:
 
 
 def _shown(number: Number) -> str:
-    if isinstance(number, bool) or number is None or isinstance(number, str):
-        return str(number)
-    return (
-        f"{number:,}"
-        if isinstance(number, int)
-        else f"{number:,.3g}"
-        if abs(number) < 100
-        else f"{number:,.0f}"
-    )
+    if isinstance(number, float):
+        return f"{number:,.3g}" if abs(number) < 100 else f"{number:,.0f}"
+    if isinstance(number, int) and not isinstance(number, bool):
+        return f"{number:,}"
+    return str(number)

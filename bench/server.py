@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -167,3 +168,11 @@ def _environment() -> dict[str, str]:
     root = Path(__file__).resolve().parent.parent
     folders = [root / name for name in ("instrumentation", "rules", "collector", "api", ".")]
     return {**clean, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
