@@ -11,8 +11,8 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.support.stores import ClickHouseServer
@@ -46,7 +46,8 @@ async def measure(seconds: float, spans_per_s: int) -> Report:
         clickhouse_dir.mkdir()
         upstream = ClickHouseServer(clickhouse_dir)
         async with _forwarder(upstream.url) as forwarder:
-            with running(Path(folder) / "data", ("--clickhouse", forwarder.url)) as server:
+            options = ("--clickhouse", forwarder.url)
+            async with _server(Path(folder) / "data", options) as server:
                 load = asyncio.create_task(_load(server, spans_per_s, BEFORE_S + seconds + AFTER_S))
                 await asyncio.sleep(BEFORE_S)
                 forwarder.go_away()
@@ -79,11 +80,20 @@ async def measure(seconds: float, spans_per_s: int) -> Report:
     return report
 
 
+@asynccontextmanager
+async def _server(data_dir: Path, options: Sequence[str]) -> AsyncIterator[Server]:
+    """Start and stop the server in a thread: meanwhile the forwarder must go on."""
+    with ExitStack() as stack:
+        yield await asyncio.to_thread(stack.enter_context, running(data_dir, options))
+        await asyncio.to_thread(stack.close)
+
+
 async def _load(server: Server, spans_per_s: int, seconds: float) -> Sent:
     workload = Workload(SPANS)
     count = int(seconds * spans_per_s / SPANS)
     began = time.perf_counter()
     numbers = iter(range(count))
+    answers_s: list[float] = []
 
     async with GrpcSender(server.otlp_grpc) as sender:
 
@@ -92,10 +102,14 @@ async def _load(server: Server, spans_per_s: int, seconds: float) -> Sent:
             await asyncio.sleep(
                 max(0.0, began + number * SPANS / spans_per_s - time.perf_counter())
             )
+            asked = time.perf_counter()
             await sender.send(body)
+            answers_s.append(time.perf_counter() - asked)
 
         requests = (workload.request(index, time.time_ns()) for index in range(count))
-        return await send_all(requests, send, concurrency=4)
+        sent = await send_all(requests, send, concurrency=4)
+    sent.latencies_s = answers_s
+    return sent
 
 
 def _count(url: str) -> dict[str, int]:
