@@ -348,7 +348,8 @@ class Service:
         health = self._health
         health.watch_hub(self._hub)
         health.watch_queue(
-            lambda: float(self._archiver.backlog_records), float(self._config.inbox.max_bytes)
+            lambda: float(self._inbox.last_seq - self._archiver.archived_seq),
+            float(self._config.inbox.max_bytes),
         )
         inbox = self._inbox
         for name, meaning, read in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from neurorail.collector.envelope import Envelope, Kind, Signal
 from neurorail.collector.store.audit import verify
 from neurorail.collector.store.store import Store
 
-CONFIG = ArchiveConfig(linger_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
+CONFIG = ArchiveConfig(linger_ms=1, linger_busy_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
 TIMEOUT_S = 60.0
 
 
@@ -95,7 +96,9 @@ def test_records_are_archived_in_batches_and_progress_is_told(
     records = Records(requests(1, 150))
     told: list[int] = []
     archiver: Archiver = archiver_of(
-        records, on_progress=lambda: told.append(archiver.archived_seq)
+        records,
+        config=replace(CONFIG, batch_records_max=64),
+        on_progress=lambda: told.append(archiver.archived_seq),
     )
     with running(archiver):
         assert archiver.wait_until(seq=150, timeout_s=TIMEOUT_S)
@@ -121,7 +124,7 @@ def test_what_comes_later_is_archived_too(
 def test_a_batch_holds_no_more_items_than_configured(
     store: Store, node: str, archiver_of: Callable[..., Archiver]
 ) -> None:
-    config = ArchiveConfig(linger_ms=1, batch_items_max=5)
+    config = ArchiveConfig(linger_ms=1, linger_busy_ms=1, batch_items_max=5)
     with running(archiver_of(Records(requests(1, 4, spans=3)), config=config)) as archiver:
         assert archiver.wait_until(seq=4, timeout_s=TIMEOUT_S)
     assert archiver.counts[0].inserts == 4
@@ -377,7 +380,7 @@ def test_events_of_a_large_backlog_are_archived_in_order(
     batches: list[Batch] = [
         batch(n, [lines.line(n, index) for index in range(50)]) for n in range(1, 61)
     ]
-    config = ArchiveConfig(linger_ms=1, events_bytes_max=200_000)
+    config = ArchiveConfig(linger_ms=1, linger_busy_ms=1, events_bytes_max=200_000)
     with running(archiver_of(Records(), Events(batches), config)) as archiver:
         assert archiver.wait_until(ordinal=60, timeout_s=TIMEOUT_S)
     assert verify(store, node).events == 3_000

@@ -15,7 +15,7 @@ from neurorail.collector.archive.config import ArchiveConfig
 from neurorail.collector.store.audit import verify
 from neurorail.collector.store.store import Store
 
-CONFIG = ArchiveConfig(linger_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
+CONFIG = ArchiveConfig(linger_ms=1, linger_busy_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
 TIMEOUT_S = 60.0
 
 

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 _WAIT_S: Final = 0.25
 """How long a thread that has nothing to do waits before it looks whether it is to stop."""
 _FAILURE_DELAY_S: Final = 1.0
+_LOOK_S: Final = 0.05
+_BUSY_SHARE: Final = 1 / 16
+"""A batch filled so far within `linger_ms` shows high traffic."""
 
 
 class _Stream(Protocol):
@@ -38,7 +41,7 @@ class _Stream(Protocol):
 
     def recover(self) -> None: ...
     def wait(self, timeout_s: float) -> bool: ...
-    def is_full(self) -> bool: ...
+    def fill(self) -> float: ...
     def step(self) -> None: ...
 
 
@@ -167,10 +170,13 @@ class Archiver:
             self._progressed()
 
     def _linger(self, stream: _Stream) -> None:
-        deadline = time.monotonic() + self._config.linger_ms / 1000
-        while not stream.is_full():
-            left = deadline - time.monotonic()
-            if left <= 0 or self._stop.wait(min(left, 0.02)):
+        """Let a batch grow: shortly when traffic is low, longer when more is coming in fast."""
+        begun = time.monotonic()
+        while (share := stream.fill()) < 1:
+            busy = share >= _BUSY_SHARE
+            limit_ms = self._config.linger_busy_ms if busy else self._config.linger_ms
+            left = begun + limit_ms / 1000 - time.monotonic()
+            if left <= 0 or self._stop.wait(min(left, _LOOK_S)):
                 return
 
     def _progressed(self) -> None:

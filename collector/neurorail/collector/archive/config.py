@@ -9,13 +9,15 @@ from dataclasses import dataclass
 class ArchiveConfig:
     """How rows are gathered into inserts."""
 
-    batch_records_max: int = 64
+    batch_records_max: int = 4_096
     batch_items_max: int = 32_768
     """Spans, log records and data points in one insert; one record may exceed it alone."""
     batch_bytes_max: int = 32 << 20
-    events_bytes_max: int = 8 << 20
+    events_bytes_max: int = 16 << 20
     linger_ms: int = 100
     """How long a batch that is not full waits for more: the archive's lag when traffic is low."""
+    linger_busy_ms: int = 1_000
+    """The same when traffic is high: few large parts cost far less than many small ones."""
     retry_delay_ms_min: int = 100
     retry_delay_ms_max: int = 5_000
     too_large_tries: int = 3

@@ -60,7 +60,6 @@ class EventStream:
         self._writer = writer
         self._log = log
         self._config = config
-        self._full = False
         self.archived = 0
 
     def recover(self) -> None:
@@ -84,15 +83,14 @@ class EventStream:
         """Whether there is something to archive; blocks for at most the timeout."""
         return self._events.wait_for(self.archived, timeout_s)
 
-    def is_full(self) -> bool:
-        """Whether the last batch was full, so that more is likely to wait already."""
-        return self._full
+    def fill(self) -> float:
+        """What waits, as a share of a whole batch; 1 or more when there is one."""
+        batches = self._events.read(self.archived, self._config.events_bytes_max)
+        return sum(len(batch.lines) for batch in batches) / (self._config.events_bytes_max // 2)
 
     def step(self) -> None:
         """Archives the next batch."""
         batches = self._events.read(self.archived, self._config.events_bytes_max)
-        size = sum(len(batch.lines) for batch in batches)
-        self._full = size >= self._config.events_bytes_max // 2
         if batches:
             self._archive(batches, compare=False)
 

@@ -84,9 +84,14 @@ class TelemetryStream:
         """Whether there is something to archive; blocks for at most the timeout."""
         return self._records.wait_for(self.archived, timeout_s)
 
-    def is_full(self) -> bool:
-        """Whether a whole batch waits already, so that lingering for more is pointless."""
-        return self.backlog >= self._config.batch_records_max
+    def fill(self) -> float:
+        """What waits, as a share of a whole batch; 1 or more when there is one."""
+        batch = self._read()
+        return max(
+            len(batch) / self._config.batch_records_max,
+            sum(envelope.items for envelope in batch) / self._config.batch_items_max,
+            sum(len(envelope.body) for envelope in batch) / self._config.batch_bytes_max,
+        )
 
     def step(self) -> None:
         """Archives the next batch."""

@@ -73,8 +73,8 @@ class AppliedRecords:
 
     @property
     def last_seq(self) -> int:
-        """The newest durable record, applied or not: what the archive has before it."""
-        return self._inbox.last_seq
+        """The newest record that the archive may take."""
+        return self._applied_seq()
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Applied records after `after_seq`, in order."""
