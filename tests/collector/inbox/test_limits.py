@@ -169,3 +169,22 @@ async def test_a_failing_disk_closes_the_inbox_and_says_so(tmp_path: Path) -> No
 def test_a_senseless_limit_is_named(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"inbox.{name} "):
         InboxConfig(**{name: value})
+
+
+def test_tiny_commits_do_not_fill_the_disk_with_their_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neurorail.collector.inbox.segment.MERGE_LOG_BYTES", 1 * MIB)
+    segments = Segments(tmp_path, GIB, 1)
+    segments.open()
+    stamper = Stamper(SettableClock(), 1 << 60)
+    most_bytes = 0
+    for _ in range(200):
+        envelopes = stamper.stamp([command()])
+        segments.append(envelopes)
+        stamper.committed(envelopes[-1])
+        most_bytes = max(most_bytes, segments.disk_bytes())
+    # Each commit writes at least one page of 16 KiB: 3 MiB in all, without the merges.
+    assert 1 * MIB <= most_bytes < 2 * MIB
+    assert len(segments.read(0, 10_000, GIB)) == 200
+    segments.close()

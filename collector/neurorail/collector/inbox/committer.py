@@ -21,6 +21,8 @@ from neurorail.collector.inbox.tail import Tail
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 1.0
+_GATHER_BYTES: Final = 1 << 20
+"""A group of this size is worth its commit."""
 _URGENT: Final = 2
 """Ranks below this are never telemetry."""
 
@@ -36,6 +38,7 @@ class Committer:
         stamper: Stamper,
         disk: Disk,
         on_failure: Callable[[InboxError], None],
+        interval_s: float = 0.0,
     ) -> None:
         self._queue = queue
         self._segments = segments
@@ -43,6 +46,7 @@ class Committer:
         self._stamper = stamper
         self._disk = disk
         self._on_failure = on_failure
+        self._interval_s = interval_s
         self._thread = threading.Thread(target=self._run, name="neurorail-inbox", daemon=True)
         self._down_ns = 0
         self._next_look_s = 0.0
@@ -73,13 +77,23 @@ class Committer:
             while (group := self._queue.take(_LOOK_EVERY_S)) is not None:
                 self._down_ns += self._stamper.look()
                 if group or self._down_ns:
+                    began_s = time.monotonic()
                     self._commit(group)
+                    self._linger(began_s)
                 if time.monotonic() >= self._next_look_s:
                     self._look()
             if not self._down_ns + self._stamper.look():
                 self._disk.mark_alive(self._stamper.now_unix_nano)
         except BaseException as error:
             self._fail(error)
+
+    def _linger(self, began_s: float) -> None:
+        """Let small appends gather: many commits of one each cost more than they gain.
+
+        Nobody who is alone waits: it takes an append that came while the last group was committed.
+        """
+        if self._queue.records > 0 and self._queue.size_bytes < _GATHER_BYTES:
+            time.sleep(max(0.0, began_s + self._interval_s - time.monotonic()))
 
     def _look(self) -> None:
         self._next_look_s = time.monotonic() + _LOOK_EVERY_S

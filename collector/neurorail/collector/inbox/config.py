@@ -31,6 +31,8 @@ class InboxConfig:
     """A group takes no further append beyond this size."""
     group_records: int = 4_096
     """A group takes no further append beyond this number of records."""
+    group_interval_us: int = 2_000
+    """Under concurrent small appends a group begins no sooner than this after the last one."""
     tail_bytes: int = 64 * MIB
     """Newest records kept in memory for readers."""
     open_files: int = 16
@@ -42,7 +44,8 @@ class InboxConfig:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name != "min_free_bytes"):
+            least = 0 if name in {"min_free_bytes", "group_interval_us"} else 1
+            if getattr(self, name) < least:
                 raise ValueError(f"inbox.{name} is {getattr(self, name)}: give a positive number")
         if self.reserve_bytes >= self.max_bytes:
             raise ValueError(

@@ -37,6 +37,8 @@ class Segment:
         self.first_received_unix_nano = 0
         """0 until it is known."""
         self._log_path = path.with_name(path.name + "-wal")
+        self._file_bytes = 0
+        """Size without the log, which alone grows between merges."""
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._log_payload_bytes = 0
@@ -123,16 +125,20 @@ class Segment:
             self.last_seq = envelopes[-1].seq
             self._log_payload_bytes += sum(len(envelope.body) for envelope in envelopes)
 
-    def merge_wasteful_log(self) -> None:
-        """Merge the log if small commits, a page or two each, made most of it."""
+    def grown_bytes(self) -> int:
+        """Return the size after an append, once the log was merged if it is mostly waste.
+
+        It is when small commits, a page or two each, made most of it.
+        """
         log_bytes = _size_bytes(self._log_path)
         if log_bytes < MERGE_LOG_BYTES or log_bytes < 4 * self._log_payload_bytes:
-            return
+            return self._file_bytes + log_bytes
         # The records are durable already: a merge that finds no room is no reason to refuse them.
         with self._lock, suppress(sqlite3.Error):
             self._log_payload_bytes = log_bytes
             self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._log_payload_bytes = 0
+        return self.disk_bytes()
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Return records after `after_seq` up to the limits, but at least one if there is one."""
@@ -158,7 +164,8 @@ class Segment:
 
     def disk_bytes(self) -> int:
         """Return the size of the file and its log."""
-        return _size_bytes(self.path) + _size_bytes(self._log_path)
+        self._file_bytes = _size_bytes(self.path)
+        return self._file_bytes + _size_bytes(self._log_path)
 
     def close(self) -> None:
         """Merge the log and close the connection; the next access opens it again."""
@@ -248,6 +255,6 @@ def _sync_directory(path: Path) -> None:
 
 def _size_bytes(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return 0

@@ -92,8 +92,7 @@ class Segments:
         """
         segment = self._writable(envelopes[0].seq)
         segment.append(envelopes)
-        segment.merge_wasteful_log()
-        size_bytes = segment.disk_bytes()
+        size_bytes = segment.grown_bytes()
         self.last_received_unix_nano = envelopes[-1].received_unix_nano
         with self._lock:
             self._active_bytes = size_bytes

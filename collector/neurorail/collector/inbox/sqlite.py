@@ -77,6 +77,7 @@ class SqliteInbox:
             self._stamper,
             self._disk,
             on_failure or (lambda _: None),
+            self._config.group_interval_us / 1e6,
         )
         self._stopping = threading.Lock()
         self._started = False
