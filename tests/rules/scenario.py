@@ -7,9 +7,9 @@ due, as the server appends them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from neurorail.rules.observations import (
 from neurorail.rules.state import Row
 
 SECOND = 1_000_000_000
+_HEX_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")
 BASE = 1_800_000_000 * SECOND
 LEVELS = {"mission": 0, "plan": 1, "job": 2, "attempt": 3, "resource": 4}
 PREFIXES = "mpjar"
@@ -56,11 +57,15 @@ def unix(seconds: float) -> int:
 
 
 def trace_id(name: str) -> bytes:
-    return sha256(f"trace {name}".encode()).digest()[:16]
+    return name.encode().rjust(16, b"\0")
 
 
 def span_id(name: str) -> bytes:
-    return sha256(f"span {name}".encode()).digest()[:8] if name else b""
+    return name.encode().rjust(8, b"\0") if name else b""
+
+
+def _readable(match: re.Match[str]) -> str:
+    return f"<{bytes.fromhex(match.group()).lstrip(bytes(1)).decode()}>"
 
 
 def chain(ids: Sequence[str]) -> Ids:
@@ -335,6 +340,7 @@ def line(event: Event) -> str:
     """An event in one line: when it happened, its type, and what matters of it."""
     assert event.type in EVENT_TYPES
     text = _TEXT.get(event.type, lambda d: str(d.get("entity_id", "")))(event.data)
+    text = _HEX_ID.sub(_readable, text)
     return f"{_seconds(event.event_time_unix_nano)} {event.type} {text}".rstrip()
 
 

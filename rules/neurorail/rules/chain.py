@@ -83,7 +83,12 @@ def _agrees(filled: list[str | None], chain: Ids, level: int) -> bool:
 
 
 def derive(seen: SpanObserved, ids: Ids, level: int, trace_hex: str) -> Ids:
-    """A chain of the span's own, for every level that is still unnamed."""
+    """A chain of the span's own, for every level that is still unnamed.
+
+    An agent is a job with one attempt of its own, whatever the job is part of.
+    """
+    if None not in ids[:level] and (level != JOB or ids[ATTEMPT] is not None):
+        return ids
     span_hex = seen.span_id.hex()
     derived: list[str | None] = list(ids)
     if derived[MISSION] is None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from neurorail.rules import chain, metering, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
-from neurorail.rules.entity import entity_key
+from neurorail.rules.entity import Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
 from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
 from neurorail.rules.observations import (
@@ -200,10 +200,11 @@ class Engine:
             self._span_below(trace, seen)
         else:
             ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
-            if seen.entity is None and not chain.is_complete(ids, level):
-                end = trace.way_up_ends(seen.span_id)
-                if end is not None and self._waits(trace, seen, end):
-                    return
+            if seen.entity is None:
+                if not chain.is_complete(ids, level):
+                    end = trace.way_up_ends(seen.span_id)
+                    if end is not None and self._waits(trace, seen, end):
+                        return
                 ids = chain.derive(seen, ids, level, seen.trace_id.hex())
             self._place(trace, seen, level, ids)
         if seen.span_id in trace.open:
@@ -221,7 +222,15 @@ class Engine:
         placement.imply_ancestors(
             state, ids, deepest + 1, seen.start_unix_nano, running=True, fields=seen.fields
         )
+        if not chain.is_complete(ids, deepest):
+            self._unplaced(trace, seen.span_id, ids, placement.obtain(state, ids, deepest))
         metering.bill_span(state, trace, seen, ids)
+
+    def _unplaced(self, trace: Trace, span_id: bytes, ids: Ids, entity: Entity) -> None:
+        """Nobody named all that is above an entity: an ancestor's span may still do so."""
+        placement.note_unplaced(self.state, entity)
+        placement.arm(self.state, entity)
+        self._note_open(trace, span_id, ids)
 
     def _waits(self, trace: Trace, seen: SpanObserved, end: bytes) -> bool:
         """Let a span wait for what lies above `end`; whether it may."""
@@ -272,10 +281,9 @@ class Engine:
             if own_attempt:
                 self._span_of_derived(ids, ATTEMPT, seen, outcome)
             transitions.span_ended(state, entity, start, end, outcome, seen.reason, seen.error_code)
-        if not chain.is_complete(ids, level):
-            placement.note_unplaced(state, entity)
-            self._note_open(trace, seen.span_id, ids)
         placement.arm(state, entity)
+        if not chain.is_complete(ids, level):
+            self._unplaced(trace, seen.span_id, ids, entity)
         self._end_derived(trace, seen, level, ids, outcome)
 
     def _end_derived(
@@ -363,7 +371,7 @@ class Engine:
             if end is not None:
                 trace.open.setdefault(end, []).append(key)
                 return
-            ids = chain.derive(seen, ids, level, seen.trace_id.hex())
+        ids = chain.derive(seen, ids, level, seen.trace_id.hex())
         del trace.waiting[key]
         self._place(trace, seen, level, ids)
 

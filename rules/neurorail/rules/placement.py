@@ -314,7 +314,7 @@ def _fire_orphan(state: State, entity: Entity, at: int) -> None:
     state.count("orphans")
     missing = [
         name for name, own in zip(LEVEL_NAMES, entity.ids[: entity.level], strict=False) if not own
-    ]
+    ] or [LEVEL_NAMES[entity.level - 1]]
     state.emit(
         "orphan_detected",
         entity.ids,

@@ -473,13 +473,13 @@ def _may_start(state: State, entity: Entity, waiting: tuple[str, int, int, Any, 
 
 
 def _wait(state: State, entity: Entity, seen: TransitionReported) -> None:
-    if len(entity.waiting) >= state.config.waiting_max:
-        state.count("waiting_overflow")
-        reject(state, entity, seen, "too many transitions wait for their predecessors")
-        return
     report_time = (seen.transition, seen.time_unix_nano)
     if any((name, time) == report_time for name, time, *_ in entity.waiting):
         state.count("duplicate_transitions")
+        return
+    if len(entity.waiting) >= state.config.waiting_max:
+        state.count("waiting_overflow")
+        reject(state, entity, seen, "too many transitions wait for their predecessors")
         return
     entity.waiting.append(
         (seen.transition, seen.time_unix_nano, state.now, seen.reason, seen.error_code)
