@@ -20,8 +20,6 @@ from neurorail.collector.stream.event import StreamEvent, seconds_text
 from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
-ID_NAMES: Final = ("mission_id", "plan_id", "job_id", "attempt_id", "resource_id")
-
 DIGEST_EXCLUDES: Final = ("event_id", "seq", "index", "timestamp_unix_nano")
 """What derives from sequence numbers or receive times is no part of an event's `data`, and so no
 part of the digest: re-cut batches give the same one."""
@@ -83,6 +81,7 @@ def encode_events(
     lines, stream = into.lines, into.stream
     ids: Ids | None = None
     chain = _NO_CHAIN
+    at, at_bytes = -1, b""
     for index, event in enumerate(events):
         if event.ids is not ids:
             ids = event.ids
@@ -91,12 +90,14 @@ def encode_events(
         data = event.data
         if event_type in _MONEY:
             data = _with_money(event_type, data)
-        event_time = seconds_text(event.event_time_unix_nano).encode()
-        details = b'%b"event_time":%b,%b' % (chain.details, event_time, _encode(data)[1:])
+        if event.event_time_unix_nano != at:
+            at = event.event_time_unix_nano
+            at_bytes = seconds_text(at).encode()
+        details = b'%b"event_time":%b,%b' % (chain.details, at_bytes, _encode(data)[1:])
         details_digest = sha256(details)
         entity_id = data.get("entity_id", "")
         head = (
-            f"{begin}{index}{record}{event.event_time_unix_nano},{_KINDS[event_type]},"
+            f"{begin}{index}{record}{at},{_KINDS[event_type]},"
             f'"{event.severity}",{_message(event.message)},{chain.head},'
             f'"{data.get("entity_type", "")}","{entity_id}",{principal},'
             f'"{details_digest.hexdigest()}"]'
@@ -134,9 +135,19 @@ class _Chain:
 
 
 def _chain(ids: Ids) -> _Chain:
-    named = {name: own for name, own in zip(ID_NAMES, ids, strict=True) if own is not None}
-    details = _encode(named)[:-1] + (b"," if named else b"")
-    return _Chain(",".join(_text(own or "") for own in ids), details, tuple(named.values()))
+    """Ids consist of letters, digits, dots, dashes and underscores: as JSON they are themselves."""
+    mission, plan, job, attempt, resource = ids
+    return _Chain(
+        f'"{mission or ""}","{plan or ""}","{job or ""}","{attempt or ""}","{resource or ""}"',
+        (
+            (f'{{"mission_id":"{mission}",' if mission is not None else "{")
+            + (f'"plan_id":"{plan}",' if plan is not None else "")
+            + (f'"job_id":"{job}",' if job is not None else "")
+            + (f'"attempt_id":"{attempt}",' if attempt is not None else "")
+            + (f'"resource_id":"{resource}",' if resource is not None else "")
+        ).encode(),
+        tuple([own for own in ids if own is not None]),
+    )
 
 
 def _text(value: str) -> str:
