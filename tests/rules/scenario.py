@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import (
     AuditLogged,
     Budget,
+    DeadLettered,
     EpochStarted,
     Fields,
     Heartbeat,
@@ -175,12 +177,18 @@ def observation(spec: dict[str, Any]) -> Observation:
             return PricesLoaded(main, "ab" * 32, msgspec.json.encode(spec["table"]))
         case "epoch":
             return EpochStarted(main, "n1", "1.0")
+        case "dead_letter":
+            return DeadLettered(main, **spec)
         case "rejected":
             return Rejected(main, tuple(spec["reasons"].items()))
     raise ValueError(f"observation {kind!r} is unknown")
 
 
 # ── running ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _observations(specs: list[dict[str, Any]]) -> list[Observation]:
+    return [observation(spec) for spec in specs]
 
 
 class Runner:
@@ -339,7 +347,8 @@ _TEXT: dict[str, Callable[[dict[str, Any]], str]] = {
 def line(event: Event) -> str:
     """An event in one line: when it happened, its type, and what matters of it."""
     assert event.type in EVENT_TYPES
-    text = _TEXT.get(event.type, lambda d: str(d.get("entity_id", "")))(event.data)
+    render = _TEXT.get(event.type)
+    text = str(event.data.get("entity_id", "")) if render is None else render(event.data)
     text = _HEX_ID.sub(_readable, text)
     return f"{_seconds(event.event_time_unix_nano)} {event.type} {text}".rstrip()
 
@@ -360,7 +369,7 @@ class Scenario:
             yield (
                 unix(record["at"]),
                 record.get("tenant", "default"),
-                lambda specs=specs: [observation(spec) for spec in specs],
+                partial(_observations, specs),
             )
 
     def run(self, runner: Runner) -> list[Event]:

@@ -81,7 +81,7 @@ def test_the_table_is_the_one_that_was_agreed() -> None:
     assert dict(MISSING_STEPS) == GAPS
 
 
-@pytest.mark.parametrize("state", ("", *STATES))
+@pytest.mark.parametrize("state", ["", *STATES])
 def test_allowed_transitions_are_the_tables(state: str) -> None:
     assert list(allowed_transitions(state)) == [name for at, name in TABLE if at == state]
     assert not (state in TERMINAL and allowed_transitions(state))

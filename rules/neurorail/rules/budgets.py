@@ -152,8 +152,8 @@ def attempt_started(state: State, attempt: Entity) -> None:
     job_id = attempt.ids[JOB]
     job = state.entity(job_id) if job_id else None
     retry = 0
+    number = attempt.fields.attempt_number if attempt.fields is not None else None
     if job is not None:
-        number = attempt.fields.attempt_number if attempt.fields is not None else None
         retry = max(job.attempts, (number or 1) - 1) - job.retries
         retry = max(retry, 0)
     for level in range(JOB, -1, -1):
@@ -170,8 +170,8 @@ def attempt_started(state: State, attempt: Entity) -> None:
                 "retry_attempted",
                 attempt.ids,
                 attempt.started,
-                {"attempt_number": entity.attempts, "retries": entity.retries},
-                f"attempt {entity.attempts} of a job",
+                {"attempt_number": number or entity.attempts, "retries": entity.retries},
+                f"attempt {number or entity.attempts} of a job",
             )
         check_retries(state, entity, attempt.started)
         check_parallel(state, entity, attempt.started, entity.attempts_running)
