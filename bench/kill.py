@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench import replay, stored
 from bench.load import GrpcSender
 from bench.report import Report
 from bench.server import Server, running
-from bench.workload import Workload
+from bench.workload import Workload, trace_id
 
 SPANS = 50
 CONCURRENCY = 8
@@ -135,18 +134,13 @@ async def _send_until_gone(sender: GrpcSender, workload: Workload, traffic: Traf
     while True:
         request = workload.request(traffic.next_request, time.time_ns())
         traffic.next_request += 1
-        trace = _trace_id(request.body)
+        trace = trace_id(request.body)
         try:
             await sender.send(request.body)
         except grpc.aio.AioRpcError:
             traffic.unanswered.add(trace)
             return
         traffic.acknowledged.add(trace)
-
-
-def _trace_id(body: bytes) -> str:
-    found = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans[0]
-    return found.trace_id.hex()
 
 
 if __name__ == "__main__":

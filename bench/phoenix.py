@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -30,13 +30,19 @@ from bench import stored
 from bench.load import GrpcSender, Sent, send_all
 from bench.report import Report
 from bench.server import free_port, running
-from bench.workload import Workload
+from bench.workload import Workload, trace_id
 
 VERSION = "20.26.1"
 READY_S = 180.0
 SETTLE_S = 600.0
 CONCURRENCY = 8
 KILL_AFTER_S = 5.0
+KILLED_REQUEST_SPANS = 512
+"""One request is one trace in a run that is killed, so that what was acknowledged is known."""
+SPANS_BY_TRACE = """
+    SELECT traces.trace_id, count(*) FROM spans JOIN traces ON traces.id = spans.trace_rowid
+    GROUP BY traces.trace_id
+"""
 
 
 def main() -> None:
@@ -67,7 +73,7 @@ def measure(spans: int, version: str = VERSION) -> Report:
                 f"{name}_stored_spans": run.stored,
                 f"{name}_rss_mib": run.rss_bytes / (1 << 20),
                 f"{name}_killed_acknowledged_spans": lost.acknowledged,
-                f"{name}_killed_lost_spans": lost.acknowledged - lost.stored,
+                f"{name}_killed_lost_spans": lost.lost,
                 f"{name}_killed_lost_percent": lost.percent,
             }
         )
@@ -91,13 +97,19 @@ class Loss:
     """A run that was killed."""
 
     acknowledged: int
-    stored: int
-    """Of the acknowledged spans; at most their number."""
+    lost: int
+    """Of the acknowledged spans."""
 
     @property
     def percent(self) -> float:
         """Share of the acknowledged spans that is gone."""
-        return 100 * (self.acknowledged - self.stored) / max(1, self.acknowledged)
+        return 100 * self.lost / max(1, self.acknowledged)
+
+
+def _loss(acknowledged: set[str], spans_by_trace: Mapping[str, int]) -> Loss:
+    size = KILLED_REQUEST_SPANS
+    found = sum(min(size, spans_by_trace.get(trace, 0)) for trace in acknowledged)
+    return Loss(len(acknowledged) * size, len(acknowledged) * size - found)
 
 
 def install(version: str) -> Path:
@@ -128,8 +140,13 @@ class Phoenix:
 
     def stored(self) -> int:
         """Count the rows of its span table."""
-        with sqlite3.connect(f"file:{self.folder / 'phoenix.db'}?mode=ro", uri=True) as database:
-            return int(database.execute("SELECT count(*) FROM spans").fetchone()[0])
+        return sum(self.spans_by_trace().values())
+
+    def spans_by_trace(self) -> dict[str, int]:
+        """Count the rows of its span table for each trace."""
+        path = f"file:{self.folder / 'phoenix.db'}?mode=ro"
+        with closing(sqlite3.connect(path, uri=True)) as database:
+            return dict(database.execute(SPANS_BY_TRACE).fetchall())
 
 
 @contextmanager
@@ -180,7 +197,7 @@ def _their_loss(python: Path, folder: Path) -> Loss:
     with _phoenix(python, folder) as phoenix:
         acknowledged = asyncio.run(_until_killed(phoenix.address, phoenix.process.kill))
         phoenix.process.wait()
-        return Loss(acknowledged, min(acknowledged, phoenix.stored()))
+        return _loss(acknowledged, phoenix.spans_by_trace())
 
 
 # ── NeuroRail ────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +218,8 @@ def _our_loss(data_dir: Path) -> Loss:
         acknowledged = asyncio.run(_until_killed(server.otlp_grpc, server.kill))
     with running(data_dir) as server:
         server.wait_idle()
-    return Loss(acknowledged, min(acknowledged, stored.count(data_dir)["distinct_spans"]))
+    found = {trace: distinct for trace, (_, distinct) in stored.traces(data_dir).items()}
+    return _loss(acknowledged, found)
 
 
 # ── the load ─────────────────────────────────────────────────────────────────────────────────
@@ -212,18 +230,17 @@ async def _send(address: str, spans: int) -> Sent:
         return await send_all(Workload().requests(spans, time.time_ns()), sender.send, CONCURRENCY)
 
 
-async def _until_killed(address: str, kill: Callable[[], None]) -> int:
-    """Send for a few seconds, kill the server, return the spans it had acknowledged."""
-    workload = Workload()
-    acknowledged = 0
+async def _until_killed(address: str, kill: Callable[[], None]) -> set[str]:
+    """Send for a few seconds, kill the server, return the traces it had acknowledged."""
+    workload = Workload(KILLED_REQUEST_SPANS, KILLED_REQUEST_SPANS)
+    acknowledged: set[str] = set()
     numbers = iter(range(1 << 30))
 
     async def work(sender: GrpcSender) -> None:
-        nonlocal acknowledged
         for number in numbers:
             request = workload.request(number, time.time_ns())
             await sender.send(request.body)
-            acknowledged += request.spans
+            acknowledged.add(trace_id(request.body))
 
     async with GrpcSender(address) as sender:
         workers = [asyncio.create_task(work(sender)) for _ in range(CONCURRENCY)]

@@ -103,6 +103,12 @@ class Workload:
             yield self.request(index, now_unix_nano)
 
 
+def trace_id(body: bytes) -> str:
+    """Return the trace of a request's first span, in hexadecimal digits."""
+    found = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans[0]
+    return found.trace_id.hex()
+
+
 _BEGIN: Final = 1_700_000_000_000_000_000
 """When the missions of the templates begin; overwritten."""
 
