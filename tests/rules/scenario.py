@@ -167,6 +167,11 @@ def observation(spec: dict[str, Any]) -> Observation:
             level = PREFIXES.index(main[-1][0])
             time = unix(spec.pop("time"))
             return UsageReported(level, chain(main), time, _usage(spec))
+    return _of_the_server(kind, main, spec)
+
+
+def _of_the_server(kind: str, main: Any, spec: dict[str, Any]) -> Observation:
+    match kind:
         case "audit":
             return AuditLogged(chain(main), time_unix_nano=unix(spec.pop("time")), **spec)
         case "tick":

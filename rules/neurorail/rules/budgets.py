@@ -55,18 +55,15 @@ def tighten(entity: Entity, stated: Budget) -> bool:
 
 def check_all(state: State, entity: Entity, time: int) -> None:
     """Check everything consumed so far, because a limit became known or stricter."""
-    if entity.budget is None:
-        return
     check_usage(state, entity, time)
     check_retries(state, entity, time)
     check_parallel(state, entity, time, _peak(entity))
 
 
 def check_usage(state: State, entity: Entity, time: int) -> None:
-    """Check tokens, cost and tool calls of one entity against its own budget."""
+    """Check tokens, cost and tool calls of an entity that has a budget."""
     budget = entity.budget
-    if budget is None:
-        return
+    assert budget is not None, "only what has a budget is checked"
     if budget.max_tokens is not None:
         _check(state, entity, time, "tokens", TOKENS_BIT, budget.max_tokens, entity.tokens)
     if budget.max_cost_usd_pico is not None:

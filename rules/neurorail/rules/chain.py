@@ -83,18 +83,20 @@ def _agrees(filled: list[str | None], chain: Ids, level: int) -> bool:
 
 
 def derive(seen: SpanObserved, ids: Ids, level: int, trace_hex: str) -> Ids:
-    """A chain of the span's own, for every level that is still unnamed.
+    """A chain of the span's own, for every level below those that are named.
 
+    What is named has its own place: where that is, is not for this span to say.
     An agent is a job with one attempt of its own, whatever the job is part of.
     """
     if None not in ids[:level] and (level != JOB or ids[ATTEMPT] is not None):
         return ids
     span_hex = seen.span_id.hex()
     derived: list[str | None] = list(ids)
-    if derived[MISSION] is None:
+    named = max((at for at in range(level) if ids[at] is not None), default=-1)
+    if named < MISSION:
         derived[MISSION] = f"m_{trace_hex}"
     for at in (PLAN, JOB, ATTEMPT):
-        if derived[at] is None and (at <= level or level == JOB):
+        if at > named and derived[at] is None and (at <= level or level == JOB):
             derived[at] = ID_PREFIXES[at] + span_hex
     return (derived[0], derived[1], derived[2], derived[3], derived[4])
 

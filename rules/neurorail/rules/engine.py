@@ -25,6 +25,7 @@ from neurorail.rules.observations import (
     AuditLogged,
     DeadLettered,
     EpochStarted,
+    Fields,
     Heartbeat,
     Ids,
     Observation,
@@ -454,8 +455,9 @@ class Engine:
             )
         entity = placement.obtain(state, ids, seen.level)
         placement.learn_fields(state, entity, seen.fields, time)
-        if seen.metadata_json and entity.fields is not None and not entity.fields.metadata_json:
-            entity.fields.metadata_json = seen.metadata_json
+        if seen.metadata_json:
+            said = Fields(metadata_json=seen.metadata_json)
+            placement.learn_fields(state, entity, said, time)
         transitions.report(state, entity, seen)
         placement.note_unplaced(state, entity)
         if seen.source == "rest":
@@ -517,13 +519,9 @@ class Engine:
             tenant, _, name = key.rpartition("|")
             state.tenant = tenant
             if name[1:2] == "_":
-                entity = state.entity_by_key(key)
-                if entity is not None:
-                    placement.fire(state, entity, at)
+                placement.fire(state, state.existing(name), at)
             else:
-                trace = state.traces.get(key)
-                if trace is not None:
-                    self._trace_due(trace, at)
+                self._trace_due(state.traces[key], at)
 
     def _on_resumed(self, seen: Resumed) -> None:
         state = self.state

@@ -189,7 +189,7 @@ def _repeats_another(trace: Trace, span_id: bytes, bill: Bill) -> bool:
 def _mark_above(state: State, trace: Trace, start: bytes) -> None:
     """Walk up from a billed call: what lies above only repeats it."""
     current = start
-    for _ in range(LINKS_MAX):
+    while True:
         parent = trace.links.get(current)
         if parent is None:
             trace.unlinked[current] = None

@@ -63,9 +63,7 @@ def learn_ids(state: State, entity: Entity, known: Ids) -> None:
         transitions.lift_orphan(state, entity)
         _list_child(state, entity)
     for child_id in entity.children:
-        child = state.entity(child_id)
-        if child is not None:
-            learn_ids(state, child, ids)
+        learn_ids(state, state.existing(child_id), ids)
 
 
 def note_unplaced(state: State, entity: Entity) -> None:
@@ -111,9 +109,7 @@ def _set_ids_above(state: State, entity: Entity, ids: Ids) -> None:
     entity.ids = ids[: entity.level] + entity.ids[entity.level :]  # type: ignore[assignment]
     state.touch(entity)
     for child_id in entity.children:
-        child = state.entity(child_id)
-        if child is not None:
-            _set_ids_above(state, child, entity.ids)
+        _set_ids_above(state, state.existing(child_id), entity.ids)
 
 
 def imply_ancestors(
@@ -122,20 +118,17 @@ def imply_ancestors(
     """Ancestors that are named exist; where something below them ran, they run."""
     known = (ids[:level], running)
     if known in state.implied:
-        if level > ATTEMPT and ids[ATTEMPT] is not None:
-            attempt = state.entity(ids[ATTEMPT] or "")
-            if attempt is not None:
-                note_child(state, attempt, time)
+        attempt_id = ids[ATTEMPT] if level > ATTEMPT else None
+        if attempt_id is not None:
+            note_child(state, state.existing(attempt_id), time)
         return
     state.implied.add(known)
     for at in range(level):
         if ids[at] is None:
             continue
         ancestor = obtain(state, ids, at)
-        if not ancestor.state:
-            if at == MISSION and fields is not None and ancestor.fields is None:
-                ancestor.fields = Fields(agent=fields.agent, service=fields.service)
-            _adopt_start(ancestor, time)
+        if at == MISSION and fields is not None and not ancestor.state and ancestor.fields is None:
+            ancestor.fields = Fields(agent=fields.agent, service=fields.service)
         if running:
             transitions.implied_running(state, ancestor, time)
         else:
@@ -143,11 +136,6 @@ def imply_ancestors(
         if at == ATTEMPT:
             note_child(state, ancestor, time)
         arm_if_new(state, ancestor)
-
-
-def _adopt_start(entity: Entity, time: int) -> None:
-    if not entity.created:
-        entity.created = time
 
 
 def note_child(state: State, entity: Entity, time: int) -> None:

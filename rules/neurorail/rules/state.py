@@ -7,8 +7,9 @@ Memory is a cache: every entity and trace also has a row in a state store that t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from neurorail.rules.config import EngineConfig
@@ -112,6 +113,12 @@ class State:
             self.absent.add(key)
             return None
         return self.adopt_entity(key, row)
+
+    def existing(self, entity_id: str) -> Entity:
+        """The entity of the record's tenant with this id, that another one names as its own."""
+        found = self.entity(entity_id)
+        assert found is not None, f"{entity_id} is named and must exist"
+        return found
 
     def adopt_entity(self, key: str, row: Row) -> Entity:
         """Put an entity that was read back into memory."""
@@ -276,7 +283,7 @@ class State:
         surplus = len(self.entities) - self.config.entities_in_memory
         if surplus <= 0:
             return 0
-        for key in _first(self.entities, surplus):
+        for key in list(islice(self.entities, surplus)):
             if key not in self.dirty_entities:
                 del self.entities[key]
         self.count("entities_evicted", surplus)
@@ -315,12 +322,3 @@ class State:
 def is_open(entity: Entity) -> bool:
     """Whether the entity has begun and not ended."""
     return bool(entity.state) and entity.state not in TERMINAL
-
-
-def _first(keys: Iterable[str], number: int) -> list[str]:
-    found = []
-    for key in keys:
-        found.append(key)
-        if len(found) == number:
-            break
-    return found

@@ -93,9 +93,7 @@ def move(
 def _created(state: State, entity: Entity) -> None:
     state.count(f"{entity.type}s")
     for child_id in entity.children:  # They were written before it was known.
-        child = state.entity(child_id)
-        if child is not None:
-            lift_orphan(state, child)
+        lift_orphan(state, state.existing(child_id))
     if entity.level == MISSION:
         recent = state.recent_missions.setdefault(entity.tenant, {})
         recent[entity.id] = None
@@ -182,9 +180,7 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
     if not entity.waiting and not entity.orphan_at:
         state.schedule(entity.key, 0)
     for key in entity.dependents:
-        dependent = state.entity_by_key(key)
-        if dependent is not None:
-            retry_waiting(state, dependent)
+        retry_waiting(state, state.existing(key.rpartition("|")[2]))
     entity.dependents = []
 
 
