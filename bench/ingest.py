@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bench import stored
 from bench.load import GrpcSender, Sent, send_all
-from bench.report import Report
+from bench.profiled_server import PROFILE_HEAD
+from bench.report import RESULTS, Report
 from bench.server import PROFILED, SERVE, Server, running
 from bench.workload import Workload
 
@@ -43,8 +44,11 @@ def measure(spans: int, concurrency: int = 8, *, profile: bool = False) -> Repor
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "data"
         with running(data_dir, command=PROFILED if profile else SERVE) as server:
+            begun_s = server.cpu_s()
             sent, all_s = asyncio.run(_load(server, spans, concurrency))
-            rss_bytes, cpu_s = server.rss_bytes(), server.cpu_s()
+            rss_bytes, cpu_s = server.rss_bytes(), server.cpu_s() - begun_s
+        if profile:
+            _show_profile(data_dir)
         found = stored.count(data_dir)
         assert found["spans"] == found["distinct_spans"] == sent.spans, (found, sent.spans)
     baseline = _baseline(spans)
@@ -66,6 +70,15 @@ def measure(spans: int, concurrency: int = 8, *, profile: bool = False) -> Repor
     report.goal(f"ratio at least {GOAL}", governed / baseline["spans_per_s"] >= GOAL)
     report.add(missing_to_hope=max(0.0, HOPE - governed / baseline["spans_per_s"]))
     return report
+
+
+def _show_profile(data_dir: Path) -> None:
+    """Print what the sampler said when the server stopped, and keep it."""
+    said = data_dir.with_name(f"{data_dir.name}.log").read_text()
+    text = said[said.index(PROFILE_HEAD) :]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "ingest-profile.txt").write_text(text)
+    print(text, flush=True)
 
 
 async def _load(server: Server, spans: int, concurrency: int) -> tuple[Sent, float]:

@@ -14,6 +14,7 @@ from types import FrameType
 
 SAMPLE_S = 0.005
 FUNCTIONS_SHOWN = 25
+PROFILE_HEAD = "processor seconds by thread:"
 _TICKS_PER_S = 100
 
 
@@ -67,7 +68,7 @@ class Sampler:
         cpu_s: Counter[str] = Counter()
         for native, seconds in self._cpu_s.items():
             cpu_s[self._names.get(native, "threads of native code")] += seconds  # type: ignore[assignment]
-        lines = ["processor seconds by thread:"]
+        lines = [PROFILE_HEAD]
         lines += [f"  {seconds:8.2f}  {name}" for name, seconds in cpu_s.most_common()]
         for name, places in self._samples.items():
             total = sum(places.values())
