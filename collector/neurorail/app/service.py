@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -93,6 +94,9 @@ class Service:
         self._config = config
         self._directory = DataDirectory(Path(config.data_dir))
         self._health = Health()
+        self._exporter = self._health.exporter()
+        self._archived: dict[str, int] = {}
+        self._archived_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
@@ -175,6 +179,7 @@ class Service:
             config=config.archive,
             encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,
+            on_progress=self._on_archived,
         )
         self._receivers = Receivers(
             receiver_config(config),
@@ -323,8 +328,19 @@ class Service:
     def _on_inbox_failure(self, error: InboxError) -> None:
         _log.critical("the inbox failed, nothing more is taken in: %s", error)
 
+    def _on_archived(self) -> None:
+        """Count what the archive has taken since it was last asked; called by its two threads."""
+        telemetry, _ = self._archiver.counts
+        with self._archived_lock:
+            for signal_name in ("traces", "logs", "metrics"):
+                items = telemetry.by_source.get(signal_name, 0)
+                self._exporter.sent(signal_name, items - self._archived.get(signal_name, 0))
+                self._archived[signal_name] = items
+
     def _on_dead_letter(self, letter: DeadLetter) -> None:
         """Put on record that rows were put aside."""
+        if letter.source in ("traces", "logs", "metrics"):
+            self._exporter.send_failed(letter.source, 1)
         body = msgspec.json.encode(
             {
                 "type": "dead_letter",
@@ -349,7 +365,7 @@ class Service:
         health.watch_hub(self._hub)
         health.watch_queue(
             lambda: float(self._inbox.last_seq - self._archiver.archived_seq),
-            float(self._config.inbox.max_bytes),
+            self._records_that_fit,
         )
         inbox = self._inbox
         for name, meaning, read in (
@@ -384,6 +400,11 @@ class Service:
                 f"Engine counter {name}.",
                 partial(self._counter, name),
             )
+
+    def _records_that_fit(self) -> float:
+        stats = self._inbox.stats()
+        mean_bytes = stats.bytes / stats.records if stats.records else 1.0
+        return self._config.inbox.max_bytes / max(mean_bytes, 1.0)
 
     def _counter(self, name: str) -> float:
         return float(self._applier.engine.state.counters.get(name, 0))

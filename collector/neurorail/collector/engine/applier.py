@@ -95,6 +95,7 @@ class Applier:
         self._prices_json: bytes | None = None
         self._last_flush = time.monotonic()
         self._failed: dict[int, dict[int, str]] = {}
+        self._ended = threading.Event()
         self.failure: BaseException | None = None
         self.engine = Engine(config, journal.load)
         self.seq = 0
@@ -127,14 +128,18 @@ class Applier:
         """Let the engine answer between two slices of its work.
 
         Raises:
-            Busy: too many questions are waiting.
+            Busy: too many questions are waiting, or the engine is not running.
         """
         answer: Future[T] = Future()
+        if self._ended.is_set():
+            raise Busy("the engine is not running")
         try:
             self._questions.put_nowait((question, answer))
         except queue.Full:
             raise Busy(f"{QUERIES_MAX} questions wait for the engine, try again later") from None
         self._inbox.wake()
+        if self._ended.is_set():
+            self._refuse_questions()
         return await asyncio.wrap_future(answer)
 
     async def applied(self, seq: int) -> list[StreamEvent]:
@@ -143,6 +148,8 @@ class Applier:
         with self._waiting_lock:
             if seq <= self.seq:
                 return []
+            if self._ended.is_set():
+                raise Busy("the engine is not running")
             self._waiting.setdefault(seq, []).append(future)
         return await asyncio.wrap_future(future)
 
@@ -157,6 +164,7 @@ class Applier:
             self.failure = error
             _log.critical("the engine stopped: %s", error, exc_info=True)
         finally:
+            self._ended.set()
             self._refuse_questions()
 
     def _step(self) -> None:
@@ -293,8 +301,11 @@ class Applier:
 
     def _refuse_questions(self) -> None:
         gone = Busy("the engine is not running")
-        while not self._questions.empty():
-            _, answer = self._questions.get_nowait()
+        while True:
+            try:
+                _, answer = self._questions.get_nowait()
+            except queue.Empty:
+                break
             if answer.set_running_or_notify_cancel():
                 answer.set_exception(gone)
         with self._waiting_lock:

@@ -55,7 +55,7 @@ class Health:
         self.registry.register(Watched(name, documentation, CUMULATIVE, read))
 
     def watch_queue(
-        self, size: Callable[[], float], capacity: float, exporter: str = "clickhouse"
+        self, size: Callable[[], float], capacity: Callable[[], float], exporter: str = "clickhouse"
     ) -> None:
         """Show what waits for the archive and how much may wait."""
         labels = (("exporter", exporter),)
@@ -64,8 +64,8 @@ class Health:
             lambda: {labels: size()},
         )  # fmt: skip
         self.watch_gauge(
-            "otelcol_exporter_queue_capacity", "Records that may wait for the archive.",
-            lambda: {labels: capacity},
+            "otelcol_exporter_queue_capacity", "Records that may wait, at their mean size.",
+            lambda: {labels: capacity()},
         )  # fmt: skip
 
     def watch_hub(self, hub: StreamHub) -> None:

@@ -102,7 +102,7 @@ def too_large(what: str, limit_bytes: int) -> Refusal:
     return Refusal(
         Code.RESOURCE_EXHAUSTED,
         f"{what} is larger than {limit_bytes} bytes; send smaller batches or raise"
-        " receiver.max_request_bytes",
+        " otlp.max_request_bytes",
     )
 
 
