@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Final, Protocol, TypeVar
 
 from neurorail.collector.engine.encoding import Encoded, Heads, encode_events
-from neurorail.collector.engine.journal import Journal
+from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.stream.event import StreamEvent
@@ -62,8 +62,9 @@ class Busy(RuntimeError):
 class Applier:
     """Applies every record of the inbox once, in order.
 
-    `publish` gets the events of a group after they are durable; `keep` gets what each record said.
-    Neither may block.
+    `publish` gets the events of a group after they are durable, `committed` its outbox batch (None
+    when it had no events), `keep` what each record said, `failed` the error that ended the thread.
+    None of them may block for long.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Applier:
         config: EngineConfig,
         publish: Callable[[list[StreamEvent]], None],
         keep: Callable[[int, Sequence[Observation]], None] = lambda seq, observations: None,
+        committed: Callable[[OutboxBatch | None], None] = lambda batch: None,
+        failed: Callable[[BaseException], None] = lambda error: None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._inbox = inbox
@@ -82,6 +85,8 @@ class Applier:
         self._config = config
         self._publish = publish
         self._keep = keep
+        self._committed = committed
+        self._on_failure = failed
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -130,17 +135,22 @@ class Applier:
         Raises:
             Busy: too many questions are waiting, or the engine is not running.
         """
+        return await asyncio.wrap_future(self.submit(question))
+
+    def submit(self, question: Callable[[Engine], T]) -> Future[T]:
+        """The same for threads; a future that never blocks the engine."""
         answer: Future[T] = Future()
-        if self._ended.is_set():
-            raise Busy("the engine is not running")
         try:
             self._questions.put_nowait((question, answer))
         except queue.Full:
-            raise Busy(f"{QUERIES_MAX} questions wait for the engine, try again later") from None
+            answer.set_exception(
+                Busy(f"{QUERIES_MAX} questions wait for the engine, try again later")
+            )
+            return answer
         self._inbox.wake()
         if self._ended.is_set():
             self._refuse_questions()
-        return await asyncio.wrap_future(answer)
+        return answer
 
     async def applied(self, seq: int) -> list[StreamEvent]:
         """The events of record `seq`, as soon as they are durable. Ask before it is applied."""
@@ -162,6 +172,7 @@ class Applier:
             self._commit_group(Encoded([], []), 0, flush=True)
         except BaseException as error:
             self.failure = error
+            self._on_failure(error)
             _log.critical("the engine stopped: %s", error, exc_info=True)
         finally:
             self._ended.set()
@@ -218,14 +229,14 @@ class Applier:
             rows = self._journal.load_many(wanted)
             for key in wanted:
                 engine.supply(key, rows.get(key))
-        before = engine.state.prices_version
+        before = engine.state.prices_json
         events = engine.apply(
             envelope.received_unix_nano,
             envelope.tenant,
             observations,
             self._failed.get(envelope.seq),
         )
-        if engine.state.prices_version != before:
+        if engine.state.prices_json is not before:
             self._prices_json = engine.state.prices_json
         if events and envelope.seq > self._journal.progress.emitted_seq:
             state = engine.state
@@ -254,16 +265,17 @@ class Applier:
         if flush:
             changes = self.engine.state.take_changes()
             progress.flushed_seq = self.seq
-            progress.failed = []
-            self._failed = {}
+            progress.failed = [item for item in progress.failed if item[0] > self.seq]
+            self._failed = {seq: items for seq, items in self._failed.items() if seq > self.seq}
         lines = b"\n".join(encoded.lines) + b"\n" if encoded.lines else b""
-        self._journal.commit(
+        batch = self._journal.commit(
             lines, first_seq, len(encoded.lines), progress, changes, self._prices_json
         )
         if flush:
             self._prices_json = None
             self._last_flush = time.monotonic()
             self.engine.state.evict()
+        self._committed(batch)
         if encoded.stream:
             self._publish(encoded.stream)
         self._answer_waiting(encoded.stream)

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import zstandard
 
+from neurorail.collector.stream.event import decode_line
 from neurorail.rules.state import Changes, Row
 
 RECENT_BYTES_MAX: Final = 64 << 20
@@ -144,8 +145,12 @@ class Journal:
         progress: Progress,
         changes: Changes | None,
         prices_json: bytes | None,
-    ) -> None:
-        """Write a group: its events, the progress made, and the state if it is flushed now."""
+    ) -> OutboxBatch | None:
+        """Write a group: its events, the progress made, and the state if it is flushed now.
+
+        Returns:
+            The batch of its events; None when it has none.
+        """
         batch = None
         packed = b""
         if events:
@@ -174,6 +179,7 @@ class Journal:
                 raise
         if batch is not None:
             self._remember(batch)
+        return batch
 
     def _remember(self, batch: OutboxBatch) -> None:
         with self._arrived:
@@ -273,7 +279,17 @@ class Journal:
 
     def unarchived(self) -> list[OutboxBatch]:
         """Every batch that was not pruned yet."""
-        return self.read(self._prune_to, RECENT_BYTES_MAX)
+        found: list[OutboxBatch] = []
+        while page := self.read(found[-1].ordinal if found else self._prune_to, RECENT_BYTES_MAX):
+            found += page
+        return found
+
+    def archived_head(self) -> str:
+        """The hash, in hex, of the newest event that is archived; ask on the applier's thread."""
+        waiting = self.unarchived()
+        if not waiting:
+            return self.progress.audit.hex()
+        return decode_line(waiting[0].lines.split(b"\n", 1)[0]).prev_hash
 
     def depth(self) -> int:
         """Batches that wait for the archive."""
