@@ -257,7 +257,8 @@ class Author:
         if rng.random() < self.options.logs:
             for name, time in (("create", start), ("enqueue", start), ("start", start)):
                 self._report(ids, level, name, time, said)
-            if rng.random() < 0.5:
+            # A cancelled attempt may never have started: whether it counts is not for the model.
+            if rng.random() < 0.5 and (level != 3 or outcome != "cancelled"):
                 other = "failed" if outcome == "succeeded" else outcome
                 contradicts = rng.random() < self.options.contradicting
                 told = other if contradicts else outcome
