@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 from uuid import uuid4
 
 import grpc
@@ -30,6 +31,13 @@ MS = 1_000_000
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 API = "/api/neurorail/v1"
+LEVELS = ("mission", "plan", "job", "attempt", "resource")
+OPEN_WORK = (
+    "neurorail_engine_lag_records",
+    "otelcol_exporter_queue_size",
+    "neurorail_engine_outbox_batches",
+)
+"""Gauges that are 0 when every record is applied and every row is stored."""
 SERVICES = "/opentelemetry.proto.collector"
 
 
@@ -55,7 +63,7 @@ class Chain:
         self.mark = uuid4().hex
         self.trace_id = bytes.fromhex(self.mark)
         self.mission, self.plan, self.job, self.attempt, self.resource = (
-            f"{letter}_{self.mark}" for letter in "mpjar"
+            f"{level[0]}_{self.mark}" for level in LEVELS
         )
 
     @property
@@ -63,10 +71,13 @@ class Chain:
         """The five ids, from the mission down."""
         return (self.mission, self.plan, self.job, self.attempt, self.resource)
 
+    def span_id(self, number: int) -> str:
+        """The id of a span of the trace, in hex: ids of entities are derived from it."""
+        return f"{self.mark[:12]}{number:04x}"
+
     def attributes(self, levels: int = 5, **more: Any) -> dict[str, Any]:
         """The chain's attributes down to a level, and others (`__` in a name is a dot)."""
-        names = ("mission", "plan", "job", "attempt", "resource")
-        chain = dict(zip((f"neurorail.{n}.id" for n in names), self.ids, strict=True))
+        chain = dict(zip((f"neurorail.{n}.id" for n in LEVELS), self.ids, strict=True))
         own = dict(list(chain.items())[:levels])
         return own | {name.replace("__", "."): value for name, value in more.items()}
 
@@ -84,16 +95,16 @@ class Chain:
         """
         return span(
             self.attributes(levels, **more),
-            number=number,
             trace_id=self.trace_id,
-            parent_span_id=parent.to_bytes(8, "big") if parent else b"",
+            span_id=bytes.fromhex(self.span_id(number)),
+            parent_span_id=bytes.fromhex(self.span_id(parent)) if parent else b"",
             start_time_unix_nano=times[0],
             end_time_unix_nano=times[1],
         )
 
     def entity(self, level: str, number: int, *, times: tuple[int, int], **more: Any) -> Any:
         """The own span of one of the chain's entities."""
-        depth = ("mission", "plan", "job", "attempt", "resource").index(level) + 1
+        depth = LEVELS.index(level) + 1
         more["neurorail.entity.type"] = level
         return self.span(number, depth, times=times, **more)
 
@@ -188,11 +199,11 @@ class Rail:
 
     def entity(self, entity_id: str, done: Callable[[Any], Any] = bool) -> Any:
         """An entity's tree as the trace endpoint gives it, once it is there and `done`."""
-        names = dict(zip("mpjar", ("mission", "plan", "job", "attempt", "resource"), strict=True))
+        level = LEVELS["mpjar".index(entity_id[0])]
 
         def look() -> Any:
             try:
-                tree = self.get(f"/identity/trace/{names[entity_id[0]]}/{entity_id}")
+                tree = self.get(f"/identity/trace/{level}/{entity_id}")
             except Problem as problem:
                 if problem.status != 404:
                     raise
@@ -200,6 +211,11 @@ class Rail:
             return tree if done(tree) else None
 
         return until(f"the tree of {entity_id}", look)
+
+    def in_state(self, entity_id: str, state: str) -> Any:
+        """An entity, once it is in a state."""
+        level = LEVELS["mpjar".index(entity_id[0])]
+        return self.entity(entity_id, lambda tree: tree[level]["state"] == state)[level]
 
     def ended(self, chain: Chain) -> Any:
         """The tree of a mission that has ended."""
@@ -232,10 +248,34 @@ class Rail:
         sql = "SELECT * FROM otel_traces WHERE TraceId = {trace:String} ORDER BY SpanId"
         return self.rows(sql, count, trace=trace_id)
 
-    def must_be_well(self) -> None:
-        """The process is alive, ready, and archives a span sent now."""
+    def metrics(self) -> dict[str, float]:
+        """The server's own metrics, series of one name added up."""
+        with urlopen(f"{self.server.api}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found: dict[str, float] = {}
+        for line in lines:
+            if not line.startswith("#"):
+                series, _, number = line.rpartition(" ")
+                name = series.partition("{")[0]
+                found[name] = found.get(name, 0.0) + float(number)
+        return found
+
+    def all_is_stored(self) -> None:
+        """Wait until nothing waits for the engine or for ClickHouse."""
+
+        def nothing_waits() -> bool:
+            now = self.metrics()
+            return not any(now[name] for name in OPEN_WORK)
+
+        until("all that was taken is stored", nothing_waits)
+
+    def must_be_ready(self) -> None:
+        """The process is alive and says that it works."""
         assert self.server.process.poll() is None
         assert self.client.get_json("/ready")["status"] == "ready"
+
+    def must_archive(self) -> None:
+        """A span sent now is stored."""
         chain, now = Chain(), time.time_ns()
         self.send_spans(chain.entity("mission", 1, times=(now - MS, now)))
         assert len(self.spans(chain.mark)) == 1

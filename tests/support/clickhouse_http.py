@@ -1,8 +1,8 @@
 """A ClickHouse server for tests: its HTTP interface, answered by the embedded engine.
 
-Run as a program in a process of its own: `clickhouse_http.py DIRECTORY`. It prints its port, then
-serves until its input closes. `POST /control?fail_before=N` makes the next N inserts answer 503
-without doing anything; `fail_after=N` does them first and then drops the connection.
+Run as a program in a process of its own: `clickhouse_http.py DIRECTORY [PORT]`. It prints its port,
+then serves until its input closes. `POST /control?fail_before=N` makes the next N inserts answer
+503 without doing anything; `fail_after=N` does them first and then drops the connection.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serves until the input closes."""
     Handler.engine = Engine(sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

@@ -20,19 +20,19 @@ BACKENDS = ("chdb", "http")
 
 
 class ClickHouseServer:
-    """A server in a process of its own."""
+    """A server in a process of its own, on the port given or a free one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, port: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(_SERVER), str(directory)],
+            [sys.executable, str(_SERVER), str(directory), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self._process.stdout is not None
-        port = self._process.stdout.readline().strip()
-        assert port, "the test server did not start"
-        self.url = f"http://127.0.0.1:{port}"
+        given = self._process.stdout.readline().strip()
+        assert given, "the test server did not start"
+        self.url = f"http://127.0.0.1:{given}"
 
     def fail(self, *, before: int = 0, after: int = 0) -> None:
         """Makes the next inserts fail: before doing anything, or after all was done."""
@@ -41,7 +41,9 @@ class ClickHouseServer:
             pass
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Ends the process. Idempotent."""
+        if self._process.poll() is not None:
+            return
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

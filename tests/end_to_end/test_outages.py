@@ -1,0 +1,126 @@
+"""ClickHouse goes away and comes back: nothing is refused before the disk is full, nothing lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.end_to_end.rail import MS, Answer, Chain, Rail, config_file, until
+from tests.support.otlp_requests import set_attributes, traces
+from tests.support.process import running_server
+from tests.support.stores import ClickHouseServer
+
+from neurorail.collector.store.config import StoreConfig
+from neurorail.collector.store.store import Store
+
+SPANS = 50
+ARCHIVE = {"linger_ms": 20, "retry_delay_ms_max": 200}
+
+
+@contextmanager
+def clickhouse(folder: Path, port: int = 0) -> Iterator[ClickHouseServer]:
+    """ClickHouse on a folder, which may have been served before."""
+    folder.mkdir(exist_ok=True)
+    server = ClickHouseServer(folder, port)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def body(chain: Chain, padding: int = 0) -> bytes:
+    """A mission of `SPANS` spans."""
+    now = time.time_ns()
+    spans = [chain.span(n, 1, times=(now - MS, now)) for n in range(2, SPANS + 1)]
+    set_attributes(spans[0].attributes, {"padding": "x" * padding})
+    return traces(*spans, chain.entity("mission", 1, times=(now - MS, now)))
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def everything_is_there_once(url: str, chains: list[Chain]) -> None:
+    store = Store(StoreConfig(url, readers=1))
+    store.start(migrate=False)
+    try:
+        rows = store.query_rows(
+            "SELECT TraceId, count(), uniqExact(SpanId) FROM otel_traces GROUP BY TraceId"
+        )
+        assert {row[0]: tuple(row[1:]) for row in rows} == {c.mark: (SPANS, SPANS) for c in chains}
+        events = store.query_rows(
+            "SELECT count(), uniqExact(audit_id), uniqExact(mission_id) FROM neurorail_audit "
+            "WHERE mission_id != ''"
+        )
+        total, distinct, missions = events[0]
+        assert (total, missions) == (distinct, len(chains))
+    finally:
+        store.stop()
+
+
+def test_clickhouse_goes_away_and_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "clickhouse"
+    config = config_file(tmp_path, archive=ARCHIVE)
+    before, during, after = ([Chain() for _ in range(10)] for _ in range(3))
+    with clickhouse(folder) as first:
+        options = ("--clickhouse", first.url, "--config", str(config))
+        with running_server(tmp_path / "data", *options) as server:
+            rail = Rail(server)
+            for chain in before:
+                rail.send("traces", body(chain))
+            first.stop()
+            for chain in during:
+                rail.send("traces", body(chain))
+                # What needs no archive works as ever.
+                assert rail.ended(chain)["mission"]["state"] == "succeeded"
+            until("records wait", lambda: rail.metrics()["otelcol_exporter_queue_size"])
+            rail.must_be_ready()
+            with clickhouse(folder, port_of(first.url)):
+                for chain in after:
+                    rail.send("traces", body(chain))
+                rail.all_is_stored()
+                everything_is_there_once(first.url, before + during + after)
+
+
+def test_a_start_without_clickhouse_a_full_disk_and_the_way_back(tmp_path: Path) -> None:
+    folder = tmp_path / "clickhouse"
+    limit = 4 << 20
+    inbox = {"max_bytes": limit, "reserve_bytes": limit // 4, "rotate_bytes": limit // 8}
+    config = config_file(tmp_path, archive=ARCHIVE, inbox=inbox)
+    with clickhouse(folder) as away:
+        url = away.url
+    taken: list[Chain] = []
+    options = ("--clickhouse", url, "--config", str(config))
+    with running_server(tmp_path / "data", *options) as server:
+        rail = Rail(server)
+        rail.must_be_ready()
+        refusal = None
+        while refusal is None:
+            assert len(taken) * 50_000 < 3 * limit, "the inbox takes more than its limit"
+            chain = Chain()
+            answer = rail.post("traces", body(chain, 50_000))
+            if answer.status == 200:
+                taken.append(chain)
+            else:
+                refusal = answer
+        assert len(taken) > 20
+        tells_to_come_back(refusal)
+        rail.must_be_ready()
+        for known in taken:
+            assert rail.ended(known)["mission"]["state"] == "succeeded"
+        with clickhouse(folder, port_of(url)):
+            # As its sender would, until there is room again.
+            again = body(chain, 50_000)
+            until("it is taken", lambda: rail.post("traces", again).status == 200)
+            taken.append(chain)
+            rail.all_is_stored()
+            everything_is_there_once(url, taken)
+
+
+def tells_to_come_back(answer: Answer) -> None:
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert b"inbox" in answer.body
+    assert answer.headers["content-type"] == "application/x-protobuf"
