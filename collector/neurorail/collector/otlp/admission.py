@@ -32,6 +32,12 @@ _LOGS_AS_TRACES: Final = (
     "this looks like a logs export sent to the traces endpoint: no span has a trace id and a span"
     " id; send log records to /v1/logs or LogsService/Export"
 )
+_TOO_DEEP: Final = "MaxDepth"
+"""What protobuf says of a message that holds messages in messages beyond its limit."""
+_NESTED_TOO_DEEP: Final = (
+    "an attribute value is nested deeper than protobuf parses, which is 100 messages: about 45"
+    " lists or 30 maps in each other; send what is deeper as one string of JSON"
+)
 
 
 @dataclass(slots=True)
@@ -158,6 +164,8 @@ class Admission:
 
 def _repaired(signal: Signal, body: bytes, error: DecodeError) -> _Work | Refusal:
     """Parse once more with strings made valid; protobuf gives up at the first bad byte."""
+    if _TOO_DEEP in str(error):
+        return bad_data(_NESTED_TOO_DEEP)
     request = BY_SIGNAL[signal].request
     malformed = f"the body is not a protobuf {request.DESCRIPTOR.name}"
     try:
