@@ -99,21 +99,29 @@ async def _serve(settings: Config, *, as_json: bool) -> None:
         service = Service(settled)
         addresses = await service.start()
         print(OPEN_NOTICE, file=sys.stderr, flush=True)
-        print(ready_line(addresses, as_json=as_json), flush=True)
+        secure = settled.otlp.http.tls.enabled
+        print(ready_line(addresses, as_json=as_json, otlp_tls=secure), flush=True)
         await service.run_until_signal()
 
 
-def ready_line(addresses: Addresses, *, as_json: bool) -> str:
-    """The one line that says where the server listens."""
+def ready_line(addresses: Addresses, *, as_json: bool, otlp_tls: bool = False) -> str:
+    """The one line that says where the server listens.
+
+    Args:
+        addresses: Of its listeners.
+        as_json: For machines.
+        otlp_tls: Whether OTLP/HTTP speaks TLS.
+    """
+    otlp_http = f"{'https' if otlp_tls else 'http'}://{addresses.otlp_http}"
     if as_json:
         return json.dumps(
             {
                 "otlp_grpc": addresses.otlp_grpc,
-                "otlp_http": f"http://{addresses.otlp_http}",
+                "otlp_http": otlp_http,
                 "api": f"http://{addresses.api}",
             }
         )
     return (
         f"neurorail is ready: OTLP/gRPC {addresses.otlp_grpc}, "
-        f"OTLP/HTTP http://{addresses.otlp_http}, API http://{addresses.api}"
+        f"OTLP/HTTP {otlp_http}, API http://{addresses.api}"
     )
