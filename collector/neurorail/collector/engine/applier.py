@@ -105,6 +105,8 @@ class Applier:
         self.engine = Engine(config, journal.load)
         self.seq = 0
         """The last record applied."""
+        self._told_seq = 0
+        """The last record whose events are durable and published."""
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -153,10 +155,10 @@ class Applier:
         return answer
 
     async def applied(self, seq: int) -> list[StreamEvent]:
-        """The events of record `seq`, as soon as they are durable. Ask before it is applied."""
+        """The events of record `seq`, as soon as they are durable; none when they were before."""
         future: Future[list[StreamEvent]] = Future()
         with self._waiting_lock:
-            if seq <= self.seq:
+            if seq <= self._told_seq:
                 return []
             if self._ended.is_set():
                 raise Busy("the engine is not running")
@@ -288,9 +290,10 @@ class Applier:
         )
 
     def _answer_waiting(self, events: list[StreamEvent]) -> None:
-        if not self._waiting:
-            return
         with self._waiting_lock:
+            self._told_seq = self.seq
+            if not self._waiting:
+                return
             ready = [seq for seq in self._waiting if seq <= self.seq]
             for seq in ready:
                 mine = [event for event in events if event.position[1] == seq]
@@ -359,6 +362,7 @@ class Applier:
             state.restore_trace(key, row, touched)
         self.engine = engine
         self.seq = self._journal.progress.flushed_seq
+        self._told_seq = self._journal.progress.emitted_seq
         for seq, index, cause in self._journal.progress.failed:
             self._failed.setdefault(seq, {})[index] = cause
 
