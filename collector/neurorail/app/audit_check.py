@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from neurorail.api.audit_verify import OnProgress, report_body
 from neurorail.app.config import Config
 from neurorail.app.location import RunningServer
@@ -17,23 +15,10 @@ from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.store.audit import VerificationReport, verify
 from neurorail.collector.store.store import Store
-from neurorail.collector.stream import EventLine
 
 VERIFY_PATH = "/api/neurorail/v1/audit/verify"
 QUIET_S = 300.0
 """A server that says nothing for so long is given up."""
-
-
-def archived_head(journal: Journal) -> str:
-    """The hash, in hex, up to which the chain must be in the store: rows cut off at its end show.
-
-    While the engine runs, ask on its thread: elsewhere the journal may be between two groups.
-    """
-    waiting = journal.unarchived()
-    if not waiting:
-        return journal.progress.audit.hex()
-    first, _, _ = waiting[0].lines.partition(b"\n")
-    return msgspec.json.decode(first, type=EventLine).prev_hash
 
 
 def verify_store(store: Store, node: str, head: str, tell: OnProgress) -> VerificationReport:
@@ -65,7 +50,7 @@ def verify_directly(config: Config, tell: OnProgress) -> dict[str, Any]:
         journal.open()
         store.start(migrate=False)
         node = config.node or directory.node
-        return report_body(verify_store(store, node, archived_head(journal), tell))
+        return report_body(verify_store(store, node, journal.archived_head(), tell))
     finally:
         store.stop()
         journal.close()

@@ -25,7 +25,7 @@ from neurorail.api import audit_verify
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.server import ApiServer
-from neurorail.app.audit_check import archived_head, verify_store
+from neurorail.app.audit_check import verify_store
 from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
@@ -34,12 +34,11 @@ from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
-from neurorail.collector.decode import Decoder
 from neurorail.collector.engine import epoch
-from neurorail.collector.engine.applier import Applier
-from neurorail.collector.engine.journal import Journal
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
+from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.engine.view import AppliedView
+from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
 from neurorail.collector.health import Health
 from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory, UnitedHistory
@@ -60,20 +59,6 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 STORE_RETRY_S: Final = 1.0
 API_PREFIX: Final = "/api/neurorail/v1"
-
-COUNTERS: Final = (
-    "traces_evicted",
-    "entities_evicted",
-    "links_dropped",
-    "records_failed",
-    "children_unlisted",
-    "waiting_overflow",
-    "duplicate_usage",
-    "duplicate_transitions",
-    "late_inputs",
-    "usage_too_late",
-)
-"""Engine counters that are shown as metrics."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,17 +116,17 @@ class Service:
         config, path = self._config, self._directory.path
         node = config.node or self._directory.node
         self._build(node)
+        self._engine.launch()
         prices, _ = await asyncio.gather(
             asyncio.to_thread(self._prices), asyncio.to_thread(self._open_store)
         )
-        self._journal.open()
         await asyncio.to_thread(self._inbox.start)
         begun = epoch.beginning(path, node, version("neurorail"), config.engine, prices)
         if begun.submissions:
             await self._inbox.append(begun.submissions)
             await asyncio.to_thread(epoch.remember, path, begun.state)
         self._hub.start()
-        await asyncio.to_thread(self._applier.start)
+        await asyncio.to_thread(self._engine.start)
         self._start_archiver()
         self._maintenance = asyncio.create_task(self._maintain())
         await self._receivers.start()
@@ -151,31 +136,24 @@ class Service:
         config, path = self._config, self._directory.path
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
-        self._journal = Journal(path / "engine.db")
         history = StoreHistory(self._store)
-        outbox = OutboxEvents(self._journal)
+        self._records = RecordBuffer()
+        self._engine = EngineProcess(
+            self._inbox, path / "engine.db", config.engine, self._publish, self._records
+        )
+        outbox = OutboxEvents(self._engine)
         self._hub = StreamHub(
             config.stream,
             node=node,
             clock=time.time_ns,
             replay=StoredReplay(node, history, outbox),
         )
-        self._decoder = Decoder()
-        self._records = RecordBuffer()
-        self._applier = Applier(
-            self._inbox,
-            self._journal,
-            self._decoder.decode,
-            config.engine,
-            self._publish,
-            self._records.put,
-        )
         self._archiver = Archiver(
             directory=path,
             store=self._store,
             node=node,
-            records=AppliedRecords(self._inbox, lambda: self._applier.seq),
-            events=self._journal,
+            records=AppliedRecords(self._inbox, lambda: self._engine.seq),
+            events=self._engine,
             config=config.archive,
             encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,
@@ -187,7 +165,7 @@ class Service:
             self._directory.redaction_key,
             metrics=ReceiverHealth(self._health),
         )
-        self._view = AppliedView(self._applier)
+        self._view = AppliedView(self._engine)
         app = create_app(
             ApiDependencies(
                 engine=self._view,
@@ -208,7 +186,7 @@ class Service:
         self._watch()
 
     async def _verify_audit(self, node: str, tell: audit_verify.OnProgress) -> VerificationReport:
-        head = await self._applier.ask(lambda engine: archived_head(self._journal))
+        head = await self._engine.archived_head()
         return await asyncio.to_thread(verify_store, self._store, node, head, tell)
 
     async def stop(self) -> None:
@@ -224,11 +202,10 @@ class Service:
             self._maintenance.cancel()
             await asyncio.gather(self._maintenance, return_exceptions=True)
             self._maintenance = None
-        await asyncio.to_thread(self._applier.stop)
+        await asyncio.to_thread(self._engine.stop)
         await asyncio.to_thread(self._archiver.stop)
         self._prune()
         await self._inbox.stop()
-        self._journal.close()
         await asyncio.to_thread(self._store.stop)
         (self._directory.path / SERVER_FILE).unlink(missing_ok=True)
         self._directory.close()
@@ -241,10 +218,10 @@ class Service:
             self._loop.add_signal_handler(number, asked.set)
         try:
             await asked.wait()
+            await self.stop()  # A second signal meanwhile changes nothing: nothing is cut short.
         finally:
             for number in STOP_SIGNALS:
                 self._loop.remove_signal_handler(number)
-            await self.stop()
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 
@@ -313,11 +290,11 @@ class Service:
 
     def _prune(self) -> None:
         """Forget what is archived and, for records, covered by the flushed state too."""
-        self._journal.prune(self._archiver.archived_ordinal)
-        self._inbox.prune(min(self._archiver.archived_seq, self._applier.flushed_seq))
+        self._engine.prune(self._archiver.archived_ordinal)
+        self._inbox.prune(min(self._archiver.archived_seq, self._engine.flushed_seq))
 
     def _readiness(self) -> Mapping[str, str | None]:
-        failure = self._applier.failure
+        failure = self._engine.failure
         inbox_failure = self._inbox.failure
         return {
             "engine": None if failure is None else f"stopped: {failure}",
@@ -375,30 +352,32 @@ class Service:
             ("queue_bytes", "Bytes that wait for a commit.", lambda: inbox.stats().queue_bytes),
         ):
             health.watch_gauge(f"neurorail_inbox_{name}", meaning, _reading(read))
-        state = self._applier
-        for name, meaning, read in (
-            ("entities", "Entities in memory.", lambda: len(state.engine.state.entities)),
+        engine = self._engine
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("entities", "Entities in memory.", partial(self._stat, "entities")),
             (
                 "entities_limit",
                 "Entities that memory may hold.",
                 lambda: self._config.engine.entities_in_memory,
             ),
-            ("traces", "Traces in memory.", lambda: len(state.engine.state.traces)),
+            ("traces", "Traces in memory.", partial(self._stat, "traces")),
             (
                 "traces_limit",
                 "Traces that memory may hold.",
                 lambda: self._config.engine.traces_in_memory,
             ),
-            ("timers", "Open deadlines.", lambda: len(state.engine.state.scheduled)),
-            ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - state.seq),
-            ("outbox_batches", "Event batches not archived yet.", self._journal.depth),
-        ):
-            health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(read))
+            ("timers", "Open deadlines.", partial(self._stat, "timers")),
+            ("timers_limit", "Deadlines there may be.", lambda: self._config.engine.timers_max),
+            ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - engine.seq),
+            ("outbox_batches", "Event batches not archived yet.", engine.depth),
+        )
+        for name, meaning, value in gauges:
+            health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(value))
         for name in COUNTERS:
             health.watch_count(
                 f"neurorail_engine_{name}",
                 f"Engine counter {name}.",
-                partial(self._counter, name),
+                partial(self._stat, name),
             )
 
     def _records_that_fit(self) -> float:
@@ -406,8 +385,9 @@ class Service:
         mean_bytes = stats.bytes / stats.records if stats.records else 1.0
         return self._config.inbox.max_bytes / max(mean_bytes, 1.0)
 
-    def _counter(self, name: str) -> float:
-        return float(self._applier.engine.state.counters.get(name, 0))
+    def _stat(self, name: str) -> float:
+        """One of the engine's own numbers."""
+        return self._engine.stats.get(name, 0.0)
 
 
 def _reading(read: Callable[[], float]) -> Callable[[], float]:

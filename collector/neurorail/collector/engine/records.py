@@ -32,7 +32,10 @@ class RecordBuffer:
 
     def put(self, seq: int, observations: Sequence[Observation]) -> None:
         """Keep what record `seq` said. Called by the applier."""
-        encoded = encode_observations(list(observations)) if observations else b""
+        self.put_encoded(seq, encode_observations(list(observations)) if observations else b"")
+
+    def put_encoded(self, seq: int, encoded: bytes) -> None:
+        """The same, encoded already."""
         with self._lock:
             if seq in self._encoded:
                 return

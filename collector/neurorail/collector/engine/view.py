@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
 
-from neurorail.collector.engine.applier import Applier
 from neurorail.collector.views import Counts, EntityView, Totals
 from neurorail.rules.engine import Engine
 from neurorail.rules.entity import (
@@ -23,28 +24,45 @@ from neurorail.rules.entity import (
 )
 from neurorail.rules.observations import Fields
 
+T = TypeVar("T")
+
+
+class Asked(Protocol):
+    """An engine that runs, here or in a process of its own."""
+
+    @property
+    def seq(self) -> int:
+        """The last record applied."""
+        ...
+
+    async def ask(self, question: Callable[[Engine], T]) -> T:
+        """Let the engine answer; the question is a function of a module, or a partial of one."""
+        ...
+
 
 class AppliedView:
     """The `EngineView` of a running applier."""
 
-    def __init__(self, applier: Applier) -> None:
+    def __init__(self, applier: Asked) -> None:
         self._applier = applier
 
     async def entity(self, tenant: str, entity_id: str) -> EntityView | None:
         """One entity; None when it was never seen."""
-        return await self._applier.ask(lambda engine: _entity(engine, tenant, entity_id))
+        return await self._applier.ask(partial(_entity, tenant=tenant, entity_id=entity_id))
 
     async def subtree(self, tenant: str, entity_id: str, limit: int) -> Sequence[EntityView]:
         """The entity and its descendants, parents first."""
-        return await self._applier.ask(lambda engine: _subtree(engine, tenant, entity_id, limit))
+        return await self._applier.ask(
+            partial(_subtree, tenant=tenant, entity_id=entity_id, limit=limit)
+        )
 
     async def recent_missions(self, tenant: str, limit: int) -> Sequence[EntityView]:
         """The missions that were created last, newest first."""
-        return await self._applier.ask(lambda engine: _recent(engine, tenant, limit))
+        return await self._applier.ask(partial(_recent, tenant=tenant, limit=limit))
 
     async def counts(self, tenant: str) -> Counts:
         """Counts over all entities of a tenant."""
-        return await self._applier.ask(lambda engine: _counts(engine, tenant, self._applier.seq))
+        return await self._applier.ask(partial(_counts, tenant=tenant, seq=self._applier.seq))
 
 
 def _found(engine: Engine, tenant: str, entity_id: str) -> Entity | None:

@@ -1,0 +1,176 @@
+"""What the server and its engine process say to each other, over one pipe.
+
+Both ends are the same code started together, so that values travel as pickles. Each side has one
+thread that receives; any thread may send.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+from neurorail.collector.engine.journal import OutboxBatch
+from neurorail.collector.envelope import Envelope, Stamp, Submission
+from neurorail.rules.config import EngineConfig
+
+# ── to the engine ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first message: what the engine works with."""
+
+    journal: str
+    """Path of the journal."""
+    config: EngineConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Durable records, in order and without a gap within one `turn`."""
+
+    turn: int
+    envelopes: Sequence[Envelope]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question for the engine; `question` is a function of a module, or a partial of one."""
+
+    number: int
+    question: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutbox:
+    """Batches that the server no longer has in memory."""
+
+    number: int
+    after_ordinal: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedHead:
+    """Ask for the hash of the newest event that is archived."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Everything up to this batch is archived."""
+
+    through_ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Whether what the engine wanted to append is durable."""
+
+    number: int
+    stamps: Sequence[Stamp] | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Flush and end."""
+
+
+# ── from the engine ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The engine is restored and applies."""
+
+    seq: int
+    flushed_seq: int
+    ordinal: int
+    pruned_ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of records is applied, and what they produced is durable."""
+
+    seq: int
+    flushed_seq: int
+    batch: OutboxBatch | None
+    observations: Sequence[tuple[int, bytes]]
+    """What each record said, encoded, by sequence number."""
+    stats: dict[str, float] | None
+    """Numbers for the metrics, now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refeed:
+    """Send the records after `after_seq` again, as `turn`."""
+
+    turn: int
+    after_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Records of the engine's own: ticks."""
+
+    number: int
+    submissions: Sequence[Submission]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to `Ask`, `ReadOutbox` or `ArchivedHead`."""
+
+    number: int
+    value: Any
+    error: str
+    """Empty, or why there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The engine stopped by itself."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The engine has flushed everything and ends."""
+
+    flushed_seq: int
+
+
+ToEngine: TypeAlias = Begin | Records | Ask | ReadOutbox | ArchivedHead | Prune | Appended | Stop
+FromEngine: TypeAlias = Started | Group | Refeed | Append | Answer | Failed | Stopped
+
+
+class Pipe:
+    """One end of the pipe; sending is safe from any thread, receiving belongs to one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, message: ToEngine | FromEngine) -> None:
+        """Send a message. Blocks while the other side is behind.
+
+        Raises:
+            OSError: the other side is gone.
+        """
+        with self._lock:
+            self._connection.send(message)
+
+    def receive(self) -> Any:
+        """The next message. Raises EOFError or OSError when the other side is gone."""
+        return self._connection.recv()
+
+    def close(self) -> None:
+        """Close this end."""
+        self._connection.close()

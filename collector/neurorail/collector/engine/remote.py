@@ -1,0 +1,386 @@
+"""The engine in a process of its own, as the server sees it: an applier, and an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from neurorail.collector.engine import messages
+from neurorail.collector.engine.applier import Busy, InboxReader
+from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch
+from neurorail.collector.engine.records import RecordBuffer
+from neurorail.collector.envelope import Stamp
+from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.stream.event import StreamEvent, decode_lines
+from neurorail.rules.config import EngineConfig
+from neurorail.rules.engine import Engine
+
+UNAPPLIED_BYTES_MAX: Final = 32 << 20
+"""Records sent to the engine that it has not applied; further ones wait in the inbox."""
+FEED_RECORDS: Final = 256
+FEED_BYTES: Final = 4 << 20
+WAIT_S: Final = 0.25
+START_S: Final = 60.0
+STOP_S: Final = 120.0
+QUESTIONS_MAX: Final = 1_000
+RECORD_OVERHEAD_BYTES: Final = 200
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class EngineGone(RuntimeError):
+    """The engine's process ended by itself."""
+
+
+class EngineProcess:
+    """Feeds the engine's process, and keeps what it says for those who ask.
+
+    `publish` gets the events of a group after they are durable; it must not block. The outbox side
+    (`read`, `wait_for`, `prune`, `depth`) is what the archive and readers of recent events use.
+    """
+
+    def __init__(
+        self,
+        inbox: InboxReader,
+        journal: Path,
+        config: EngineConfig,
+        publish: Callable[[list[StreamEvent]], None],
+        records: RecordBuffer,
+    ) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._config = config
+        self._publish = publish
+        self._records = records
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: messages.Pipe | None = None
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._started = threading.Event()
+        self._stopped = threading.Event()
+        self._changed = threading.Condition()
+        self._answers: dict[int, Future[Any]] = {}
+        self._number = 0
+        self._waiting: dict[int, list[Future[list[StreamEvent]]]] = {}
+        self._recent: deque[OutboxBatch] = deque()
+        self._recent_bytes = 0
+        self._ordinal = 0
+        self._pruned = 0
+        self._turn = 0
+        self._feed_after = 0
+        self._unapplied: deque[tuple[int, int]] = deque()
+        self._unapplied_bytes = 0
+        self.stats: dict[str, float] = {}
+        """The engine's own numbers, as it last told them."""
+        self.failure: BaseException | None = None
+        self.seq = 0
+        """The last record applied."""
+        self.flushed_seq = 0
+        """Records up to this one are no longer needed to rebuild the engine."""
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────
+
+    def launch(self) -> None:
+        """Start the process, without waiting for it. Call it on the main thread.
+
+        The kernel ends the process with the thread that started it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "neurorail.collector.engine.worker",
+                 str(theirs.fileno()), str(os.getpid())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
+        self._pipe = messages.Pipe(Connection(ours.detach()))
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Let the engine restore itself, and begin to feed it. Blocks until it applies.
+
+        Raises:
+            EngineGone: the process ended, or did not start in time.
+        """
+        pipe = self._open_pipe()
+        pipe.send(messages.Begin(str(self._journal), self._config))
+        self._run(self._receive, "engine-receive")
+        if not self._started.wait(START_S) or self.failure is not None:
+            raise EngineGone(f"the engine did not start: {self.failure or 'no answer'}")
+        self._run(self._feed, "engine-feed")
+
+    def stop(self) -> None:
+        """Apply nothing more; what was applied is flushed when this returns. Idempotent."""
+        self._stopping.set()
+        self._inbox.wake()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        pipe = self._open_pipe()
+        if self._started.is_set() and self.failure is None:
+            with contextlib.suppress(OSError):  # It is gone already.
+                pipe.send(messages.Stop())
+                self._stopped.wait(STOP_S)
+        else:
+            process.kill()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for thread in self._threads:
+            thread.join()
+        pipe.close()
+        self._refuse("the engine is not running")
+
+    def _run(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _open_pipe(self) -> messages.Pipe:
+        if self._pipe is None:
+            raise EngineGone("the engine was not launched")
+        return self._pipe
+
+    # ── questions ────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, question: Callable[[Engine], T]) -> T:
+        """Let the engine answer between two slices of its work.
+
+        `question` is a function of a module, or a partial of one: it travels.
+
+        Raises:
+            Busy: too many questions are waiting, or the engine is not running.
+        """
+        future = self._request(lambda number: messages.Ask(number, question))
+        answer: T = await asyncio.wrap_future(future)
+        return answer
+
+    async def archived_head(self) -> str:
+        """The hash, in hex, of the newest event that is archived."""
+        head = await asyncio.wrap_future(self._request(messages.ArchivedHead))
+        return str(head)
+
+    async def applied(self, seq: int) -> list[StreamEvent]:
+        """The events of record `seq`, as soon as they are durable. Ask before it is applied."""
+        future: Future[list[StreamEvent]] = Future()
+        with self._changed:
+            if seq <= self.seq:
+                return []
+            self._waiting.setdefault(seq, []).append(future)
+        return await asyncio.wrap_future(future)
+
+    def _request(self, message: Callable[[int], messages.ToEngine]) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._changed:
+            if len(self._answers) >= QUESTIONS_MAX:
+                raise Busy(f"{QUESTIONS_MAX} questions wait for the engine, try again later")
+            if self.failure is not None or self._stopped.is_set():
+                raise Busy("the engine is not running")
+            self._number += 1
+            number = self._number
+            self._answers[number] = future
+        try:
+            self._open_pipe().send(message(number))
+        except OSError as error:
+            self._answers.pop(number, None)
+            raise Busy(f"the engine is not running: {error}") from None
+        return future
+
+    # ── the outbox ───────────────────────────────────────────────────────────────────────────
+
+    def read(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
+        """The batches after `after_ordinal`, in order, up to `max_bytes` but at least one."""
+        with self._changed:
+            after_ordinal = max(after_ordinal, self._pruned)
+            if after_ordinal >= self._ordinal:
+                return []
+            if self._recent and self._recent[0].ordinal <= after_ordinal + 1:
+                found: list[OutboxBatch] = []
+                size = 0
+                for batch in self._recent:
+                    if batch.ordinal <= after_ordinal:
+                        continue
+                    size += len(batch.lines)
+                    if found and size > max_bytes:
+                        break
+                    found.append(batch)
+                return found
+        older = self._request(
+            lambda number: messages.ReadOutbox(number, after_ordinal, max_bytes)
+        ).result(START_S)
+        return list(older)
+
+    def wait_for(self, after_ordinal: int, timeout_s: float) -> bool:
+        """Wait until there is a batch after `after_ordinal`, or the time is over."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ordinal > after_ordinal, timeout_s)
+
+    def prune(self, through_ordinal: int) -> None:
+        """Forget batches that are archived."""
+        with self._changed:
+            if through_ordinal <= self._pruned:
+                return
+            self._pruned = through_ordinal
+            while self._recent and self._recent[0].ordinal <= through_ordinal:
+                self._recent_bytes -= len(self._recent.popleft().lines)
+        with contextlib.suppress(OSError):  # An engine that is gone prunes at the next start.
+            self._open_pipe().send(messages.Prune(through_ordinal))
+
+    def depth(self) -> int:
+        """Batches that wait for the archive."""
+        return self._ordinal - self._pruned
+
+    # ── feeding ──────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self) -> None:
+        pipe = self._open_pipe()
+        try:
+            while not self._stopping.is_set() and self.failure is None:
+                with self._changed:
+                    room = self._changed.wait_for(
+                        lambda: self._unapplied_bytes < UNAPPLIED_BYTES_MAX, WAIT_S
+                    )
+                    turn, after = self._turn, self._feed_after
+                if not room or not self._inbox.wait_for(after, WAIT_S):
+                    continue
+                envelopes = self._inbox.read(after, FEED_RECORDS, FEED_BYTES)
+                if not envelopes:
+                    continue
+                sizes = [
+                    (envelope.seq, len(envelope.body) + RECORD_OVERHEAD_BYTES)
+                    for envelope in envelopes
+                ]
+                with self._changed:
+                    if turn != self._turn:
+                        continue
+                    self._feed_after = envelopes[-1].seq
+                    self._unapplied.extend(sizes)
+                    self._unapplied_bytes += sum(size for _, size in sizes)
+                pipe.send(messages.Records(turn, envelopes))
+        except (OSError, InboxError) as error:
+            if not self._stopping.is_set():
+                self._fail(error)
+
+    # ── what the engine says ─────────────────────────────────────────────────────────────────
+
+    def _receive(self) -> None:
+        pipe = self._open_pipe()
+        try:
+            while not self._stopped.is_set():
+                self._take(pipe.receive())
+        except (EOFError, OSError) as error:
+            self._fail(EngineGone(f"the engine's process ended: {type(error).__name__}"))
+
+    def _take(self, message: messages.FromEngine) -> None:
+        match message:
+            case messages.Group():
+                self._take_group(message)
+            case messages.Answer(number, value, error):
+                future = self._answers.pop(number, None)
+                if future is not None and future.set_running_or_notify_cancel():
+                    if error:
+                        future.set_exception(Busy(error))
+                    else:
+                        future.set_result(value)
+            case messages.Append():
+                self._append(message)
+            case messages.Refeed(turn, after_seq):
+                with self._changed:
+                    self._turn, self._feed_after = turn, after_seq
+                    self._unapplied.clear()
+                    self._unapplied_bytes = 0
+                    self._changed.notify_all()
+            case messages.Started():
+                self.seq = self._feed_after = message.seq
+                self.flushed_seq = message.flushed_seq
+                self._ordinal, self._pruned = message.ordinal, message.pruned_ordinal
+                self._started.set()
+            case messages.Failed(cause):
+                self._fail(EngineGone(cause))
+            case messages.Stopped(flushed_seq):
+                self.flushed_seq = flushed_seq
+                self._stopped.set()
+
+    def _take_group(self, group: messages.Group) -> None:
+        for seq, encoded in group.observations:
+            self._records.put_encoded(seq, encoded)
+        events: list[StreamEvent] = []
+        if group.batch is not None:
+            events = [line.to_stream_event() for line in decode_lines(group.batch.lines)]
+        with self._changed:
+            self.seq, self.flushed_seq = max(group.seq, self.seq), group.flushed_seq
+            if group.stats is not None:
+                self.stats = group.stats
+            if group.batch is not None:
+                self._ordinal = group.batch.ordinal
+                self._recent.append(group.batch)
+                self._recent_bytes += len(group.batch.lines)
+                while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:
+                    self._recent_bytes -= len(self._recent.popleft().lines)
+            while self._unapplied and self._unapplied[0][0] <= group.seq:
+                self._unapplied_bytes -= self._unapplied.popleft()[1]
+            ready = [seq for seq in self._waiting if seq <= group.seq]
+            waiting = [(seq, future) for seq in ready for future in self._waiting.pop(seq)]
+            self._changed.notify_all()
+        if events:
+            self._publish(events)
+        for seq, future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_result([event for event in events if event.position[1] == seq])
+
+    def _append(self, message: messages.Append) -> None:
+        pipe = self._open_pipe()
+
+        def tell(stamps: Sequence[Stamp] | None, error: str) -> None:
+            with contextlib.suppress(OSError):  # An engine that is gone needs no answer.
+                pipe.send(messages.Appended(message.number, stamps, error))
+
+        def done(future: Future[list[Stamp]]) -> None:
+            error = future.exception()
+            tell(None if error is not None else future.result(), str(error or ""))
+
+        try:
+            self._inbox.append_threadsafe(message.submissions).add_done_callback(done)
+        except InboxError as error:
+            tell(None, str(error))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._stopping.is_set() or self._stopped.is_set():
+            self._stopped.set()
+            self._refuse("the engine is not running")
+            return
+        if self.failure is None:
+            self.failure = error
+            _log.critical("the engine stopped: %s", error)
+        self._started.set()
+        self._refuse(f"the engine stopped: {error}")
+
+    def _refuse(self, reason: str) -> None:
+        with self._changed:
+            futures: list[Future[Any]] = list(self._answers.values())
+            futures += [future for waiting in self._waiting.values() for future in waiting]
+            self._answers, self._waiting = {}, {}
+            self._changed.notify_all()
+        for future in futures:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(Busy(reason))

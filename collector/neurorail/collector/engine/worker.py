@@ -1,0 +1,272 @@
+"""The engine's process: an applier that is fed over a pipe.
+
+Deciding is the server's one long computation. In a process of its own it leaves the interpreter of
+receivers, API and streams free, and uses a second core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from neurorail.collector.decode import Decoder, encode_observations
+from neurorail.collector.engine import messages
+from neurorail.collector.engine.applier import Applier
+from neurorail.collector.engine.journal import Journal, OutboxBatch
+from neurorail.collector.envelope import Envelope, Stamp, Submission
+from neurorail.collector.inbox.errors import InboxFull
+from neurorail.rules.observations import Observation
+
+SWITCH_INTERVAL_S: Final = 0.001
+GC_THRESHOLD: Final = (50_000, 20, 50)
+STATS_INTERVAL_S: Final = 0.5
+COUNTERS: Final = (
+    "traces_evicted",
+    "entities_evicted",
+    "links_dropped",
+    "records_failed",
+    "children_unlisted",
+    "waiting_overflow",
+    "timers_dropped",
+    "bills_forgotten",
+    "duplicate_usage",
+    "duplicate_transitions",
+    "late_inputs",
+    "usage_too_late",
+)
+"""Engine counters that are shown as metrics."""
+GROUPS_MAX: Final = 32
+"""Groups on their way to the server; when so many wait, the applier waits too."""
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class FedInbox:
+    """What the applier sees of the inbox: records that arrive over the pipe."""
+
+    def __init__(self, pipe: messages.Pipe) -> None:
+        self._pipe = pipe
+        self._changed = threading.Condition()
+        self._records: deque[Envelope] = deque()
+        self._turn = 0
+        self._wakes = 0
+        self._appends: dict[int, Future[list[Stamp]]] = {}
+        self._number = 0
+
+    def feed(self, turn: int, envelopes: Sequence[Envelope]) -> None:
+        """Take records in; those of an earlier turn are not wanted any more."""
+        with self._changed:
+            if turn == self._turn:
+                self._records.extend(envelopes)
+                self._changed.notify_all()
+
+    def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
+        """The records that follow; if they are not at hand, they are asked for again."""
+        with self._changed:
+            records = self._records
+            if records and records[0].seq > after_seq + 1:
+                records.clear()
+                self._turn += 1
+                self._pipe.send(messages.Refeed(self._turn, after_seq))
+                return []
+            while records and records[0].seq <= after_seq:
+                records.popleft()
+            found: list[Envelope] = []
+            size = 0
+            for envelope in records:
+                size += len(envelope.body)
+                if len(found) == max_records or (found and size > max_bytes):
+                    break
+                found.append(envelope)
+            return found
+
+    def wait_for(self, after_seq: int, timeout_s: float) -> bool:
+        """Wait until there is a record after `after_seq`, `wake` is called or time is over."""
+        with self._changed:
+            wakes = self._wakes
+            self._changed.wait_for(lambda: self._wakes != wakes or self._has(after_seq), timeout_s)
+            return self._has(after_seq)
+
+    def _has(self, after_seq: int) -> bool:
+        return bool(self._records) and self._records[-1].seq > after_seq
+
+    def wake(self) -> None:
+        """Let whoever waits go on at once."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
+
+    def append_threadsafe(self, submissions: Sequence[Submission]) -> Future[list[Stamp]]:
+        """Append through the server."""
+        future: Future[list[Stamp]] = Future()
+        with self._changed:
+            self._number += 1
+            number = self._number
+            self._appends[number] = future
+        self._pipe.send(messages.Append(number, submissions))
+        return future
+
+    def appended(self, message: messages.Appended) -> None:
+        """The server says what became of an append."""
+        with self._changed:
+            future = self._appends.pop(message.number)
+        if message.stamps is None:
+            future.set_exception(InboxFull(message.error))
+        else:
+            future.set_result(list(message.stamps))
+
+
+class Worker:
+    """Runs until it is told to stop, or the server is gone."""
+
+    def __init__(self, pipe: messages.Pipe) -> None:
+        self._pipe = pipe
+        begin = pipe.receive()
+        assert isinstance(begin, messages.Begin), "the server begins"
+        self._inbox = FedInbox(pipe)
+        self._journal = Journal(Path(begin.journal))
+        self._observations: list[tuple[int, bytes]] = []
+        self._stats_at = 0.0
+        self._groups: queue.Queue[messages.Group | None] = queue.Queue(GROUPS_MAX)
+        self._sender = threading.Thread(target=self._send_groups, name="sender", daemon=True)
+        self._applier = Applier(
+            self._inbox,
+            self._journal,
+            Decoder().decode,
+            begin.config,
+            publish=lambda events: None,
+            keep=self._keep,
+            committed=self._committed,
+            failed=self._failed,
+        )
+
+    def run(self) -> None:
+        """Open the journal, start, and answer the server."""
+        self._journal.open()
+        progress = self._journal.progress
+        started = messages.Started(
+            progress.flushed_seq, progress.flushed_seq, progress.ordinal, progress.pruned_ordinal
+        )
+        self._pipe.send(started)
+        self._sender.start()
+        self._applier.start()
+        try:
+            while self._take(self._pipe.receive()):
+                pass
+        except (EOFError, OSError):
+            pass  # The server is gone; what was applied is kept.
+        finally:
+            self._applier.stop()
+            self._groups.put(None)
+            self._sender.join()
+            self._journal.close()
+        with contextlib.suppress(OSError):
+            self._pipe.send(messages.Stopped(self._journal.progress.flushed_seq))
+
+    def _take(self, message: messages.ToEngine) -> bool:
+        match message:
+            case messages.Records(turn, envelopes):
+                self._inbox.feed(turn, envelopes)
+            case messages.Prune(through_ordinal):
+                self._journal.prune(through_ordinal)
+            case messages.Appended():
+                self._inbox.appended(message)
+            case messages.Ask(number, question):
+                self._answer(number, self._applier.submit(question))
+            case messages.ArchivedHead(number):
+                journal = self._journal
+                self._answer(number, self._applier.submit(lambda _: journal.archived_head()))
+            case messages.ReadOutbox(number, after_ordinal, max_bytes):
+                batches = self._journal.read(after_ordinal, max_bytes)
+                self._pipe.send(messages.Answer(number, batches, ""))
+            case messages.Stop():
+                return False
+        return True
+
+    def _answer(self, number: int, future: Future[object]) -> None:
+        def done(answered: Future[object]) -> None:
+            error = answered.exception()
+            with contextlib.suppress(OSError):
+                self._pipe.send(
+                    messages.Answer(number, None, str(error) or type(error).__name__)
+                    if error is not None
+                    else messages.Answer(number, answered.result(), "")
+                )
+
+        future.add_done_callback(done)
+
+    def _keep(self, seq: int, observations: Sequence[Observation]) -> None:
+        encoded = encode_observations(list(observations)) if observations else b""
+        self._observations.append((seq, encoded))
+
+    def _committed(self, batch: OutboxBatch | None) -> None:
+        observations, self._observations = self._observations, []
+        seq, flushed_seq = self._applier.seq, self._applier.flushed_seq
+        self._groups.put(messages.Group(seq, flushed_seq, batch, observations, self._stats()))
+
+    def _send_groups(self) -> None:
+        """Send groups beside the applier, so that it decides while the server takes them in."""
+        gone = False
+        while (group := self._groups.get()) is not None:
+            if not gone:
+                try:
+                    self._pipe.send(group)
+                except OSError:
+                    gone = True  # The server is gone; the receiving thread sees it too.
+
+    def _stats(self) -> dict[str, float] | None:
+        now = time.monotonic()
+        if now - self._stats_at < STATS_INTERVAL_S:
+            return None
+        self._stats_at = now
+        state = self._applier.engine.state
+        stats: dict[str, float] = {name: state.counters.get(name, 0) for name in COUNTERS}
+        stats["entities"] = len(state.entities)
+        stats["traces"] = len(state.traces)
+        stats["timers"] = len(state.scheduled)
+        return stats
+
+    def _failed(self, error: BaseException) -> None:
+        with contextlib.suppress(OSError):
+            self._pipe.send(messages.Failed(f"{type(error).__name__}: {error}"))
+
+
+def _end_with_the_server() -> None:
+    """A server that is killed takes its engine along, so that the next one finds the files free."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """`python -m neurorail.collector.engine.worker FD PARENT`: the pipe, and whose engine it is."""
+    descriptor, server = int(sys.argv[1]), int(sys.argv[2])
+    _end_with_the_server()
+    if os.getppid() != server:
+        return
+    # The server decides when to stop; a signal to the whole group is meant for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.set_threshold(*GC_THRESHOLD)
+    worker = Worker(messages.Pipe(Connection(descriptor)))
+    gc.collect()
+    gc.freeze()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
