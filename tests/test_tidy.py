@@ -13,7 +13,7 @@ LINES_MAX = 500
 LONG_FOR_A_REASON = {
     "requirements.lock": "a line a hash",
     "api/vendor/package-lock.json": "a line a hash",
-    "tests/javascript/package-lock.json": "a line a hash",
+    "tests/end_to_end/javascript/package-lock.json": "a line a hash",
     "collector/neurorail/collector/store/migrations/0003_metrics.sql": "five tables, spelt out",
     "rules/neurorail/rules/engine.py": "one handler for each kind of observation",
     "rules/neurorail/rules/transitions.py": "every way of judging one table, read together",
