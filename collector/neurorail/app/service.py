@@ -152,7 +152,7 @@ class Service:
             directory=path,
             store=self._store,
             node=node,
-            records=AppliedRecords(self._inbox, lambda: self._engine.seq),
+            records=AppliedRecords(self._inbox, self._engine),
             events=self._engine,
             config=config.archive,
             encode_record=self._records.take,

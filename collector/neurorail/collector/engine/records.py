@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from neurorail.collector.decode import Decoder, encode_observations
 from neurorail.collector.envelope import Envelope
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.rules.observations import Observation
-
-APPLY_POLL_S: Final = 0.005
-"""How often it is looked whether a durable record has been applied."""
 
 BUFFER_BYTES_MAX: Final = 64 << 20
 """Beyond it the oldest are dropped here, and decoded again when the archive asks for them."""
@@ -58,6 +54,19 @@ class RecordBuffer:
         return encoded or None
 
 
+class AppliedSeq(Protocol):
+    """An engine, as far as the archive follows it."""
+
+    @property
+    def seq(self) -> int:
+        """The last record applied."""
+        ...
+
+    def wait_applied(self, after_seq: int, timeout_s: float) -> bool:
+        """Wait until a record after `after_seq` is applied, or the time is over."""
+        ...
+
+
 class AppliedRecords:
     """The inbox as far as the engine has applied it: what the archive reads.
 
@@ -65,9 +74,9 @@ class AppliedRecords:
     been judged. When the engine has stopped, the archive stops with it; the inbox keeps the rest.
     """
 
-    def __init__(self, inbox: SqliteInbox, applied_seq: Callable[[], int]) -> None:
+    def __init__(self, inbox: SqliteInbox, engine: AppliedSeq) -> None:
         self._inbox = inbox
-        self._applied_seq = applied_seq
+        self._engine = engine
 
     @property
     def first_seq(self) -> int:
@@ -77,21 +86,13 @@ class AppliedRecords:
     @property
     def last_seq(self) -> int:
         """The newest record that the archive may take."""
-        return self._applied_seq()
+        return self._engine.seq
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Applied records after `after_seq`, in order."""
-        limit = min(max_records, self._applied_seq() - after_seq)
+        limit = min(max_records, self._engine.seq - after_seq)
         return self._inbox.read(after_seq, limit, max_bytes) if limit > 0 else []
 
     def wait_for(self, after_seq: int, timeout_s: float) -> bool:
         """Wait until there is an applied record after `after_seq`, or the time is over."""
-        ends = time.monotonic() + timeout_s
-        while self._applied_seq() <= after_seq:
-            left = ends - time.monotonic()
-            if left <= 0:
-                return False
-            self._inbox.wait_for(after_seq, left)
-            if self._applied_seq() <= after_seq:
-                time.sleep(min(left, APPLY_POLL_S))
-        return True
+        return self._engine.wait_applied(after_seq, timeout_s)

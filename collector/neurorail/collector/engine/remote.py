@@ -29,7 +29,9 @@ from neurorail.rules.engine import Engine
 
 UNAPPLIED_BYTES_MAX: Final = 32 << 20
 """Records sent to the engine that it has not applied; further ones wait in the inbox."""
-FEED_RECORDS: Final = 256
+IN_FLIGHT_MAX: Final = 2
+"""Messages with records on their way: one that is applied, one that is ready."""
+FEED_RECORDS: Final = 1_024
 FEED_BYTES: Final = 4 << 20
 WAIT_S: Final = 0.25
 START_S: Final = 60.0
@@ -83,6 +85,7 @@ class EngineProcess:
         self._feed_after = 0
         self._unapplied: deque[tuple[int, int]] = deque()
         self._unapplied_bytes = 0
+        self._in_flight: deque[int] = deque()
         self.stats: dict[str, float] = {}
         """The engine's own numbers, as it last told them."""
         self.failure: BaseException | None = None
@@ -246,20 +249,27 @@ class EngineProcess:
         with contextlib.suppress(OSError):  # An engine that is gone prunes at the next start.
             self._open_pipe().send(messages.Prune(through_ordinal))
 
+    def wait_applied(self, after_seq: int, timeout_s: float) -> bool:
+        """Wait until a record after `after_seq` is applied, or the time is over."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.seq > after_seq, timeout_s)
+
     def depth(self) -> int:
         """Batches that wait for the archive."""
         return self._ordinal - self._pruned
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────
 
+    def _may_feed(self) -> bool:
+        """Few, large messages: while the engine works, the next one grows."""
+        return len(self._in_flight) < IN_FLIGHT_MAX and self._unapplied_bytes < UNAPPLIED_BYTES_MAX
+
     def _feed(self) -> None:
         pipe = self._open_pipe()
         try:
             while not self._stopping.is_set() and self.failure is None:
                 with self._changed:
-                    room = self._changed.wait_for(
-                        lambda: self._unapplied_bytes < UNAPPLIED_BYTES_MAX, WAIT_S
-                    )
+                    room = self._changed.wait_for(self._may_feed, WAIT_S)
                     turn, after = self._turn, self._feed_after
                 if not room or not self._inbox.wait_for(after, WAIT_S):
                     continue
@@ -276,7 +286,8 @@ class EngineProcess:
                     self._feed_after = envelopes[-1].seq
                     self._unapplied.extend(sizes)
                     self._unapplied_bytes += sum(size for _, size in sizes)
-                pipe.send(messages.Records(turn, envelopes))
+                    self._in_flight.append(self._feed_after)
+                pipe.send(messages.Records(turn, [messages.row_of(each) for each in envelopes]))
         except (OSError, InboxError) as error:
             if not self._stopping.is_set():
                 self._fail(error)
@@ -308,6 +319,7 @@ class EngineProcess:
                 with self._changed:
                     self._turn, self._feed_after = turn, after_seq
                     self._unapplied.clear()
+                    self._in_flight.clear()
                     self._unapplied_bytes = 0
                     self._changed.notify_all()
             case messages.Started():
@@ -339,6 +351,8 @@ class EngineProcess:
                     self._recent_bytes -= len(self._recent.popleft().lines)
             while self._unapplied and self._unapplied[0][0] <= group.seq:
                 self._unapplied_bytes -= self._unapplied.popleft()[1]
+            while self._in_flight and self._in_flight[0] <= group.seq:
+                self._in_flight.popleft()
             ready = [seq for seq in self._waiting if seq <= group.seq]
             waiting = [(seq, future) for seq in ready for future in self._waiting.pop(seq)]
             self._changed.notify_all()

@@ -178,8 +178,8 @@ class Worker:
 
     def _take(self, message: messages.ToEngine) -> bool:
         match message:
-            case messages.Records(turn, envelopes):
-                self._inbox.feed(turn, envelopes)
+            case messages.Records(turn, rows):
+                self._inbox.feed(turn, [messages.envelope_of(row) for row in rows])
             case messages.Prune(through_ordinal):
                 self._journal.prune(through_ordinal)
             case messages.Appended():
