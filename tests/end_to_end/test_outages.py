@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
+import pytest
 from tests.end_to_end.rail import MS, Answer, Chain, Rail, config_file, until
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
@@ -107,6 +109,9 @@ def test_a_start_without_clickhouse_a_full_disk_and_the_way_back(tmp_path: Path)
                 refusal = answer
         assert len(taken) > 20
         tells_to_come_back(refusal)
+        with pytest.raises(grpc.RpcError) as caught:
+            rail.call(body(Chain(), 50_000))
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         rail.must_be_ready()
         for known in taken:
             assert rail.ended(known)["mission"]["state"] == "succeeded"
