@@ -16,7 +16,7 @@ class ArchiveConfig:
     events_bytes_max: int = 16 << 20
     linger_ms: int = 100
     """How long a batch that is not full waits for more: the archive's lag when traffic is low."""
-    linger_busy_ms: int = 1_000
+    linger_busy_ms: int = 2_000
     """The same when traffic is high: few large parts cost far less than many small ones."""
     retry_delay_ms_min: int = 100
     retry_delay_ms_max: int = 5_000

@@ -25,7 +25,7 @@ from neurorail.collector.archive.any_value import LARGE, value_text
 from neurorail.collector.envelope import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -153,6 +153,18 @@ class NestedValues:
                 value.Clear()
                 value.string_value = text
         return request.SerializeToString()
+
+    def any_must_flatten(self, signal: Signal, bodies: Sequence[bytes]) -> bool:
+        """Whether one of many requests of a signal may; requests in a row are one request."""
+        joined = bodies[0] if len(bodies) == 1 else b"".join(bodies)
+        if _LARGE_DOUBLE.search(joined):
+            return True
+        merged = self._shapes[signal]()
+        try:
+            merged.ParseFromString(joined)
+        except DecodeError:
+            return True  # One of them is broken: each is looked at by itself.
+        return any(_is_nested(value) for value in _merged_values(merged))
 
     def must_flatten(self, signal: Signal, body: bytes) -> bool:
         """Whether the request may hold a value that the views cannot render exactly."""

@@ -129,7 +129,7 @@ class TelemetryStream:
         self.archived = last
 
     def _insert(self, source: Source, group: Sequence[Envelope], token: str) -> None:
-        flat = [self._flattened(envelope) for envelope in group]
+        flat = self._flattened(group)
         try:
             self._writer.insert(
                 source.table,
@@ -223,6 +223,13 @@ class TelemetryStream:
                     )
                 )
 
-    def _flattened(self, envelope: Envelope) -> Envelope:
-        body = self._nested.flatten(envelope.signal, envelope.body)
-        return envelope if body is envelope.body else replace(envelope, body=body)
+    def _flattened(self, group: Sequence[Envelope]) -> Sequence[Envelope]:
+        """The group with values as text that the views cannot render; mostly there are none."""
+        signal = group[0].signal
+        if not self._nested.any_must_flatten(signal, [envelope.body for envelope in group]):
+            return group
+        bodies = [self._nested.flatten(signal, envelope.body) for envelope in group]
+        return [
+            envelope if body is envelope.body else replace(envelope, body=body)
+            for envelope, body in zip(group, bodies, strict=True)
+        ]
