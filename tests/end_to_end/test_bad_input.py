@@ -18,6 +18,10 @@ import grpc
 import pytest
 import zstandard
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from tests.end_to_end.rail import JSON, MS, PROTOBUF, SECOND, Answer, Chain, Rail
 from tests.support.otlp_requests import set_attributes, traces
 
@@ -355,3 +359,56 @@ def test_many_events_and_links(rail: Rail, chain: Chain) -> None:
     rail.send_spans(busy, span(chain, 2))
     row, _ = rail.spans(chain.mark, 2)
     assert len(row["Events.Name"]) == len(row["Links.SpanId"]) == 5_000
+
+
+# ── numbers that no enumeration and no column knows ──────────────────────────────────────────
+
+
+def test_unknown_numbers_of_spans(rail: Rail, chain: Chain) -> None:
+    strange = span(chain, kind=99, dropped_attributes_count=(1 << 32) - 1, flags=(1 << 32) - 1)
+    strange.status.code = 77
+    rail.send_spans(strange, span(chain, 2))
+    row, _ = rail.spans(chain.mark, 2)
+    assert (row["SpanKind"], row["StatusCode"]) == ("Unspecified", "Unset")
+
+
+@pytest.mark.parametrize("severity", [300, -1, (1 << 31) - 1])
+def test_unknown_numbers_of_logs(rail: Rail, chain: Chain, severity: int) -> None:
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    records.add(severity_number=severity, flags=(1 << 32) - 1, trace_id=chain.trace_id)
+    records.add(severity_number=9, trace_id=chain.trace_id, time_unix_nano=(1 << 64) - 1)
+    records.add(trace_id=b"short", event_name=chain.mark)
+    rail.send("logs", request.SerializeToString())
+    rows = rail.rows("SELECT * FROM otel_logs WHERE TraceId = {t:String}", 2, t=chain.mark)
+    assert sorted(row["TraceFlags"] for row in rows) == [0, 255]
+    assert 9 in {row["SeverityNumber"] for row in rows}
+    assert len(rail.rows("SELECT * FROM otel_logs WHERE EventName = {t:String}", t=chain.mark)) == 1
+
+
+def test_strange_metrics(rail: Rail, chain: Chain) -> None:
+    request = ExportMetricsServiceRequest()
+    metrics = request.resource_metrics.add().scope_metrics.add().metrics
+    metrics.add(name="nothing")
+    metrics.add(name="empty").gauge.SetInParent()
+    points = metrics.add(name=chain.mark).gauge.data_points
+    points.add(as_double=float("nan"))
+    points.add(as_double=float("inf"), time_unix_nano=(1 << 64) - 1)
+    points.add(as_int=-(1 << 63), flags=(1 << 32) - 1)
+    points.add()
+    uneven = metrics.add(name=chain.mark).histogram
+    uneven.aggregation_temporality = 9  # type: ignore[assignment]
+    uneven.data_points.add(count=(1 << 64) - 1, bucket_counts=[1], explicit_bounds=[1, 2, 3])
+    metrics.add(name=chain.mark).summary.data_points.add(sum=1).quantile_values.add(quantile=7)
+    rail.send("metrics", request.SerializeToString())
+    where = "WHERE MetricName = {m:String}"
+    assert len(rail.rows(f"SELECT * FROM otel_metrics_gauge {where}", 4, m=chain.mark)) == 4
+    (row,) = rail.rows(f"SELECT * FROM otel_metrics_histogram {where}", m=chain.mark)
+    assert (row["Count"], row["BucketCounts"]) == ((1 << 64) - 1, [1])
+    assert len(rail.rows(f"SELECT * FROM otel_metrics_summary {where}", m=chain.mark)) == 1
+
+
+def test_nothing_was_put_aside(rail: Rail) -> None:
+    """None of what the receivers take is refused by the store."""
+    assert rail.get("/audit/events", event_type="dead_letter")["events"] == []
+    assert rail.get("/audit/events", event_type="record_failed")["events"] == []

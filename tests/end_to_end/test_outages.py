@@ -9,11 +9,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.end_to_end.rail import MS, Answer, Chain, Rail, config_file, until
+from tests.end_to_end.rail import MS, Answer, Chain, Rail, config_file, listening, until
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
 from tests.support.stores import ClickHouseServer
 
+from neurorail.client import Problem
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
@@ -77,6 +78,13 @@ def test_clickhouse_goes_away_and_comes_back(tmp_path: Path) -> None:
                 rail.send("traces", body(chain))
                 # What needs no archive works as ever.
                 assert rail.ended(chain)["mission"]["state"] == "succeeded"
+            last = during[-1].mission
+            with listening(rail, entity_ids=last, event_types="state_changed") as stream:
+                assert len(stream.until(lambda all: len(all) == 4)) == 4
+            # What needs it says so, and that asking again can help.
+            with pytest.raises(Problem) as away:
+                rail.get("/audit/events", mission_id=before[0].mission)
+            assert away.value.status == 503
             until("records wait", lambda: rail.metrics()["otelcol_exporter_queue_size"])
             rail.must_be_ready()
             with clickhouse(folder, port_of(first.url)):
