@@ -7,7 +7,7 @@ from neurorail.rules.config import MS
 from neurorail.rules.entity import DERIVED, IDLE, LEVEL_NAMES, ORPHAN, SILENT, Entity
 from neurorail.rules.events import WARNING
 from neurorail.rules.lifecycle import TERMINAL
-from neurorail.rules.observations import ATTEMPT, MISSION, Fields, Ids
+from neurorail.rules.observations import ATTEMPT, MISSION, RESOURCE, Fields, Ids
 from neurorail.rules.state import State, is_open
 
 ORPHAN_CODE = "NR-E007"
@@ -174,15 +174,15 @@ def learn_fields(state: State, entity: Entity, fields: Fields | None, time: int)
         return
     if fields.budget is not None and budgets.tighten(entity, fields.budget):
         budgets.check_all(state, entity, time)
-    before = state.kind(entity)
+    before = state.kind(entity) if entity.level == RESOURCE else ""
     if entity.fields is None:
         entity.fields = fields
+    else:
+        for name in _FIELD_NAMES:
+            if not getattr(entity.fields, name):
+                setattr(entity.fields, name, getattr(fields, name))
+    if before:
         state.kind_learned(entity, before)
-        return
-    for name in _FIELD_NAMES:
-        if not getattr(entity.fields, name):
-            setattr(entity.fields, name, getattr(fields, name))
-    state.kind_learned(entity, before)
 
 
 def learn_resource_type(state: State, entity: Entity, resource_type: str) -> None:

@@ -26,9 +26,12 @@ RESUMPTIONS_MAX = 64
 RECENT_MISSIONS_MAX = 1_000
 """Missions a tenant's list of recent missions holds."""
 
-RESOURCE_TYPES = frozenset(
-    {"llm_call", "tool_call", "embedding", "retrieval", "api_call", "cpu_time", "memory"}
-)
+_RESOURCE_KINDS: dict[str | None, str] = {
+    name: f"resource:{name}"
+    for name in (
+        "llm_call", "tool_call", "embedding", "retrieval", "api_call", "cpu_time", "memory",
+    )
+}  # fmt: skip
 """Types of resources that are counted each for itself; what telemetry names else is `other`."""
 
 Row = list[Any]
@@ -156,7 +159,7 @@ class State:
         if entity.level != RESOURCE:
             return LEVEL_NAMES[entity.level]
         resource_type = entity.fields.resource_type if entity.fields is not None else None
-        return f"resource:{resource_type if resource_type in RESOURCE_TYPES else 'other'}"
+        return _RESOURCE_KINDS.get(resource_type, "resource:other")
 
     def kind_learned(self, entity: Entity, before: str) -> None:
         """Count an entity under its kind, that used to be another."""
