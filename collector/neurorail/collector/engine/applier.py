@@ -28,6 +28,8 @@ FLUSH_DIRTY_MAX: Final = 4_000
 """Changed entities and traces at which the state is flushed at once."""
 FLUSH_INTERVAL_S: Final = 1.0
 WAIT_S: Final = 0.1
+TICK_RETRY_S: Final = 1.0
+"""Pause after a tick that the inbox did not take, which is so while the disk is full."""
 QUERIES_MAX: Final = 1_000
 """Questions that may wait for the engine; a further one is refused."""
 
@@ -97,6 +99,7 @@ class Applier:
         self._waiting_lock = threading.Lock()
         self._tick: Future[list[Stamp]] | None = None
         self._tick_seq = 0
+        self._tick_not_before = 0.0
         self._prices_json: bytes | None = None
         self._last_flush = time.monotonic()
         self._failed: dict[int, dict[int, str]] = {}
@@ -195,7 +198,8 @@ class Applier:
         if not self._questions.empty():
             return 0.0
         deadline = self.engine.next_deadline()
-        if deadline is None or self._tick is not None:
+        waiting = self._tick is not None or time.monotonic() < self._tick_not_before
+        if deadline is None or waiting:
             return WAIT_S
         return min(max((deadline - self._clock()) / 1e9, 0.0), WAIT_S)
 
@@ -255,6 +259,7 @@ class Applier:
         progress = self._journal.progress
         flush = flush or self._flush_due()
         if self.seq <= progress.emitted_seq and not flush:
+            self._committed(None)  # Applied before, and durable since then.
             return
         progress.emitted_seq = max(self.seq, progress.emitted_seq)
         if heads is not None:
@@ -335,9 +340,14 @@ class Applier:
         if self._tick is not None:
             if not self._tick.done():
                 return
-            if self._tick.exception() is None:
+            refused = self._tick.exception()
+            if refused is None:
                 self._tick_seq = self._tick.result()[0].seq
+            else:
+                self._postpone_tick(refused)
             self._tick = None
+        if time.monotonic() < self._tick_not_before:
+            return
         deadline = self.engine.next_deadline()
         if deadline is None or deadline > self._clock() or self.seq < self._tick_seq:
             return
@@ -345,7 +355,11 @@ class Applier:
         try:
             self._tick = self._inbox.append_threadsafe([tick])
         except InboxError as error:
-            _log.warning("a tick could not be appended, it is tried again: %s", error)
+            self._postpone_tick(error)
+
+    def _postpone_tick(self, error: BaseException) -> None:
+        self._tick_not_before = time.monotonic() + TICK_RETRY_S
+        _log.warning("a tick could not be appended, it is tried again: %s", error)
 
     # ── restoring ────────────────────────────────────────────────────────────────────────────
 

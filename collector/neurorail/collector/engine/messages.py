@@ -134,6 +134,8 @@ class Answer:
     value: Any
     error: str
     """Empty, or why there is no answer."""
+    busy: bool = False
+    """Whether asking again later can help."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import logging
 import os
+import queue
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -36,6 +39,9 @@ FEED_BYTES: Final = 4 << 20
 WAIT_S: Final = 0.25
 START_S: Final = 60.0
 STOP_S: Final = 120.0
+STATUS_S: Final = 5.0
+"""How long a process may take from closing its pipe to its exit status."""
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 QUESTIONS_MAX: Final = 1_000
 RECORD_OVERHEAD_BYTES: Final = 200
 
@@ -50,8 +56,12 @@ class EngineGone(RuntimeError):
 class EngineProcess:
     """Feeds the engine's process, and keeps what it says for those who ask.
 
-    `publish` gets the events of a group after they are durable; it must not block. The outbox side
+    `publish` gets the events of a group after they are durable, `failed` is called once when the
+    engine ended by itself; both on a thread of their own, and neither may block. The outbox side
     (`read`, `wait_for`, `prune`, `depth`) is what the archive and readers of recent events use.
+
+    One thread sends and one receives. The receiving one waits for nobody, so that two full pipes
+    cannot hold each other up, and nobody who asks waits for the pipe.
     """
 
     def __init__(
@@ -61,14 +71,20 @@ class EngineProcess:
         config: EngineConfig,
         publish: Callable[[list[StreamEvent]], None],
         records: RecordBuffer,
+        failed: Callable[[], None] = lambda: None,
+        unapplied_bytes_max: int = UNAPPLIED_BYTES_MAX,
     ) -> None:
         self._inbox = inbox
         self._journal = journal
         self._config = config
         self._publish = publish
         self._records = records
+        self._failed = failed
+        self._unapplied_bytes_max = unapplied_bytes_max
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: messages.Pipe | None = None
+        # Bounded by what its senders may have open: questions, messages in flight, one tick.
+        self._outgoing: queue.SimpleQueue[messages.ToEngine | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._started = threading.Event()
@@ -102,7 +118,7 @@ class EngineProcess:
         The kernel ends the process with the thread that started it.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, _without_stop_signals():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "neurorail.collector.engine.worker",
                  str(theirs.fileno()), str(os.getpid())],
@@ -123,9 +139,12 @@ class EngineProcess:
         Raises:
             EngineGone: the process ended, or did not start in time.
         """
-        pipe = self._open_pipe()
-        pipe.send(messages.Begin(str(self._journal), self._config))
-        self._run(self._receive, "engine-receive")
+        pipe = self._pipe
+        if pipe is None:
+            raise EngineGone("the engine was not launched")
+        self._outgoing.put(messages.Begin(str(self._journal), self._config))
+        self._run(partial(self._send, pipe), "engine-send")
+        self._run(partial(self._receive, pipe), "engine-receive")
         if not self._started.wait(START_S) or self.failure is not None:
             raise EngineGone(f"the engine did not start: {self.failure or 'no answer'}")
         self._run(self._feed, "engine-feed")
@@ -137,11 +156,9 @@ class EngineProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        pipe = self._open_pipe()
         if self._started.is_set() and self.failure is None:
-            with contextlib.suppress(OSError):  # It is gone already.
-                pipe.send(messages.Stop())
-                self._stopped.wait(STOP_S)
+            self._outgoing.put(messages.Stop())
+            self._stopped.wait(STOP_S)
         else:
             process.kill()
         try:
@@ -149,9 +166,12 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._outgoing.put(None)
         for thread in self._threads:
             thread.join()
-        pipe.close()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._stopped.set()
         self._refuse("the engine is not running")
 
     def _run(self, target: Callable[[], None], name: str) -> None:
@@ -159,10 +179,11 @@ class EngineProcess:
         self._threads.append(thread)
         thread.start()
 
-    def _open_pipe(self) -> messages.Pipe:
-        if self._pipe is None:
-            raise EngineGone("the engine was not launched")
-        return self._pipe
+    def _check_running(self) -> None:
+        if self.failure is not None:
+            raise Busy(f"the engine stopped: {self.failure}")
+        if not self._started.is_set() or self._stopped.is_set():
+            raise Busy("the engine is not running")
 
     # ── questions ────────────────────────────────────────────────────────────────────────────
 
@@ -173,6 +194,7 @@ class EngineProcess:
 
         Raises:
             Busy: too many questions are waiting, or the engine is not running.
+            RuntimeError: the question raised, or its answer cannot travel.
         """
         future = self._request(lambda number: messages.Ask(number, question))
         answer: T = await asyncio.wrap_future(future)
@@ -184,11 +206,16 @@ class EngineProcess:
         return str(head)
 
     async def applied(self, seq: int) -> list[StreamEvent]:
-        """The events of record `seq`, as soon as they are durable. Ask before it is applied."""
+        """The events of record `seq`, as soon as they are durable. Ask before it is applied.
+
+        Raises:
+            Busy: the engine is not running, or stopped meanwhile.
+        """
         future: Future[list[StreamEvent]] = Future()
         with self._changed:
             if seq <= self.seq:
                 return []
+            self._check_running()
             self._waiting.setdefault(seq, []).append(future)
         return await asyncio.wrap_future(future)
 
@@ -197,16 +224,10 @@ class EngineProcess:
         with self._changed:
             if len(self._answers) >= QUESTIONS_MAX:
                 raise Busy(f"{QUESTIONS_MAX} questions wait for the engine, try again later")
-            if self.failure is not None or self._stopped.is_set():
-                raise Busy("the engine is not running")
+            self._check_running()
             self._number += 1
-            number = self._number
-            self._answers[number] = future
-        try:
-            self._open_pipe().send(message(number))
-        except OSError as error:
-            self._answers.pop(number, None)
-            raise Busy(f"the engine is not running: {error}") from None
+            self._answers[self._number] = future
+            self._outgoing.put(message(self._number))
         return future
 
     # ── the outbox ───────────────────────────────────────────────────────────────────────────
@@ -246,13 +267,17 @@ class EngineProcess:
             self._pruned = through_ordinal
             while self._recent and self._recent[0].ordinal <= through_ordinal:
                 self._recent_bytes -= len(self._recent.popleft().lines)
-        with contextlib.suppress(OSError):  # An engine that is gone prunes at the next start.
-            self._open_pipe().send(messages.Prune(through_ordinal))
+        self._outgoing.put(messages.Prune(through_ordinal))
 
     def wait_applied(self, after_seq: int, timeout_s: float) -> bool:
         """Wait until a record after `after_seq` is applied, or the time is over."""
         with self._changed:
             return self._changed.wait_for(lambda: self.seq > after_seq, timeout_s)
+
+    @property
+    def unapplied_bytes(self) -> int:
+        """Records sent to the engine that it has not applied."""
+        return self._unapplied_bytes
 
     def depth(self) -> int:
         """Batches that wait for the archive."""
@@ -262,10 +287,10 @@ class EngineProcess:
 
     def _may_feed(self) -> bool:
         """Few, large messages: while the engine works, the next one grows."""
-        return len(self._in_flight) < IN_FLIGHT_MAX and self._unapplied_bytes < UNAPPLIED_BYTES_MAX
+        room = self._unapplied_bytes < self._unapplied_bytes_max
+        return room and len(self._in_flight) < IN_FLIGHT_MAX
 
     def _feed(self) -> None:
-        pipe = self._open_pipe()
         try:
             while not self._stopping.is_set() and self.failure is None:
                 with self._changed:
@@ -287,30 +312,56 @@ class EngineProcess:
                     self._unapplied.extend(sizes)
                     self._unapplied_bytes += sum(size for _, size in sizes)
                     self._in_flight.append(self._feed_after)
-                pipe.send(messages.Records(turn, [messages.row_of(each) for each in envelopes]))
-        except (OSError, InboxError) as error:
-            if not self._stopping.is_set():
-                self._fail(error)
+                rows = [messages.row_of(each) for each in envelopes]
+                self._outgoing.put(messages.Records(turn, rows))
+        except Exception as error:
+            self._fail(error)
+
+    def _send(self, pipe: messages.Pipe) -> None:
+        while (message := self._outgoing.get()) is not None:
+            if self.failure is not None:
+                continue
+            try:
+                pipe.send(message)
+            except OSError:
+                self._fail(self._end())
+            except Exception as error:
+                self._refuse_one(message, error)
 
     # ── what the engine says ─────────────────────────────────────────────────────────────────
 
-    def _receive(self) -> None:
-        pipe = self._open_pipe()
+    def _receive(self, pipe: messages.Pipe) -> None:
         try:
             while not self._stopped.is_set():
                 self._take(pipe.receive())
-        except (EOFError, OSError) as error:
-            self._fail(EngineGone(f"the engine's process ended: {type(error).__name__}"))
+        except (EOFError, OSError):
+            self._fail(self._end())
+        except Exception as error:
+            self._fail(error)
+
+    def _end(self) -> EngineGone:
+        """How the process ended."""
+        process = self._process
+        if process is None:
+            return EngineGone("the engine's process was stopped")
+        try:
+            status = process.wait(STATUS_S)
+        except subprocess.TimeoutExpired:
+            return EngineGone("the engine's process closed its pipe")
+        if status < 0:
+            return EngineGone(f"the engine's process was killed by {signal.Signals(-status).name}")
+        return EngineGone(f"the engine's process ended with status {status}")
 
     def _take(self, message: messages.FromEngine) -> None:
         match message:
             case messages.Group():
                 self._take_group(message)
-            case messages.Answer(number, value, error):
-                future = self._answers.pop(number, None)
+            case messages.Answer(number, value, error, busy):
+                with self._changed:
+                    future = self._answers.pop(number, None)
                 if future is not None and future.set_running_or_notify_cancel():
                     if error:
-                        future.set_exception(Busy(error))
+                        future.set_exception(Busy(error) if busy else RuntimeError(error))
                     else:
                         future.set_result(value)
             case messages.Append():
@@ -363,11 +414,8 @@ class EngineProcess:
                 future.set_result([event for event in events if event.position[1] == seq])
 
     def _append(self, message: messages.Append) -> None:
-        pipe = self._open_pipe()
-
         def tell(stamps: Sequence[Stamp] | None, error: str) -> None:
-            with contextlib.suppress(OSError):  # An engine that is gone needs no answer.
-                pipe.send(messages.Appended(message.number, stamps, error))
+            self._outgoing.put(messages.Appended(message.number, stamps, error))
 
         def done(future: Future[list[Stamp]]) -> None:
             error = future.exception()
@@ -379,15 +427,28 @@ class EngineProcess:
             tell(None, str(error))
 
     def _fail(self, error: BaseException) -> None:
-        if self._stopping.is_set() or self._stopped.is_set():
+        if self._stopping.is_set():
             self._stopped.set()
             self._refuse("the engine is not running")
             return
-        if self.failure is None:
+        with self._changed:
+            if self.failure is not None:
+                return
             self.failure = error
-            _log.critical("the engine stopped: %s", error)
+        _log.critical("the engine stopped: %s", error)
         self._started.set()
         self._refuse(f"the engine stopped: {error}")
+        self._failed()
+
+    def _refuse_one(self, message: messages.ToEngine, error: Exception) -> None:
+        """A message that cannot travel: a defect of whoever asks, and of nobody else."""
+        number = getattr(message, "number", None)
+        with self._changed:
+            future = self._answers.pop(number, None) if isinstance(number, int) else None
+        if future is None:
+            self._fail(error)
+        elif future.set_running_or_notify_cancel():
+            future.set_exception(error)
 
     def _refuse(self, reason: str) -> None:
         with self._changed:
@@ -398,3 +459,13 @@ class EngineProcess:
         for future in futures:
             if future.set_running_or_notify_cancel():
                 future.set_exception(Busy(reason))
+
+
+@contextlib.contextmanager
+def _without_stop_signals() -> Iterator[None]:
+    """A process started meanwhile is deaf to a Ctrl-C from its first instruction on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import logging
 import os
+import pickle
 import queue
 import signal
 import sys
@@ -25,10 +27,11 @@ from typing import Final
 
 from neurorail.collector.decode import Decoder, encode_observations
 from neurorail.collector.engine import messages
-from neurorail.collector.engine.applier import Applier
+from neurorail.collector.engine.applier import Applier, Busy
 from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Stamp, Submission
-from neurorail.collector.inbox.errors import InboxFull
+from neurorail.collector.inbox.errors import InboxClosed, InboxFull
+from neurorail.collector.resident_memory import rss_bytes
 from neurorail.rules.observations import Observation
 
 SWITCH_INTERVAL_S: Final = 0.001
@@ -80,7 +83,8 @@ class FedInbox:
             if records and records[0].seq > after_seq + 1:
                 records.clear()
                 self._turn += 1
-                self._pipe.send(messages.Refeed(self._turn, after_seq))
+                with contextlib.suppress(OSError):  # A server that is gone feeds nothing more.
+                    self._pipe.send(messages.Refeed(self._turn, after_seq))
                 return []
             while records and records[0].seq <= after_seq:
                 records.popleft()
@@ -110,13 +114,22 @@ class FedInbox:
             self._changed.notify_all()
 
     def append_threadsafe(self, submissions: Sequence[Submission]) -> Future[list[Stamp]]:
-        """Append through the server."""
+        """Append through the server.
+
+        Raises:
+            InboxClosed: the server is gone.
+        """
         future: Future[list[Stamp]] = Future()
         with self._changed:
             self._number += 1
             number = self._number
             self._appends[number] = future
-        self._pipe.send(messages.Append(number, submissions))
+        try:
+            self._pipe.send(messages.Append(number, submissions))
+        except OSError as error:
+            with self._changed:
+                self._appends.pop(number, None)
+            raise InboxClosed(f"the server is gone: {error}") from None
         return future
 
     def appended(self, message: messages.Appended) -> None:
@@ -137,7 +150,8 @@ class Worker:
         begin = pipe.receive()
         assert isinstance(begin, messages.Begin), "the server begins"
         self._inbox = FedInbox(pipe)
-        self._journal = Journal(Path(begin.journal))
+        self._path = Path(begin.journal)
+        self._journal = Journal(self._path)
         self._observations: list[tuple[int, bytes]] = []
         self._stats_at = 0.0
         self._groups: queue.Queue[messages.Group | None] = queue.Queue(GROUPS_MAX)
@@ -155,6 +169,22 @@ class Worker:
 
     def run(self) -> None:
         """Open the journal, start, and answer the server."""
+        try:
+            self._start()
+            while self._take(self._pipe.receive()):
+                pass
+        except EOFError:
+            pass  # The server is gone; what was applied is kept.
+        except Exception as error:
+            self._failed(error)
+            raise
+        finally:
+            self._end()
+        with contextlib.suppress(OSError):
+            self._pipe.send(messages.Stopped(self._journal.progress.flushed_seq))
+
+    def _start(self) -> None:
+        _take_lock(self._path)
         self._journal.open()
         progress = self._journal.progress
         started = messages.Started(
@@ -163,18 +193,13 @@ class Worker:
         self._pipe.send(started)
         self._sender.start()
         self._applier.start()
-        try:
-            while self._take(self._pipe.receive()):
-                pass
-        except (EOFError, OSError):
-            pass  # The server is gone; what was applied is kept.
-        finally:
-            self._applier.stop()
-            self._groups.put(None)
+
+    def _end(self) -> None:
+        self._applier.stop()
+        self._groups.put(None)
+        if self._sender.ident is not None:
             self._sender.join()
-            self._journal.close()
-        with contextlib.suppress(OSError):
-            self._pipe.send(messages.Stopped(self._journal.progress.flushed_seq))
+        self._journal.close()
 
     def _take(self, message: messages.ToEngine) -> bool:
         match message:
@@ -191,7 +216,7 @@ class Worker:
                 self._answer(number, self._applier.submit(lambda _: journal.archived_head()))
             case messages.ReadOutbox(number, after_ordinal, max_bytes):
                 batches = self._journal.read(after_ordinal, max_bytes)
-                self._pipe.send(messages.Answer(number, batches, ""))
+                self._tell(messages.Answer(number, batches, ""))
             case messages.Stop():
                 return False
         return True
@@ -199,14 +224,21 @@ class Worker:
     def _answer(self, number: int, future: Future[object]) -> None:
         def done(answered: Future[object]) -> None:
             error = answered.exception()
-            with contextlib.suppress(OSError):
-                self._pipe.send(
-                    messages.Answer(number, None, str(error) or type(error).__name__)
-                    if error is not None
-                    else messages.Answer(number, answered.result(), "")
-                )
+            if error is None:
+                self._tell(messages.Answer(number, answered.result(), ""))
+            else:
+                busy = isinstance(error, Busy)
+                cause = str(error) if busy else _text(error)
+                self._tell(messages.Answer(number, None, cause, busy))
 
         future.add_done_callback(done)
+
+    def _tell(self, answer: messages.Answer) -> None:
+        with contextlib.suppress(OSError):  # The server is gone; the receiving thread sees it too.
+            try:
+                self._pipe.send(answer)
+            except (pickle.PicklingError, TypeError, AttributeError) as error:
+                self._pipe.send(messages.Answer(answer.number, None, _text(error)))
 
     def _keep(self, seq: int, observations: Sequence[Observation]) -> None:
         encoded = encode_observations(list(observations)) if observations else b""
@@ -237,11 +269,23 @@ class Worker:
         stats["entities"] = len(state.entities)
         stats["traces"] = len(state.traces)
         stats["timers"] = len(state.scheduled)
+        stats["memory_rss"] = rss_bytes()
+        stats["cpu_seconds"] = time.process_time()
         return stats
 
     def _failed(self, error: BaseException) -> None:
         with contextlib.suppress(OSError):
-            self._pipe.send(messages.Failed(f"{type(error).__name__}: {error}"))
+            self._pipe.send(messages.Failed(_text(error)))
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _take_lock(journal: Path) -> None:
+    """Wait until the engine of a server that was killed is gone too; held until this one ends."""
+    descriptor = os.open(journal.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _end_with_the_server() -> None:

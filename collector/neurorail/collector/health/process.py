@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from prometheus_client.core import Metric
 
 from neurorail.collector.health.pipeline import CUMULATIVE, GAUGE, family
-
-_STATM = Path("/proc/self/statm")
-
-
-def rss_bytes() -> int:
-    """Memory that the process holds now; its peak where the system does not tell."""
-    try:
-        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+from neurorail.collector.resident_memory import rss_bytes
 
 
 class ProcessMetrics:
