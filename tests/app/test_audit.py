@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from neurorail.api import problems
 from neurorail.api.audit_verify import OnProgress, create_router
-from neurorail.app.audit_check import archived_head
 from neurorail.app.cli import build
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
@@ -171,11 +170,11 @@ def test_archived_head_is_where_the_outbox_begins(data_dir: Path) -> None:
     journal.open()
     try:
         waiting = journal.unarchived()
-        head = archived_head(journal)
+        head = journal.archived_head()
         if waiting:
             assert head.encode() in waiting[0].lines.splitlines()[0]
         journal.prune(journal.progress.ordinal)
-        assert archived_head(journal) == journal.progress.audit.hex()
+        assert journal.archived_head() == journal.progress.audit.hex()
     finally:
         journal.close()
 

@@ -28,6 +28,8 @@ from neurorail.rules.state import State
 from neurorail.rules.trace import Trace
 
 AGENT_ROLES = frozenset({"agent", "workflow"})
+ROOT_ROLE = "root"
+"""A root span that says nothing else: with it ends a mission that was derived from its trace."""
 
 RESOURCE_TYPE = {"inference": "llm_call", "embedding": "embedding", "tool": "tool_call"}
 """The type of a resource whose telemetry names none, by the role of its span."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from neurorail.rules import chain, metering, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
-from neurorail.rules.entity import Entity, entity_key
+from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
 from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
 from neurorail.rules.observations import (
@@ -210,6 +210,22 @@ class Engine:
             self._place(trace, seen, level, ids)
         if seen.span_id in trace.open:
             self._way_up_found(trace, seen.span_id)
+        if seen.role == chain.ROOT_ROLE:
+            self._root_ended(trace, seen)
+
+    def _root_ended(self, trace: Trace, seen: SpanObserved) -> None:
+        """The root of a trace ended: the mission that was derived from it ends with it."""
+        start, end = seen.start_unix_nano, seen.end_unix_nano
+        trace.root = [start, end, _outcome(seen), seen.reason, seen.error_code]
+        mission = self.state.entity(f"m_{seen.trace_id.hex()}")
+        if mission is not None and mission.flags & DERIVED:
+            self._end_with_root(trace, mission)
+
+    def _end_with_root(self, trace: Trace, mission: Entity) -> None:
+        assert trace.root is not None, "the root is known"
+        self.state.touch(mission)
+        transitions.span_ended(self.state, mission, *trace.root)
+        placement.arm(self.state, mission)
 
     def _span_below(self, trace: Trace, seen: SpanObserved) -> None:
         """A span that is nobody's own: its ids place it, and it may be a call."""
@@ -313,6 +329,8 @@ class Engine:
                 self._note_open(trace, seen.span_id, ids)
             if not seen.parent_span_id:
                 self._span_of_derived(ids, MISSION, seen, outcome)
+            elif trace.root is not None:
+                self._end_with_root(trace, placement.obtain(state, ids, MISSION))
 
     def _note_open(self, trace: Trace, span_id: bytes, ids: Ids) -> None:
         """Remember a derived or incomplete chain while an ancestor may still arrive."""

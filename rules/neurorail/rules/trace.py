@@ -47,6 +47,7 @@ class Trace:
         "links",
         "open",
         "responses",
+        "root",
         "unlinked",
         "waiting",
     )
@@ -71,6 +72,8 @@ class Trace:
         """Span id → the chain it was given for want of an ancestor."""
         self.open: dict[bytes, list[bytes]] = {}
         """Unknown span id → spans, waiting or derived, whose way up ends there."""
+        self.root: list[Any] | None = None
+        """What a root span that is no entity's own told: start, end, outcome, reason, code."""
         self.last_received = 0
 
     def way_up_ends(self, span_id: bytes) -> bytes | None:
@@ -120,6 +123,7 @@ class Trace:
         self.unlinked = {}
         self.open = {}
         self.derived = {}
+        self.root = None
 
     def to_row(self) -> list[Any]:
         """The trace as plain values, for the state store."""
@@ -136,6 +140,7 @@ class Trace:
             [[span, ids] for span, ids in self.derived.items()],
             [[span, spans] for span, spans in self.open.items()],
             self.last_received,
+            self.root,
         ]
 
     @staticmethod
@@ -155,6 +160,7 @@ class Trace:
         trace.derived = {span: _ids(ids) for span, ids in row[6]}
         trace.open = {span: list(spans) for span, spans in row[7]}
         trace.last_received = row[8]
+        trace.root = row[9]
         return trace
 
 

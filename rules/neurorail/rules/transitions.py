@@ -27,6 +27,9 @@ SEEN_MAX = 16
 
 ILLEGAL = "NR-E301"
 
+_TOLD = 8
+"""Bits of `Entity.inferred` from here on say which outcomes its own spans told."""
+
 _TABLE = dict(TRANSITIONS)
 _UNWANTED = TERMINAL - {SUCCEEDED}
 
@@ -237,6 +240,8 @@ def span_started(state: State, entity: Entity, start: int) -> None:
     if entity.state in (NONE, "pending", "queued"):
         infer_through(state, entity, "start", start)
     elif entity.inferred & TRANSITION_BIT["start"] and not entity.reported & 4:
+        if entity.state in TERMINAL and (entity.inferred >> _TOLD or start > entity.ended):
+            return  # Its own span has spoken already: a stray one does not rewrite the past.
         entity.started = start
         if entity.inferred & 1:
             entity.created = min(entity.created, start)
@@ -279,7 +284,7 @@ def span_ended(
 
 def _told(outcome: str) -> int:
     """The bit of `Entity.inferred` by which a span's outcome is known again."""
-    return TRANSITION_BIT[OUTCOME_TRANSITION[outcome]] << 8
+    return TRANSITION_BIT[OUTCOME_TRANSITION[outcome]] << _TOLD
 
 
 def _outcome_after_end(state: State, entity: Entity, start: int, end: int, outcome: str) -> None:

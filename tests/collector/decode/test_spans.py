@@ -49,8 +49,16 @@ def test_ordinary_spans_give_one_block_of_links() -> None:
             + TRACE
             + b"\x04" * 8
             + ZERO
-        )
+        ),
+        SpanObserved(TRACE, b"\x01" * 8, b"", START, START + 1000, role="root"),
+        SpanObserved(TRACE, b"\x04" * 8, b"", START, START + 1000, role="root"),
     ]
+
+
+def test_a_root_tells_how_it_ended() -> None:
+    _, root = decode_traces(span({}, parent=b"", status=(2, "out of memory")))
+    assert isinstance(root, SpanObserved)
+    assert (root.role, root.error, root.reason) == ("root", True, "out of memory")
 
 
 def test_links_come_first_and_the_rest_keeps_its_order() -> None:

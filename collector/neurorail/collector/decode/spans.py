@@ -29,6 +29,7 @@ from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.resources import ResourceReader, ResourceView
 from neurorail.collector.decode.transitions import EVENT_NAMES, REASON_MAX, TransitionReader
 from neurorail.collector.decode.values import INT64_MAX, NAME_MAX
+from neurorail.rules.chain import ROOT_ROLE
 from neurorail.rules.lifecycle import OUTCOME_TRANSITION
 from neurorail.rules.observations import (
     NO_IDS,
@@ -49,6 +50,9 @@ _IDS_SIZE: Final = _IDS.size
 _TRACE_TAG: Final = 0x0A10
 _SPAN_TAG: Final = 0x1208
 _PARENT_TAG: Final = 0x2208
+_PARENT_TAG_BYTES: Final = b"\x22\x08"
+_PARENT_AT: Final = 28
+"""Where the tag of the parent stands in a span whose fields are in order and short of a state."""
 _VALUE_TAG: Final = 0x12
 _STRING_TAG: Final = 0x0A
 _THRESHOLD: Final = re.compile(rb"(?:^|,)ot=[^,]*\bth:([0-9a-f]{1,14})")
@@ -106,7 +110,8 @@ class SpanReader:
         The links of all ordinary spans come first, in one `SpanLinks`; then, in the order of the
         request, each span that concerns the engine, followed by its events. Of ordinary spans that
         are stamped with the same chain ids, the first concerns the engine (it proves that the chain
-        runs), and the others are links: they have nothing to add.
+        runs), and the others are links: they have nothing to add. Last come the roots among the
+        ordinary spans, with the role `root`.
         """
         plain: list[bytes] = []
         observations: list[Observation] = []
@@ -136,7 +141,30 @@ class SpanReader:
                     self._span(raw, resource, received_unix_nano, plain, observations)
         if plain:
             observations.insert(0, SpanLinks(self._links(plain)))
+            observations.extend(self._roots(plain, received_unix_nano))
         return observations
+
+    def _roots(self, spans: list[bytes], received_unix_nano: int) -> list[Observation]:
+        """Roots among ordinary spans: with one ends a mission that is derived from its trace."""
+        found: list[Observation] = []
+        for raw in spans:
+            parent = raw[_PARENT_AT : _PARENT_AT + 10]
+            if parent[:2] == _PARENT_TAG_BYTES and parent[2:] != _NO_PARENT:
+                continue
+            try:
+                span = wire.Span.FromString(raw)
+            except DecodeError:
+                continue
+            if span.parent_span_id not in (b"", _NO_PARENT) or not span.end:
+                continue  # No root, or one that is still pending.
+            start = _time(span.start) or received_unix_nano
+            root = SpanObserved(
+                span.trace_id, span.span_id, b"", start, _time(span.end), role=ROOT_ROLE
+            )
+            if span.HasField("status"):
+                self._status(root, span.status)
+            found.append(root)
+        return found
 
     def _links(self, spans: list[bytes]) -> bytes:
         try:
