@@ -59,13 +59,18 @@ class Server:
             raise RuntimeError(f"the server stopped with status {status}")
 
     def rss_bytes(self) -> int:
-        """Return its resident memory."""
-        return int(psutil.Process(self.process.pid).memory_info().rss)
+        """Return the resident memory of its processes; pages they share count for each."""
+        return sum(int(each.memory_info().rss) for each in self._processes())
 
     def cpu_s(self) -> float:
-        """Return the processor time it has used."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return float(times.user + times.system)
+        """Return the processor time its processes have used."""
+        times = [each.cpu_times() for each in self._processes()]
+        return float(sum(each.user + each.system for each in times))
+
+    def _processes(self) -> list[psutil.Process]:
+        """Itself and the engine's process."""
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
 
     def metrics(self) -> Mapping[str, float]:
         """Return its metrics, series of one name added up."""

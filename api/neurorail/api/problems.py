@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from neurorail.api.encoding import JsonResponse
+from neurorail.collector.engine.applier import Busy
 from neurorail.rules import errors
 
 _LOG = logging.getLogger(__name__)
@@ -111,6 +112,10 @@ def install(app: FastAPI) -> None:
         response = Problem(failure.status_code, slug, detail).response()
         response.headers.update(failure.headers or {})
         return response
+
+    @app.exception_handler(Busy)
+    async def on_busy(_: Request, busy: Busy) -> JsonResponse:
+        return Problem(503, "engine-unavailable", str(busy), retry_after_s=5).response()
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, failure: Exception) -> JsonResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -36,7 +37,7 @@ from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
-from neurorail.collector.engine.remote import EngineProcess
+from neurorail.collector.engine.remote import UNAPPLIED_BYTES_MAX, EngineProcess
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
@@ -86,6 +87,7 @@ class Service:
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
         self._stopping = asyncio.Event()
+        self._over = asyncio.Event()
         self._stops: list[str] = []
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +141,12 @@ class Service:
         history = StoreHistory(self._store)
         self._records = RecordBuffer()
         self._engine = EngineProcess(
-            self._inbox, path / "engine.db", config.engine, self._publish, self._records
+            self._inbox,
+            path / "engine.db",
+            config.engine,
+            self._publish,
+            self._records,
+            self._end_by_itself,
         )
         outbox = OutboxEvents(self._engine)
         self._hub = StreamHub(
@@ -210,18 +217,23 @@ class Service:
         (self._directory.path / SERVER_FILE).unlink(missing_ok=True)
         self._directory.close()
 
-    async def run_until_signal(self) -> None:
-        """Wait for SIGTERM or SIGINT, then stop."""
+    async def run_until_signal(self) -> str | None:
+        """Wait for SIGTERM, SIGINT or a failure of what nothing works without, then stop.
+
+        Returns:
+            What failed, and why; None after a signal.
+        """
         assert self._loop is not None, "start comes first"
-        asked = asyncio.Event()
         for number in STOP_SIGNALS:
-            self._loop.add_signal_handler(number, asked.set)
+            self._loop.add_signal_handler(number, self._over.set)
         try:
-            await asked.wait()
+            await self._over.wait()
+            failed = self._failures()
             await self.stop()  # A second signal meanwhile changes nothing: nothing is cut short.
         finally:
             for number in STOP_SIGNALS:
                 self._loop.remove_signal_handler(number)
+        return "; ".join(f"the {part} {why}" for part, why in failed.items()) or None
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 
@@ -294,16 +306,27 @@ class Service:
         self._inbox.prune(min(self._archiver.archived_seq, self._engine.flushed_seq))
 
     def _readiness(self) -> Mapping[str, str | None]:
-        failure = self._engine.failure
-        inbox_failure = self._inbox.failure
+        failed = self._failures()
         return {
-            "engine": None if failure is None else f"stopped: {failure}",
-            "inbox": None if inbox_failure is None else str(inbox_failure),
+            "engine": failed.get("engine"),
+            "inbox": failed.get("inbox"),
             "stopping": "the server is stopping" if self._stopping.is_set() else None,
         }
 
+    def _failures(self) -> dict[str, str]:
+        """What ended by itself, and why."""
+        found = {"engine": self._engine.failure, "inbox": self._inbox.failure}
+        return {part: f"stopped: {why}" for part, why in found.items() if why is not None}
+
     def _on_inbox_failure(self, error: InboxError) -> None:
         _log.critical("the inbox failed, nothing more is taken in: %s", error)
+        self._end_by_itself()
+
+    def _end_by_itself(self) -> None:
+        """A part is gone that only a new start brings back; any thread may say so."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended: so has the server.
+                self._loop.call_soon_threadsafe(self._over.set)
 
     def _on_archived(self) -> None:
         """Count what the archive has taken since it was last asked; called by its two threads."""
@@ -370,6 +393,13 @@ class Service:
             ("timers_limit", "Deadlines there may be.", lambda: self._config.engine.timers_max),
             ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - engine.seq),
             ("outbox_batches", "Event batches not archived yet.", engine.depth),
+            ("feed_bytes", "Sent to the engine, not applied.", lambda: engine.unapplied_bytes),
+            ("feed_bytes_limit", "What of it there may be.", lambda: UNAPPLIED_BYTES_MAX),
+            (
+                "memory_rss",
+                "Resident memory of the engine's process in bytes.",
+                partial(self._stat, "memory_rss"),
+            ),
         )
         for name, meaning, value in gauges:
             health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(value))
@@ -379,6 +409,11 @@ class Service:
                 f"Engine counter {name}.",
                 partial(self._stat, name),
             )
+        health.watch_count(
+            "neurorail_engine_cpu_seconds",
+            "Processor time of the engine's process in seconds.",
+            partial(self._stat, "cpu_seconds"),
+        )
 
     def _records_that_fit(self) -> float:
         stats = self._inbox.stats()

@@ -75,12 +75,14 @@ def _run(settings: Config, *, as_json: bool) -> None:
     try:
         # uvloop is there on every platform but Windows.
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, as_json=as_json))
+            failed = runner.run(_serve(settings, as_json=as_json))
     except (OSError, RuntimeError, ValueError, StoreError) as error:
         raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
     except KeyboardInterrupt:
         # Ctrl-C before the server was ready.
         return
+    if failed is not None:
+        raise fail(f"{failed}; what was acknowledged is kept: start it again", DOES_NOT_HOLD)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -91,7 +93,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Config, *, as_json: bool) -> None:
+async def _serve(settings: Config, *, as_json: bool) -> str | None:
+    """Run to the end; what failed, if it did not end by a signal."""
     from neurorail.app.service import Service
     from neurorail.app.working_directory import in_data_directory
 
@@ -101,7 +104,7 @@ async def _serve(settings: Config, *, as_json: bool) -> None:
         print(OPEN_NOTICE, file=sys.stderr, flush=True)
         secure = settled.otlp.http.tls.enabled
         print(ready_line(addresses, as_json=as_json, otlp_tls=secure), flush=True)
-        await service.run_until_signal()
+        return await service.run_until_signal()
 
 
 def ready_line(addresses: Addresses, *, as_json: bool, otlp_tls: bool = False) -> str:
