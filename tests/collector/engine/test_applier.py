@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from neurorail.collector.engine import applier as applier_module
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.engine.replay import Replay
-from neurorail.collector.envelope import Envelope, Kind
+from neurorail.collector.envelope import Envelope, Kind, Stamp, Submission
+from neurorail.collector.inbox.errors import InboxFull
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.observations import Observation, PricesLoaded
 
@@ -228,6 +230,32 @@ def test_ticks_are_appended_when_something_is_due(tmp_path: Path) -> None:
         rail.applier.stop()
         live = rail.journal.progress
         assert Replay(decode, CONFIG).run(rail.inbox).digest == live.digest.hex()
+
+
+async def test_a_tick_that_is_refused_is_not_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SettableClock(BASE)
+    with running(tmp_path, clock=clock, start=False) as rail:
+        refused: list[object] = []
+
+        def refuse(submissions: Sequence[Submission]) -> Future[list[Stamp]]:
+            refused.append(submissions)
+            raise InboxFull("the disk is full")
+
+        budget = {"timeout_ms": 5_000}
+        steps = ("create", "enqueue", "start")
+        await rail.inbox.append([epoch(), record(*[
+            {"log": name, "ids": ["m_1"], "time": 0, "budget": budget} for name in steps
+        ])])  # fmt: skip
+        monkeypatch.setattr(applier_module, "TICK_RETRY_S", 3_600.0)
+        monkeypatch.setattr(rail.inbox, "append_threadsafe", refuse)
+        rail.applier.start()
+        clock.advance(5)
+        rail.wait(lambda: bool(refused))
+        for _ in range(10):  # Each answer is a turn of the applier.
+            await rail.applier.ask(lambda engine: 1)
+        assert len(refused) == 1
 
 
 def test_prices_that_change_under_one_version_are_kept(tmp_path: Path) -> None:

@@ -349,7 +349,9 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             return EngineGone("the engine's process closed its pipe")
         if status < 0:
-            return EngineGone(f"the engine's process was killed by {signal.Signals(-status).name}")
+            names = {each.value: each.name for each in signal.Signals}
+            name = names.get(-status, f"signal {-status}")
+            return EngineGone(f"the engine's process was killed by {name}")
         return EngineGone(f"the engine's process ended with status {status}")
 
     def _take(self, message: messages.FromEngine) -> None:
