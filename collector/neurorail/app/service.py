@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from neurorail.app.audit_check import verify_store
 from neurorail.app.config import Config, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
+from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.archive.archiver import Archiver
@@ -119,9 +121,7 @@ class Service:
         node = config.node or self._directory.node
         self._build(node)
         self._engine.launch()
-        prices, _ = await asyncio.gather(
-            asyncio.to_thread(self._prices), asyncio.to_thread(self._open_store)
-        )
+        prices, _ = await asyncio.gather(asyncio.to_thread(self._prices), self._store_opened())
         await asyncio.to_thread(self._inbox.start)
         begun = epoch.beginning(path, node, version("neurorail"), config.engine, prices)
         if begun.submissions:
@@ -242,6 +242,14 @@ class Service:
         overrides = read_price_file(file) if file is not None else ()
         return load_prices(self._directory.path / "prices", overrides)
 
+    async def _store_opened(self) -> None:
+        """Open the store on a thread that steps back: so do the store's own, which it starts."""
+        opened = ThreadPoolExecutor(1, "store-open", initializer=step_back)
+        try:
+            await asyncio.get_running_loop().run_in_executor(opened, self._open_store)
+        finally:
+            opened.shutdown(wait=False)
+
     def _open_store(self) -> None:
         """Open the store; a server that is away now is tried again while the inbox fills."""
         try:
@@ -292,7 +300,7 @@ class Service:
             await asyncio.sleep(PRUNE_INTERVAL_S)
             try:
                 if not self._archive_ready:
-                    await asyncio.to_thread(self._open_store)
+                    await self._store_opened()
                     self._start_archiver()
                 await asyncio.to_thread(self._prune)
                 counts = await self._view.counts(DEFAULT_TENANT)
