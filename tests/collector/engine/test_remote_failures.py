@@ -102,7 +102,7 @@ async def test_an_applier_that_ends_is_a_failure_with_its_cause(tmp_path: Path) 
         with pytest.raises(Busy, match="SystemExit: enough"):
             await rail.engine.ask(give_up)
         assert str(rail.engine.failure) == "SystemExit: enough"
-        assert rail.failed.is_set()
+        assert rail.failed.wait(PATIENCE_S)
         rail.append(moved(1))
     with remote(tmp_path) as rail:
         rail.wait(lambda: rail.engine.seq == 2)
