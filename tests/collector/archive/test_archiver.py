@@ -121,6 +121,25 @@ def test_what_comes_later_is_archived_too(
     assert seqs(store, node) == {1: 2, 2: 2, 3: 2}
 
 
+def test_what_the_last_run_archived_is_compared_also_when_it_is_read_again_only_later(
+    store: Store, node: str, archiver_of: Callable[..., Archiver], tmp_path: Path
+) -> None:
+    """After a crash the engine may have to catch up with what is in the tables already."""
+    everything = requests(1, 6)
+    with running(archiver_of(Records(everything))) as archiver:
+        assert archiver.wait_until(seq=6, timeout_s=TIMEOUT_S)
+    for file in tmp_path.glob("archive.db*"):
+        file.unlink()
+    behind = Records(everything[:2])
+    with running(archiver_of(behind)) as archiver:
+        assert archiver.wait_until(seq=2, timeout_s=TIMEOUT_S)
+        behind.append(*everything[2:4])
+        assert archiver.wait_until(seq=4, timeout_s=TIMEOUT_S)
+        behind.append(*everything[4:], *requests(7, 7))
+        assert archiver.wait_until(seq=7, timeout_s=TIMEOUT_S)
+    assert seqs(store, node) == dict.fromkeys(range(1, 8), 2)
+
+
 def test_a_batch_holds_no_more_items_than_configured(
     store: Store, node: str, archiver_of: Callable[..., Archiver]
 ) -> None:

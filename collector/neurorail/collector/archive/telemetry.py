@@ -55,6 +55,7 @@ class TelemetryStream:
         self._sources = telemetry_sources()
         self._nested = NestedValues()
         self.archived = 0
+        self._compare_through = 0
 
     @property
     def backlog(self) -> int:
@@ -73,12 +74,12 @@ class TelemetryStream:
                 self._writer.store, (*targets, _RECORDS_TABLE), self._writer.node, self.archived
             )
         )
-        through = min(max(planned, found), self._records.last_seq)
-        while self.archived < through:
-            batch = [envelope for envelope in self._read() if envelope.seq <= through]
-            if not batch:
-                break
-            self._archive(batch, compare=True)
+        # The engine may be behind what the last run archived: that is compared as it catches up.
+        self._compare_through = max(planned, found)
+        before = -1
+        while before < self.archived < min(self._compare_through, self._records.last_seq):
+            before = self.archived
+            self.step()
 
     def wait(self, timeout_s: float) -> bool:
         """Whether there is something to archive; blocks for at most the timeout."""
@@ -95,9 +96,12 @@ class TelemetryStream:
 
     def step(self) -> None:
         """Archives the next batch."""
-        batch = self._read()
+        compare = self.archived < self._compare_through
+        batch: Sequence[Envelope] = self._read()
+        if compare:
+            batch = [envelope for envelope in batch if envelope.seq <= self._compare_through]
         if batch:
-            self._archive(batch, compare=False)
+            self._archive(batch, compare=compare)
 
     def _read(self) -> list[Envelope]:
         envelopes = self._records.read(
