@@ -90,7 +90,6 @@ class Service:
         self._archive_ready = False
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
-        self._stops: list[str] = []
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 

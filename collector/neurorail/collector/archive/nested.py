@@ -140,7 +140,7 @@ class NestedValues:
 
     def flatten(self, signal: Signal, body: bytes) -> bytes:
         """The request with such values as text; the same object if it has none."""
-        if not self.must_flatten(signal, body):
+        if not self.any_must_flatten(signal, [body]):
             return body
         request = _REQUESTS[signal]()
         try:
@@ -164,17 +164,6 @@ class NestedValues:
             merged.ParseFromString(joined)
         except DecodeError:
             return True  # One of them is broken: each is looked at by itself.
-        return any(_is_nested(value) for value in _merged_values(merged))
-
-    def must_flatten(self, signal: Signal, body: bytes) -> bool:
-        """Whether the request may hold a value that the views cannot render exactly."""
-        if _LARGE_DOUBLE.search(body):
-            return True
-        merged = self._shapes[signal]()
-        try:
-            merged.ParseFromString(body)
-        except DecodeError:
-            return False  # ClickHouse refuses it too, and says why.
         return any(_is_nested(value) for value in _merged_values(merged))
 
 
