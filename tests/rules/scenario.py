@@ -263,6 +263,13 @@ class RestartingRunner(Runner):
                 live.append((touched, key, row))
         for touched, key, row in sorted(live):
             state.restore_trace(key, msgspec.msgpack.decode(row), touched)
+        state.kept.restore(
+            [
+                (key, msgspec.msgpack.decode(row))
+                for key, (_, _, row) in self.rows.items()
+                if key[0] == "|"
+            ]
+        )
 
 
 class EvictingRunner(RestartingRunner):

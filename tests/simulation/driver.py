@@ -76,6 +76,13 @@ class Memory:
                 live.append((touched, key, row))
         for touched, key, row in sorted(live):
             state.restore_trace(key, msgspec.msgpack.decode(row), touched)
+        state.kept.restore(
+            [
+                (key, msgspec.msgpack.decode(row))
+                for key, (_, _, row) in self.rows.items()
+                if key[0] == "|"
+            ]
+        )
         return engine
 
 

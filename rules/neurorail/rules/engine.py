@@ -14,6 +14,7 @@ from neurorail.rules import chain, metering, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
+from neurorail.rules.kinds import KINDS
 from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
 from neurorail.rules.observations import (
     ATTEMPT,
@@ -66,7 +67,7 @@ class Engine:
     """Chain, lifecycle, metering and entity budgets over a stream of records."""
 
     def __init__(self, config: EngineConfig, load: Load = lambda key: None) -> None:
-        self.state = State(config, load)
+        self.state = State(config, load, KINDS)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             SpanLinks: self._on_links,
             SpanObserved: self._on_span,
@@ -534,6 +535,9 @@ class Engine:
             if due is None:
                 return
             at, key = due
+            if key[0] == "|":
+                state.kept.fire(state, key, at)
+                continue
             tenant, _, name = key.rpartition("|")
             state.tenant = tenant
             if name[1:2] == "_":

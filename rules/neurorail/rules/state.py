@@ -7,7 +7,7 @@ Memory is a cache: every entity and trace also has a row in a state store that t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.entity import LEVEL_NAMES, Entity, entity_key, from_row, to_row
 from neurorail.rules.events import INFO, Event
+from neurorail.rules.kept import Kept, Kind
 from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
@@ -52,7 +53,7 @@ class Changes:
 class State:
     """Everything the engine knows. Only the engine's own modules change it."""
 
-    def __init__(self, config: EngineConfig, load: Load) -> None:
+    def __init__(self, config: EngineConfig, load: Load, kinds: Sequence[Kind[Any]] = ()) -> None:
         self.config = config
         self.load = load
         self.entities: dict[str, Entity] = {}
@@ -66,6 +67,7 @@ class State:
         self.cold_traces: dict[str, Row] = {}
         self.touched: dict[str, int] = {}
         self.touch_count = 0
+        self.kept = Kept(kinds, self.schedule, self.count)
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}
@@ -219,7 +221,8 @@ class State:
                 del self.scheduled[key]
                 self._compact_heap()
             return
-        if current is None and len(self.scheduled) >= self.config.timers_max:
+        full = current is None and len(self.scheduled) >= self.config.timers_max
+        if full and key[0] != "|":  # The number of kept objects has limits of its own.
             self.count("timers_dropped")
             return
         if current is None or deadline < current:
@@ -259,8 +262,9 @@ class State:
 
     @property
     def dirty(self) -> int:
-        """Entities and traces that changed since the last flush."""
-        return len(self.dirty_entities) + len(self.dirty_traces) + len(self.cold_traces)
+        """Entities, traces and kept objects that changed since the last flush."""
+        entities = len(self.dirty_entities)
+        return entities + len(self.dirty_traces) + len(self.cold_traces) + self.kept.dirty
 
     def take_changes(self) -> Changes:
         """What changed since the last call, to be written in one transaction."""
@@ -275,6 +279,9 @@ class State:
                 changes.rows.append((key, 0, 0, row))
             else:
                 changes.removed.append(key)
+        kept, forgotten = self.kept.take_rows()
+        changes.rows += [(key, scheduled.get(key, 0), 0, row) for key, row in kept]
+        changes.removed += forgotten
         self.dirty_entities = {}
         self.dirty_traces = {}
         self.cold_traces = {}
@@ -299,6 +306,7 @@ class State:
             "by_state": self.by_state,
             "recent_missions": {t: list(ids) for t, ids in self.recent_missions.items()},
             "touch_count": self.touch_count,
+            "put_count": self.kept.put_count,
             "resumptions": self.resumptions,
             "epoch": self.epoch,
             "node": self.node,
@@ -313,6 +321,7 @@ class State:
             tenant: dict.fromkeys(ids) for tenant, ids in meta["recent_missions"].items()
         }
         self.touch_count = meta["touch_count"]
+        self.kept.put_count = meta.get("put_count", 0)
         self.resumptions = [(at, shift) for at, shift in meta["resumptions"]]
         self.epoch = meta["epoch"]
         self.node = meta["node"]

@@ -122,7 +122,8 @@ def test_state_is_kept_row_by_row(journal: Journal, path: Path) -> None:
     assert journal.flushed().meta is None
     changes = Changes(
         rows=[("a|m_1", 50, 0, ["m_1"]), ("a|m_2", 0, 0, ["m_2"]), ("a|t2", 0, 9, ["late"]),
-              ("a|t1", 70, 4, ["early"])],
+              ("a|t1", 70, 4, ["early"]), ("|lamp|a|hall", 30, 0, [1, "on"]),
+             ("|lamp|a|{", 0, 0, [2, "off"])],
         meta={"counters": {"x": 1}},
     )  # fmt: skip
     commit(journal, b"one", changes=changes, prices=b"{}")
@@ -137,7 +138,8 @@ def test_state_is_kept_row_by_row(journal: Journal, path: Path) -> None:
         flushed = source.flushed()
         assert flushed.meta == {"counters": {}}
         assert flushed.prices_json == b"{}"
-        assert flushed.deadlines == [("a|t1", 70)]
+        assert sorted(flushed.deadlines) == [("a|t1", 70), ("|lamp|a|hall", 30)]
+        assert flushed.kept == [("|lamp|a|hall", [1, "on"]), ("|lamp|a|{", [2, "off"])]
         assert flushed.traces == [("a|t1", ["early"], 4), ("a|t2", ["late"], 9)]
         source.close()
 

@@ -374,6 +374,7 @@ class Applier:
             state.schedule(key, deadline)
         for key, row, touched in flushed.traces:
             state.restore_trace(key, row, touched)
+        state.kept.restore(flushed.kept)
         self.engine = engine
         self.seq = self._journal.progress.flushed_seq
         self._told_seq = self._journal.progress.emitted_seq

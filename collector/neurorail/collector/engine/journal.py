@@ -94,6 +94,8 @@ class Flushed:
     deadlines: list[tuple[str, int]]
     traces: list[tuple[str, Row, int]]
     """Live traces in touch order."""
+    kept: list[tuple[str, Row]] = field(default_factory=list)
+    """Kept objects."""
 
 
 class Journal:
@@ -230,11 +232,16 @@ class Journal:
             traces = connection.execute(
                 "SELECT key, row, touched FROM state WHERE touched > 0 ORDER BY touched"
             ).fetchall()
+            # Keys of kept objects, and no others, begin with "|".
+            kept = connection.execute(
+                "SELECT key, row FROM state WHERE key >= '|' AND key < '}'"
+            ).fetchall()
         return Flushed(
             meta=_unpack(meta["engine"]) if "engine" in meta else None,
             prices_json=meta.get("prices", b""),
             deadlines=deadlines,
             traces=[(key, _unpack(row), touched) for key, row, touched in traces],
+            kept=[(key, _unpack(row)) for key, row in kept],
         )
 
     # ── the outbox (the archive, and readers) ────────────────────────────────────────────────

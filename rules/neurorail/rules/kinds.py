@@ -1,0 +1,9 @@
+"""Every kind of kept object: one line a kind."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from neurorail.rules.kept import Kind
+
+KINDS: Final[tuple[Kind[Any], ...]] = ()
