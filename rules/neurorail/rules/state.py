@@ -17,6 +17,8 @@ from neurorail.rules.entity import LEVEL_NAMES, Entity, entity_key, from_row, to
 from neurorail.rules.events import INFO, Event
 from neurorail.rules.kept import Kept, Kind
 from neurorail.rules.lifecycle import TERMINAL
+from neurorail.rules.manifest.default import shipped
+from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
@@ -68,6 +70,8 @@ class State:
         self.touched: dict[str, int] = {}
         self.touch_count = 0
         self.kept = Kept(kinds, self.schedule, self.count)
+        self.manifests: dict[str, Manifest] = {}
+        """Tenant → its active manifest, where it is not the shipped one."""
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}
@@ -101,6 +105,11 @@ class State:
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         self.counters[name] = self.counters.get(name, 0) + amount
+
+    @property
+    def manifest(self) -> Manifest:
+        """The active manifest of the record's tenant."""
+        return self.manifests.get(self.tenant) or shipped()
 
     # ── entities ─────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,485 @@
+"""What a manifest holds, in the engine's units: milliseconds, pico-USD, tokens, percent.
+
+All matching rules count and the strictest wins; nothing depends on which rule stands first, except
+where a list says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+from neurorail.rules.manifest.actions import ACTIONS, Action, Breaker
+from neurorail.rules.manifest.condition import ALWAYS, Condition
+from neurorail.rules.manifest.facts import Facts
+from neurorail.rules.manifest.kinds import (
+    ID,
+    Choice,
+    Duration,
+    FactName,
+    ListOf,
+    MapOf,
+    Prices,
+    Section,
+    Text,
+    Usd,
+    Variant,
+    When,
+    Whole,
+    spec,
+)
+from neurorail.rules.manifest.limits import ENFORCE, KINDS, SEVERITIES, Limit, Limits
+from neurorail.rules.manifest.triggers import TRIGGERS, ConditionMet, Trigger
+from neurorail.rules.manifest.windows import UTC_ZONE, Window, Zone
+
+FORMAT: Final = 1
+
+DIRECT: Final = "direct"
+RAIL: Final = "rail"
+MODES: Final = (DIRECT, RAIL)
+"""From mild to strict."""
+
+ALLOW: Final = "allow"
+WARN: Final = "warn"
+CONFIRM: Final = "confirm"
+REFUSE: Final = "refuse"
+EFFECTS: Final = (ALLOW, WARN, CONFIRM, REFUSE)
+"""What a mode rule says of a request, from mild to strict."""
+
+RETRY: Final = "retry"
+ROLLBACK_REQUIRED: Final = "rollback_required"
+MANUAL_CONFIRM: Final = "manual_confirm"
+RECOVERIES: Final = (RETRY, ROLLBACK_REQUIRED, MANUAL_CONFIRM)
+"""From mild to strict."""
+
+BUDGET_LEVELS: Final = ("mission", "plan", "job", "attempt")
+OVER: Final = ("calls", "attempts", "jobs", "missions")
+
+_NO_KEY: Final = "[]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What every rule has."""
+
+    id: str = field(metadata=spec(Text(ID), "Its name in events, reasons and reports."))
+    description: str = field(default="", metadata=spec(Text(), "For people."))
+    when: Condition = field(
+        default=ALWAYS, metadata=spec(When(), "To what it applies; without, to everything.")
+    )
+    severity: str = field(
+        default=ENFORCE,
+        metadata=spec(Choice(SEVERITIES), "observe records, warn says so too, enforce acts."),
+    )
+    on_error: str | None = field(
+        default=None,
+        metadata=spec(
+            Choice(("match", "no_match")),
+            "What holds where the condition cannot be decided; without, a rule that enforces "
+            "matches and another one does not.",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        enforces = self.severity == ENFORCE
+        matches = enforces if self.on_error is None else self.on_error == "match"
+        object.__setattr__(self, "when", self.when.on_error(matches))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeRule(Rule):
+    """Says how a call runs: directly or on the rail, and whether it may at all."""
+
+    mode: str | None = field(
+        default=None, metadata=spec(Choice(MODES), "direct or rail; without, no word on it.")
+    )
+    effect: str = field(
+        default=ALLOW,
+        metadata=spec(
+            Choice(EFFECTS), "allow, warn, confirm (a person has to agree) or refuse."
+        ),
+    )  # fmt: skip
+    code: str | None = field(
+        default=None,
+        metadata=spec(Text(r"NR-E2\d\d"), "The manifest's own code of a refusal, NR-E2xx."),
+    )
+    recovery: str | None = field(
+        default=None,
+        metadata=spec(Choice(RECOVERIES), "What is to be done after a failure."),
+    )
+    reason: str = field(default="", metadata=spec(Text(), "What the caller is told."))
+    confirm_within_ms: int = field(
+        default=900_000,
+        metadata=spec(Duration(), "Time a person has to answer in.", "confirm_within"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRule(Rule):
+    """Limits of every entity of one level."""
+
+    level: str = field(metadata=spec(Choice(BUDGET_LEVELS), "Whose budget it is."))
+    limits: Limits = field(metadata=spec(Section(Limits), "The limits."))
+    warn_percent: tuple[int, ...] = field(
+        default=(80,),
+        metadata=spec(
+            ListOf(Whole(1, 100), most=8, ascending=True),
+            "Shares of a limit at which a warning is given.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Entity budgets. What an override states replaces the default for what it matches."""
+
+    defaults: tuple[BudgetRule, ...] = field(
+        default=(), metadata=spec(ListOf(Section(BudgetRule), unique="id"), "Hold everywhere.")
+    )
+    overrides: tuple[BudgetRule, ...] = field(
+        default=(),
+        metadata=spec(
+            ListOf(Section(BudgetRule), unique="id"),
+            "Replace a default limit; of several that match, the strictest holds.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolRule(Rule):
+    """Limits of everything together that shares a key, over a window of time."""
+
+    key: tuple[str, ...] = field(
+        default=(),
+        metadata=spec(
+            ListOf(FactName(), most=4),
+            "Facts that make a pool of their own for each value; without, one pool for all.",
+        ),
+    )
+    window: Window = field(metadata=spec(Section(Window), "Over which time it counts."))
+    limits: Limits = field(metadata=spec(Section(Limits), "The limits."))
+    warn_percent: tuple[int, ...] = field(
+        default=(80,),
+        metadata=spec(
+            ListOf(Whole(1, 100), most=8, ascending=True),
+            "Shares of a limit at which a warning is given.",
+        ),
+    )
+
+    def key_of(self, facts: Facts) -> str:
+        """Which of its pools the facts belong to. An absent fact is a value like any other."""
+        return key_text(self.key, facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReflexRule(Rule):
+    """Reacts when something goes wrong."""
+
+    trigger: Trigger = field(metadata=spec(Variant(TRIGGERS), "What it waits for."))
+    over: str = field(
+        default="calls",
+        metadata=spec(Choice(OVER), "Whose ends are observed: calls, attempts, jobs or missions."),
+    )
+    per: tuple[str, ...] = field(
+        default=(),
+        metadata=spec(
+            ListOf(FactName(), most=4),
+            "Facts that are watched each for itself, each with its own breaker.",
+        ),
+    )
+    actions: tuple[Action, ...] = field(
+        default=(), metadata=spec(ListOf(Variant(ACTIONS), most=8), "What is done.")
+    )
+    breaker: Breaker = field(
+        default=Breaker(), metadata=spec(Section(Breaker), "For the action `suspend`.")
+    )
+    quiet_ms: int = field(
+        default=60_000,
+        metadata=spec(Duration(least_ms=0), "Time after it triggered in which it does not again.",
+                      "quiet"),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        if isinstance(self.trigger, ConditionMet):
+            holds = self.trigger.holds.on_error(self.when.on_error_matches)
+            object.__setattr__(self, "trigger", replace(self.trigger, holds=holds))
+
+    def key_of(self, facts: Facts) -> str:
+        """What is watched on its own. An absent fact is a value like any other."""
+        return key_text(self.per, facts)
+
+
+def key_text(names: tuple[str, ...], facts: Facts) -> str:
+    """The values of some facts as one unambiguous text: a JSON array, null where absent."""
+    if not names:
+        return _NO_KEY
+    values = [facts.get(name) for name in names]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a call is reserved that states no estimate of its own; None is all that is left."""
+
+    tokens: int | None = field(default=None, metadata=spec(Whole(), "Tokens."))
+    cost_usd_pico: int | None = field(
+        default=None, metadata=spec(Usd(), "Cost in US dollars.", "cost_usd")
+    )
+    tool_calls: int | None = field(default=None, metadata=spec(Whole(), "Calls of tools."))
+    duration_ms: int | None = field(default=None, metadata=spec(Duration(), "Time.", "duration"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """Estimates by job type."""
+
+    by_job_type: Mapping[str, Estimate] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata=spec(MapOf(Section(Estimate)), "For jobs of a type."),
+    )
+    default: Estimate = field(
+        default=Estimate(), metadata=spec(Section(Estimate), "For all other jobs.")
+    )
+
+    def for_job_type(self, job_type: str | None) -> Estimate:
+        """The estimate for jobs of a type; what it leaves out is the default's."""
+        return self.by_job_type.get(job_type or "", self.default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long the engine waits for what telemetry has not told yet."""
+
+    lateness_ms: int = field(
+        default=10_000,
+        metadata=spec(Duration(), "For a predecessor or a parent that arrives late.", "lateness"),
+    )
+    orphan_grace_ms: int = field(
+        default=60_000,
+        metadata=spec(Duration(), "For a missing parent, until it is an orphan.", "orphan_grace"),
+    )
+    heartbeat_missed_ms: int = field(
+        default=60_000,
+        metadata=spec(
+            Duration(), "For a heartbeat of what sent heartbeats before.", "heartbeat_missed"
+        ),
+    )
+    idle_ms: int = field(
+        default=3_600_000,
+        metadata=spec(Duration(), "For anything at all about an open entity.", "idle"),
+    )
+    clock_skew_ms: int = field(
+        default=5_000,
+        metadata=spec(
+            Duration(least_ms=0), "Tolerance between clocks of different senders.", "clock_skew"
+        ),
+    )
+    resume_grace_ms: int = field(
+        default=30_000,
+        metadata=spec(
+            Duration(least_ms=0), "Added to open deadlines after a downtime.", "resume_grace"
+        ),
+    )
+    lease_ms: int = field(
+        default=60_000,
+        metadata=spec(Duration(), "For a heartbeat or the end of what was reserved for.", "lease"),
+    )
+    settle_ms: int = field(
+        default=330_000,
+        metadata=spec(Duration(), "For the usage of a call that is over.", "settle"),
+    )
+    billing_memory_days: int = field(
+        default=7, metadata=spec(Whole(1, 400), "Days after which usage is too old to be billed.")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What is done in cases that are not plain."""
+
+    unpriced: str = field(
+        default="allow",
+        metadata=spec(
+            Choice(("allow", "refuse")), "Models without a price under a cost limit."
+        ),
+    )  # fmt: skip
+    orphans: str = field(
+        default="flag", metadata=spec(Choice(("flag", "cancel")), "Entities without a parent.")
+    )
+    unasked: str = field(
+        default="flag",
+        metadata=spec(Choice(("flag", "violation")), "Calls on the rail that never asked."),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What another manifest has to show as a shadow before this one lets it become active."""
+
+    min_evaluations: int = field(
+        default=100, metadata=spec(Whole(), "Decisions it was compared in.")
+    )
+    min_shadow_ms: int = field(
+        default=86_400_000,
+        metadata=spec(Duration(least_ms=0), "Time it was a shadow.", "min_shadow_time"),
+    )
+    mode_divergence_percent: int = field(
+        default=5, metadata=spec(Whole(0, 100), "Decisions with another mode, at most.")
+    )
+    budget_divergence_percent: int = field(
+        default=10, metadata=spec(Whole(0, 100), "Decisions with other limits, at most.")
+    )
+    newly_refused_percent: int = field(
+        default=10,
+        metadata=spec(Whole(0, 100), "Decisions it refuses and the active one allows, at most."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything the engine may be told. Immutable; equal manifests have equal hashes."""
+
+    format: int = field(
+        metadata=spec(Whole(FORMAT, FORMAT), "Version of this format: 1.", "neurorail_manifest")
+    )
+    name: str = field(metadata=spec(Text(ID), "What it is called."))
+    version: str = field(
+        metadata=spec(
+            Text(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"), "Its version: no two manifests share one."
+        )
+    )
+    description: str = field(default="", metadata=spec(Text(most=4_000), "For people."))
+    default_mode: str = field(
+        metadata=spec(Choice(MODES), "The mode of what no rule says otherwise; must be stated.")
+    )
+    default_recovery: str = field(
+        default=RETRY,
+        metadata=spec(Choice(RECOVERIES), "The recovery of what no rule says otherwise."),
+    )
+    mode_rules: tuple[ModeRule, ...] = field(
+        default=(),
+        metadata=spec(ListOf(Section(ModeRule), unique="id"), "How calls run, and whether."),
+    )
+    budgets: Budgets = field(
+        default=Budgets(), metadata=spec(Section(Budgets), "Budgets of entities.")
+    )
+    pools: tuple[PoolRule, ...] = field(
+        default=(),
+        metadata=spec(ListOf(Section(PoolRule), unique="id"), "Budgets of what shares a key."),
+    )
+    reflexes: tuple[ReflexRule, ...] = field(
+        default=(),
+        metadata=spec(ListOf(Section(ReflexRule), unique="id"), "Reactions to what goes wrong."),
+    )
+    estimates: Estimates = field(
+        default=Estimates(), metadata=spec(Section(Estimates), "What is reserved without a word.")
+    )
+    times: Times = field(default=Times(), metadata=spec(Section(Times), "Lateness and leases."))
+    policies: Policies = field(
+        default=Policies(), metadata=spec(Section(Policies), "Cases that are not plain.")
+    )
+    gate: Gate = field(
+        default=Gate(), metadata=spec(Section(Gate), "What a successor has to show.")
+    )
+    prices: tuple[Mapping[str, Any], ...] = field(
+        default=(), metadata=spec(Prices(), "Own prices, asked before the built-in table.")
+    )
+    attributes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata=spec(
+            MapOf(ListOf(Text(r"\S{1,256}"), least=1, most=16)),
+            "Attributes that carry a meaning, asked before the built-in names.",
+        ),
+    )
+    zones: Mapping[str, Zone] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata=spec(
+            MapOf(Section(Zone)), "Rules of the time zones that pools name.", hidden=True
+        ),
+    )
+
+    @cached_property
+    def json(self) -> bytes:
+        """Its canonical form: every field, keys sorted, no spaces, UTF-8."""
+        from neurorail.rules.manifest.codec import to_json
+
+        return to_json(self)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of its canonical form, in hex."""
+        return hashlib.sha256(self.json).hexdigest()
+
+    @staticmethod
+    def from_json(canonical: bytes) -> Manifest:
+        """The manifest with this canonical form.
+
+        Raises:
+            ValueError: it is none.
+        """
+        from neurorail.rules.manifest.codec import from_json
+
+        return from_json(canonical)
+
+    def zone(self, window: Window) -> Zone:
+        """The rules of a window's time zone."""
+        return self.zones.get(window.zone, UTC_ZONE)
+
+    def pool(self, rule_id: str) -> PoolRule | None:
+        """The pool rule with this id."""
+        return self._pools.get(rule_id)
+
+    @cached_property
+    def _pools(self) -> dict[str, PoolRule]:
+        return {rule.id: rule for rule in self.pools}
+
+    @cached_property
+    def _budget_rules(self) -> dict[str, tuple[tuple[BudgetRule, ...], tuple[BudgetRule, ...]]]:
+        return {
+            level: (
+                tuple(rule for rule in self.budgets.overrides if rule.level == level),
+                tuple(rule for rule in self.budgets.defaults if rule.level == level),
+            )
+            for level in BUDGET_LEVELS
+        }
+
+    def has_budgets(self, level: str) -> bool:
+        """Whether any rule gives entities of a level a budget."""
+        return any(self._budget_rules.get(level, ()))
+
+    def entity_limits(self, level: str, facts: Facts) -> tuple[Limit, ...]:
+        """The limits the manifest sets an entity, in the order of `KINDS`.
+
+        A kind that a matching override states is the strictest of those overrides'; else it is the
+        strictest of the matching defaults'. Rules that only observe or warn limit nothing else.
+        """
+        found: list[Limit] = []
+        groups = self._budget_rules.get(level, ())
+        matching = [[rule for rule in rules if rule.when.matches(facts)] for rules in groups]
+        for kind in KINDS:
+            for rules in matching:
+                limits = [
+                    Limit(kind, amount, rule.severity, rule.warn_percent, rule.id)
+                    for rule in rules
+                    if (amount := rule.limits.get(kind)) is not None
+                ]
+                if limits:
+                    found.extend(_strictest_by_severity(limits))
+                    break
+        return tuple(found)
+
+
+def _strictest_by_severity(limits: list[Limit]) -> list[Limit]:
+    """The lowest limit of each severity: a mild rule never hides a strict one."""
+    kept: dict[str, Limit] = {}
+    for limit in limits:
+        known = kept.get(limit.severity)
+        if known is None or limit.amount < known.amount:
+            kept[limit.severity] = limit
+    return [kept[severity] for severity in SEVERITIES if severity in kept]
