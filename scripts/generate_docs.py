@@ -17,6 +17,7 @@ from typing import Any, Final
 import typer
 
 from neurorail.api import ApiConfig, ApiDependencies, create_app
+from neurorail.api.access import Needs, governed
 from neurorail.app import cli, config_example
 from neurorail.app.config import Config
 from neurorail.app.service import Service
@@ -198,25 +199,38 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield from ((f"neurorail {name} {sub}", each) for sub, each in inner.items())
 
 
+def needs_text(needs: Needs) -> str:
+    """What a route needs of its caller, for the table."""
+    if needs.public:
+        return "everybody"
+    text = ", ".join(map(code, needs.permissions)) or "any"
+    return text + (", agents" if needs.agents else "")
+
+
 def api_page() -> str:
     """Every operation of the HTTP API."""
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(ApiDependencies))
     parts: Any = nothing | {"config": ApiConfig(), "version": "0"}
+    app = create_app(ApiDependencies(**parts))
+    needed = {name: needs_text(route.needs) for name, route in governed(app).items()}
     rows = []
-    for path, operations in create_app(ApiDependencies(**parts)).openapi()["paths"].items():
+    for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
             query = [each["name"] for each in operation.get("parameters", ())
                      if each["in"] == "query"]  # fmt: skip
             meaning = operation.get("description", "").split("\n\n")[0].replace("\n", " ")
             shown = ", ".join(map(code, query))
-            rows.append((code(f"{method.upper()} {path}"), meaning, shown))
+            operation_name = f"{method.upper()} {path}"
+            rows.append((code(operation_name), meaning, needed[operation_name], shown))
     return page(
         "HTTP API",
         "On port 8000. `GET /docs` shows it with every field, `/openapi.json` describes it for"
         " machines. Errors are RFC 9457 problems: 404 for an unknown entity, 422 for a bad id or"
         " field, 503 with `Retry-After` when the store cannot answer now. Lists go page by page:"
         " pass `next_cursor` on as `cursor`. Money is a number with up to 12 decimal places.",
-        table(("operation", "answers", "query"), rows),
+        table(("operation", "answers", "needs", "query"), rows),
+        "*needs*: the permission of the caller's credential; *any* is a valid credential of a"
+        " person or program, *agents* are allowed besides, *everybody* needs none.\n",
         "The ControlDeck is at `/neurorail`.\n",
     )
 

@@ -106,26 +106,12 @@ def test_load_reports_every_wrong_value_at_once(tmp_path: Path) -> None:
     assert len(message.splitlines()) == 3
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:80", "192.168.1.2:80", "[::]:80", "example.org:80"])
-@pytest.mark.parametrize("path", [("api",), ("otlp", "grpc"), ("otlp", "http")])
-def test_load_address_beyond_loopback_is_refused_without_credentials(
-    address: str, path: tuple[str, ...]
-) -> None:
-    options: dict[str, object] = {"address": address}
-    for part in reversed(path):
-        options = {part: options}
-    message = complaints(options=options)
-    assert f"--{'-'.join(path)}: " in message
-    assert repr(address) in message
-    assert "no credentials are configured" in message
-
-
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
         ("NEURORAIL_ENGIN__LATENESS_MS", "3", "no such setting; did you mean ENGINE?"),
         ("NEURORAIL_ENGINE__LATENES_MS", "3", "did you mean lateness_ms?"),
-        ("NEURORAIL_OTLP__GRPC__ADDRESS", "0.0.0.0:1", "no credentials are configured"),
+        ("NEURORAIL_OTLP__GRPC__ADDRESS", "somewhere", "is no address"),
         ("NEURORAIL_API__CORS_ORIGINS", "no json", "api"),
     ],
 )

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import msgspec
+from fastapi import FastAPI
 from tests.support.engine import DictEngine
 from tests.support.events import NODE, START_UNIX_NANO, ListOutbox, ListReplay
 from tests.support.history import ListHistory
 
 from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
+from neurorail.api.access import Access
+from neurorail.collector.access import DenialLog, Gate, KeyStore
+from neurorail.collector.engine.writes import Writes
+from neurorail.collector.envelope import Stamp, Submission
 from neurorail.collector.health import Health
 from neurorail.collector.history import OutboxEvents, UnitedHistory
-from neurorail.collector.stream import StreamConfig, StreamHub
+from neurorail.collector.stream import StreamConfig, StreamEvent, StreamHub
+
+
+@dataclass(slots=True)
+class AnsweringInbox:
+    """Keeps what is written; an engine that says nothing."""
+
+    records: list[Submission] = field(default_factory=list)
+
+    async def append(self, submissions: Sequence[Submission]) -> list[Stamp]:
+        """Keep records."""
+        first = len(self.records) + 1
+        self.records.extend(submissions)
+        return [Stamp(seq, seq) for seq in range(first, first + len(submissions))]
+
+    async def applied(self, seq: int) -> list[StreamEvent]:
+        """No events."""
+        return []
+
+
+def open_access(inbox: AnsweringInbox, keys: Path = Path("/nonexistent/keys.json")) -> Access:
+    """An API without credentials, as long as there is no key."""
+    store = KeyStore(keys, lambda: START_UNIX_NANO)
+    denials = DenialLog(inbox.records.extend, lambda: 0.0)
+    return Access(Gate(store, lambda: START_UNIX_NANO), denials, lambda: 0.0)
 
 
 @dataclass(slots=True)
@@ -33,6 +63,8 @@ class Rail:
     hub: StreamHub
     health: Health
     down: dict[str, str | None] = field(default_factory=dict)
+    inbox: AnsweringInbox = field(default_factory=lambda: AnsweringInbox())
+    app: FastAPI = field(default_factory=FastAPI)
 
     async def get(self, path: str, status: int = 200, **query: Any) -> Any:
         """The JSON that a path under the API's prefix answers."""
@@ -43,7 +75,10 @@ class Rail:
 
 @asynccontextmanager
 async def running_rail(
-    config: ApiConfig | None = None, stream: StreamConfig | None = None
+    config: ApiConfig | None = None,
+    stream: StreamConfig | None = None,
+    access: Access | None = None,
+    inbox: AnsweringInbox | None = None,
 ) -> AsyncIterator[Rail]:
     """A rail that is up inside the context and gone after it."""
     engine, archive, outbox, replay = DictEngine(), ListHistory(), ListOutbox(), ListReplay()
@@ -51,6 +86,7 @@ async def running_rail(
         stream or StreamConfig(), node=NODE, clock=lambda: START_UNIX_NANO, replay=replay
     )
     health = Health()
+    inbox = inbox or AnsweringInbox()
     down: dict[str, str | None] = {"inbox": None, "store": None}
     config = config or ApiConfig(port=0)
     parts = ApiDependencies(
@@ -63,14 +99,19 @@ async def running_rail(
         node=NODE,
         version="1.2.3",
         config=config,
+        writes=Writes(inbox, inbox),
+        access=access or open_access(inbox),
     )
     hub.start()
-    server = ApiServer(create_app(parts), hub, config)
+    app = create_app(parts)
+    server = ApiServer(app, hub, config)
     await server.start()
     host, port = server.address
     try:
         async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
-            yield Rail(client, server, engine, archive, outbox, replay, hub, health, down)
+            yield Rail(
+                client, server, engine, archive, outbox, replay, hub, health, down, inbox, app
+            )
     finally:
         await server.stop()
 

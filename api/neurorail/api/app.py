@@ -8,7 +8,16 @@ from starlette.middleware.cors import CORSMiddleware
 from neurorail.api import controldeck, problems
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
-from neurorail.api.routes import audit, identity, lifecycle, missions, stream, system, telemetry
+from neurorail.api.routes import (
+    audit,
+    identity,
+    lifecycle,
+    missions,
+    rbac,
+    stream,
+    system,
+    telemetry,
+)
 
 _PREFIX = "/api/neurorail/v1"
 
@@ -25,7 +34,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
     )
     app.state.dependencies = parts
     problems.install(app)
-    for module in (identity, lifecycle, audit, telemetry, missions, stream):
+    for module in (identity, lifecycle, audit, telemetry, missions, rbac, stream):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(system.router)
     controldeck.mount(app)

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
+from neurorail.api.access import Router, needs
 from neurorail.api.problems import Problem
+from neurorail.collector.access.permissions import READ_AUDIT
 from neurorail.collector.store.audit import VerificationReport
 
 OnProgress = Callable[[int, int], None]
@@ -29,12 +30,13 @@ def report_body(report: VerificationReport) -> dict[str, Any]:
     }
 
 
-def create_router(verify: Verify) -> APIRouter:
+def create_router(verify: Verify) -> Router:
     """The route over a function that verifies. One verification runs at a time."""
-    router = APIRouter(prefix="/audit", tags=["audit"])
+    router = Router(prefix="/audit", tags=["audit"])
     running = asyncio.Lock()
 
     @router.get("/verify")
+    @needs(READ_AUDIT)
     async def audit_verify() -> StreamingResponse:
         """Recompute every hash. The answer is lines of JSON (`application/x-ndjson`).
 

@@ -10,6 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from neurorail.api.access import Router, public
+
 PATH = "/neurorail"
 
 _HEADERS = {
@@ -41,6 +43,11 @@ def mount(app: FastAPI) -> None:
     """Serve the pages, and lead the bare address to them."""
     app.mount(PATH, _Pages(directory=directory(), html=True, check_dir=False), name="controldeck")
 
-    @app.get("/", include_in_schema=False)
+    router = Router()
+
+    @router.get("/", include_in_schema=False)
+    @public
     async def to_controldeck() -> RedirectResponse:
         return RedirectResponse(f"{PATH}/")
+
+    app.include_router(router)

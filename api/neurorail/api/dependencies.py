@@ -8,8 +8,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from neurorail.api.access import Access, tenant_of
 from neurorail.api.config import ApiConfig
-from neurorail.collector.envelope import DEFAULT_TENANT
+from neurorail.collector.decode.system import SystemRecord, encode_system
+from neurorail.collector.engine.writes import Writes
+from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.health import Health
 from neurorail.collector.history import UnitedHistory
 from neurorail.collector.stream import StreamHub
@@ -30,7 +33,17 @@ class ApiDependencies:
     """Unix time in nanoseconds."""
     node: str
     version: str
+    writes: Writes
+    access: Access
     config: ApiConfig = field(default_factory=ApiConfig)
+
+    async def note(self, record: SystemRecord, tenant: str, principal: str) -> None:
+        """Put on record what the server did or noticed. Raises `Busy` when that is not possible."""
+        await self.writes.note(
+            Submission(
+                Kind.SYSTEM, Signal.NONE, encode_system(record), tenant, principal, encoding="json"
+            )
+        )
 
 
 def dependencies(request: Request) -> ApiDependencies:
@@ -40,10 +53,5 @@ def dependencies(request: Request) -> ApiDependencies:
     return found
 
 
-def tenant() -> str:
-    """The tenant a request speaks for; without credentials there is only one."""
-    return DEFAULT_TENANT
-
-
 Parts = Annotated[ApiDependencies, Depends(dependencies)]
-Tenant = Annotated[str, Depends(tenant)]
+Tenant = Annotated[str, Depends(tenant_of)]

@@ -35,6 +35,7 @@ class Problem(Exception):
         code: str | None = None,
         details: Mapping[str, Any] | None = None,
         retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Args: `slug` names the kind of problem; `code` is an NR code where one applies."""
         super().__init__(detail)
@@ -43,7 +44,9 @@ class Problem(Exception):
         self.detail = detail
         self.code = code
         self.details = dict(details or {})
-        self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
 
     def response(self) -> JsonResponse:
         """The answer."""
@@ -58,9 +61,8 @@ class Problem(Exception):
             "retriable": known.retriable if known else self.status in _RETRIABLE,
             "details": self.details,
         }
-        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
         return JsonResponse(
-            body, self.status, headers=headers, media_type="application/problem+json"
+            body, self.status, headers=self.headers, media_type="application/problem+json"
         )
 
 

@@ -32,7 +32,7 @@ def build() -> typer.Typer:
     """The application with every command. Commands import what they need when they run."""
     import typer
 
-    from neurorail.app.commands import audit, demo, doctor, serve, tail, trace
+    from neurorail.app.commands import audit, demo, doctor, keys, serve, tail, trace
 
     app = typer.Typer(
         name="neurorail",
@@ -57,6 +57,7 @@ def build() -> typer.Typer:
     app.command("trace")(trace.trace)
     app.command("doctor")(doctor.doctor)
     app.add_typer(audit.app, name="audit")
+    app.add_typer(keys.app, name="keys")
     return app
 
 

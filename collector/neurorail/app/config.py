@@ -55,18 +55,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _checked_address(text: str) -> str:
-    host, _ = split_address(text)
-    if not is_loopback(host):
-        raise ValueError(
-            f"{text!r} can be reached from other machines, and no credentials are configured: "
-            "without credentials every caller is admin, so only loopback addresses are allowed; "
-            "use 127.0.0.1 or [::1]"
-        )
+    split_address(text)
     return text
 
 
 Address = Annotated[str, AfterValidator(_checked_address)]
-"""`HOST:PORT`, on loopback; port 0 takes a free one."""
+"""`HOST:PORT`; port 0 takes a free one. Beyond loopback only with credentials."""
 
 
 class _Section(BaseModel):
@@ -200,6 +194,13 @@ class ContentSection(_Section):
     """False: only a keyed hash and the length of each value are stored."""
 
 
+class AccessSection(_Section):
+    """Who may do what. Keys are made with `neurorail keys`, not written here."""
+
+    requests_per_s: int = Field(default=1_000, ge=1)
+    """API requests a second of one caller, where its key does not say; more are answered 429."""
+
+
 class PricesSection(_Section):
     """What tokens cost."""
 
@@ -237,6 +238,8 @@ class Config(_Section):
     """Limits of the live stream."""
     content: ContentSection = ContentSection()
     """Prompts, completions, and arguments and results of tools."""
+    access: AccessSection = AccessSection()
+    """Who may do what. Keys are made with `neurorail keys`, not written here."""
     prices: PricesSection = PricesSection()
     """What tokens cost."""
     log: LogSection = LogSection()

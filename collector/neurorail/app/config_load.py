@@ -17,8 +17,10 @@ from neurorail.app.config import Config
 
 PREFIX: Final = "NEURORAIL_"
 NESTED: Final = "__"
-OTHER_VARIABLES: Final = frozenset({"NEURORAIL_ENDPOINT", "NEURORAIL_API_KEY"})
-"""Variables of agents and of the command line, which are no settings of the server."""
+OTHER_VARIABLES: Final = frozenset(
+    {"NEURORAIL_ENDPOINT", "NEURORAIL_API_KEY", "NEURORAIL_ADMIN_KEY"}
+)
+"""Variables of agents and of the command line, and the secret that no file should hold."""
 
 
 class ConfigError(Exception):

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,24 +24,29 @@ from typing import Final
 import msgspec
 
 from neurorail.api import audit_verify
+from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.server import ApiServer
+from neurorail.app.access import check_exposure, make_gate
 from neurorail.app.audit_check import verify_store
-from neurorail.app.config import Config, split_address
+from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
+from neurorail.app.watch import watch_parts
 from neurorail.app.wiring import api_config, receiver_config, store_config
+from neurorail.collector.access import DenialLog
+from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
-from neurorail.collector.engine.remote import UNAPPLIED_BYTES_MAX, EngineProcess
+from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.engine.view import AppliedView
-from neurorail.collector.engine.worker import COUNTERS
+from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
 from neurorail.collector.health import Health
 from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory, UnitedHistory
@@ -60,6 +65,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 GC_THRESHOLD: Final = (50_000, 20, 50)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
+USES_SAVED_S: Final = 60.0
 STORE_RETRY_S: Final = 1.0
 API_PREFIX: Final = "/api/neurorail/v1"
 
@@ -88,6 +94,7 @@ class Service:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
+        self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -97,6 +104,7 @@ class Service:
         """Start everything.
 
         Raises:
+            Exposed: it would listen to other machines without credentials.
             OSError: an address is taken or a file cannot be read.
             RuntimeError: the data directory is in use, or the store's schema is unknown.
         """
@@ -119,6 +127,7 @@ class Service:
         config, path = self._config, self._directory.path
         node = config.node or self._directory.node
         self._build(node)
+        check_exposure(config, self._gate)
         self._engine.launch()
         prices, _ = await asyncio.gather(asyncio.to_thread(self._prices), self._store_opened())
         await asyncio.to_thread(self._inbox.start)
@@ -135,6 +144,7 @@ class Service:
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
+        self._gate = make_gate(path, self._token)
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
         history = StoreHistory(self._store)
@@ -165,10 +175,12 @@ class Service:
             on_dead_letter=self._on_dead_letter,
             on_progress=self._on_archived,
         )
+        self._denials = DenialLog(self._inbox.append_threadsafe, time.monotonic)
         self._receivers = Receivers(
             receiver_config(config),
             self._inbox,
             self._directory.redaction_key,
+            authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
         )
         self._view = AppliedView(self._engine)
@@ -182,14 +194,23 @@ class Service:
                 clock=time.time_ns,
                 node=node,
                 version=version("neurorail"),
+                writes=Writes(self._inbox, self._engine),
                 config=api_config(config),
+                access=Access(
+                    self._gate,
+                    self._denials,
+                    time.monotonic,
+                    config.access.requests_per_s,
+                    loopback=is_loopback(split_address(config.api.address)[0]),
+                ),
             )
         )
         app.include_router(
             audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
         )
         self._api = ApiServer(app, self._hub, api_config(config))
-        self._watch()
+        self._health.watch_hub(self._hub)
+        watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
 
     async def _verify_audit(self, node: str, tell: audit_verify.OnProgress) -> VerificationReport:
         head = await self._engine.archived_head()
@@ -203,6 +224,7 @@ class Service:
             return
         await self._receivers.stop()
         await self._api.stop()
+        self._denials.settle(everything=True)
         self._hub.stop()
         if self._maintenance is not None:
             self._maintenance.cancel()
@@ -213,8 +235,14 @@ class Service:
         self._prune()
         await self._inbox.stop()
         await asyncio.to_thread(self._store.stop)
+        await asyncio.to_thread(self._gate.keys.save_uses, 0.0)
         (self._directory.path / SERVER_FILE).unlink(missing_ok=True)
         self._directory.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no credentials are configured."""
+        return self._gate.open
 
     async def run_until_signal(self) -> str | None:
         """Wait for SIGTERM, SIGINT or a failure of what nothing works without, then stop.
@@ -225,14 +253,25 @@ class Service:
         assert self._loop is not None, "start comes first"
         for number in STOP_SIGNALS:
             self._loop.add_signal_handler(number, self._over.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._over.wait()
             failed = self._failures()
             await self.stop()  # A second signal meanwhile changes nothing: nothing is cut short.
         finally:
-            for number in STOP_SIGNALS:
+            for number in (*STOP_SIGNALS, signal.SIGHUP):
                 self._loop.remove_signal_handler(number)
         return "; ".join(f"the {part} {why}" for part, why in failed.items()) or None
+
+    def _reload(self) -> None:
+        """Read keys and certificates anew; what cannot be read stays as it was."""
+        try:
+            self._gate.keys.load()
+            self._receivers.reload_certificates()
+        except (OSError, ValueError) as error:
+            _log.error("SIGHUP: not everything could be read anew: %s", error)
+        else:
+            _log.info("SIGHUP: keys and certificates were read anew")
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 
@@ -282,7 +321,7 @@ class Service:
             "otlp_grpc": addresses.otlp_grpc,
             "otlp_http": addresses.otlp_http,
             "pid": os.getpid(),
-            "token": secrets.token_urlsafe(32),
+            "token": self._token,
         }
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -301,7 +340,9 @@ class Service:
                 if not self._archive_ready:
                     await self._store_opened()
                     self._start_archiver()
+                self._denials.settle()
                 await asyncio.to_thread(self._prune)
+                await asyncio.to_thread(self._gate.keys.save_uses, USES_SAVED_S)
                 counts = await self._view.counts(DEFAULT_TENANT)
                 self._health.governance.set_active(counts.by_state)
             except (StoreError, InboxError, OSError, RuntimeError) as error:
@@ -364,76 +405,6 @@ class Service:
             self._inbox.append_threadsafe([record])
         except InboxError as error:
             _log.error("a dead letter could not be put on record: %s", error)
-
-    # ── metrics ──────────────────────────────────────────────────────────────────────────────
-
-    def _watch(self) -> None:
-        health = self._health
-        health.watch_hub(self._hub)
-        health.watch_queue(
-            lambda: float(self._inbox.last_seq - self._archiver.archived_seq),
-            self._records_that_fit,
-        )
-        inbox = self._inbox
-        for name, meaning, read in (
-            ("records", "Records the inbox holds.", lambda: inbox.stats().records),
-            ("bytes", "Disk the inbox takes.", lambda: inbox.stats().bytes),
-            ("bytes_limit", "Disk the inbox may take.", lambda: self._config.inbox.max_bytes),
-            ("queue_bytes", "Bytes that wait for a commit.", lambda: inbox.stats().queue_bytes),
-        ):
-            health.watch_gauge(f"neurorail_inbox_{name}", meaning, _reading(read))
-        engine = self._engine
-        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
-            ("entities", "Entities in memory.", partial(self._stat, "entities")),
-            (
-                "entities_limit",
-                "Entities that memory may hold.",
-                lambda: self._config.engine.entities_in_memory,
-            ),
-            ("traces", "Traces in memory.", partial(self._stat, "traces")),
-            (
-                "traces_limit",
-                "Traces that memory may hold.",
-                lambda: self._config.engine.traces_in_memory,
-            ),
-            ("timers", "Open deadlines.", partial(self._stat, "timers")),
-            ("timers_limit", "Deadlines there may be.", lambda: self._config.engine.timers_max),
-            ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - engine.seq),
-            ("outbox_batches", "Event batches not archived yet.", engine.depth),
-            ("feed_bytes", "Sent to the engine, not applied.", lambda: engine.unapplied_bytes),
-            ("feed_bytes_limit", "What of it there may be.", lambda: UNAPPLIED_BYTES_MAX),
-            (
-                "memory_rss",
-                "Resident memory of the engine's process in bytes.",
-                partial(self._stat, "memory_rss"),
-            ),
-        )
-        for name, meaning, value in gauges:
-            health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(value))
-        for name in COUNTERS:
-            health.watch_count(
-                f"neurorail_engine_{name}",
-                f"Engine counter {name}.",
-                partial(self._stat, name),
-            )
-        health.watch_count(
-            "neurorail_engine_cpu_seconds",
-            "Processor time of the engine's process in seconds.",
-            partial(self._stat, "cpu_seconds"),
-        )
-
-    def _records_that_fit(self) -> float:
-        stats = self._inbox.stats()
-        mean_bytes = stats.bytes / stats.records if stats.records else 1.0
-        return self._config.inbox.max_bytes / max(mean_bytes, 1.0)
-
-    def _stat(self, name: str) -> float:
-        """One of the engine's own numbers."""
-        return self._engine.stats.get(name, 0.0)
-
-
-def _reading(read: Callable[[], float]) -> Callable[[], float]:
-    return lambda: float(read())
 
 
 def _bracketed(host: str) -> str:

@@ -57,6 +57,28 @@ class Client:
         finally:
             connection.close()
 
+    def post_json(self, path: str, body: Any, *, idempotency_key: str = "") -> Any:
+        """The JSON that a POST of `body` answers.
+
+        Args:
+            path: Of the endpoint.
+            body: Anything JSON can say.
+            idempotency_key: The same key and body again give the same answer, and nothing twice.
+
+        Raises:
+            Unreachable: nobody answers.
+            Problem: the answer is an error.
+        """
+        headers = {"Content-Type": "application/json"}
+        if idempotency_key:
+            headers["Idempotency-Key"] = idempotency_key
+        connection = self._connection(self._timeout_s)
+        try:
+            response = self._ask(connection, "POST", path, headers, json.dumps(body).encode())
+            return _json(_body(response))
+        finally:
+            connection.close()
+
     def stream_json(self, path: str, query: Query | None = None) -> Iterator[Any]:
         """The JSON values of an answer that holds one a line, as they come.
 
@@ -171,10 +193,20 @@ class Client:
     def _get(
         self, connection: http.client.HTTPConnection, target: str, headers: dict[str, str]
     ) -> http.client.HTTPResponse:
+        return self._ask(connection, "GET", target, headers, None)
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+    ) -> http.client.HTTPResponse:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            connection.request("GET", target, headers=headers)
+            connection.request(method, target, body, headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self.base_url}: {_reason(error)}") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from neurorail.rules import chain, metering, placement, transitions
+from neurorail.rules import chain, metering, noted, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
@@ -29,6 +29,7 @@ from neurorail.rules.observations import (
     Fields,
     Heartbeat,
     Ids,
+    Noted,
     Observation,
     PricesLoaded,
     Rejected,
@@ -81,6 +82,7 @@ class Engine:
             EpochStarted: self._on_epoch,
             Rejected: self._on_rejected,
             DeadLettered: self._on_dead_letter,
+            Noted: self._on_noted,
         }
 
     # ── the caller's side ────────────────────────────────────────────────────────────────────
@@ -600,6 +602,9 @@ class Engine:
             f"malformed {seen.signal} were refused",
             WARNING,
         )
+
+    def _on_noted(self, seen: Noted) -> None:
+        noted.note(self.state, seen)
 
     def _on_dead_letter(self, seen: DeadLettered) -> None:
         self.state.emit(

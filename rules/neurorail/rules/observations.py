@@ -230,6 +230,17 @@ class DeadLettered:
     error: str
 
 
+@dataclass(slots=True)
+class Noted:
+    """Something the server itself noticed or did, and puts on record (`neurorail.rules.noted`)."""
+
+    event_type: str
+    data_json: str
+    """The event's own fields: a JSON object."""
+    message: str
+    severity: str
+
+
 Observation: TypeAlias = (
     SpanLinks
     | SpanObserved
@@ -243,4 +254,5 @@ Observation: TypeAlias = (
     | EpochStarted
     | Rejected
     | DeadLettered
+    | Noted
 )

@@ -209,7 +209,7 @@ async def test_overload_is_refused_before_anything_is_parsed(start: Start) -> No
 class _Keys:
     """Knows one key; breaks on another."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Refusal:
+    def authenticate(self, headers: Mapping[str, str], signal: str) -> Caller | Refusal:
         key = headers.get("x-api-key", "")
         if key == "broken":
             raise OSError("the key store is gone")

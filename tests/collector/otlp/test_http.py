@@ -303,7 +303,7 @@ async def test_a_quota_is_429_with_a_delay_of_at_least_a_second(start: Start) ->
 
 
 class _Keys:
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Refusal:
+    def authenticate(self, headers: Mapping[str, str], signal: str) -> Caller | Refusal:
         if "broken" in headers:
             raise OSError("the key store is gone")
         authorization = headers.get("authorization", "")

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
+from neurorail.api.access import Router, needs
 from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
@@ -21,6 +22,7 @@ from neurorail.api.paging import (
     write_cursor,
 )
 from neurorail.api.problems import bad_field
+from neurorail.collector.access.permissions import READ_AUDIT
 from neurorail.collector.history import EventFilter, EventPage
 from neurorail.collector.stream import EventLine
 from neurorail.rules.events import (
@@ -33,7 +35,7 @@ from neurorail.rules.events import (
     SEVERITIES,
 )
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = Router(prefix="/audit", tags=["audit"])
 
 _RECENT_ERRORS = 10
 
@@ -84,6 +86,7 @@ Wanted = Annotated[EventFilter, Depends(_filter)]
 
 
 @router.get("/events")
+@needs(READ_AUDIT)
 async def events(
     parts: Parts, wanted: Wanted, limit: Limit = None, cursor: Cursor = None
 ) -> JsonResponse:
@@ -104,6 +107,7 @@ async def events(
 
 
 @router.get("/stats")
+@needs(READ_AUDIT)
 async def stats(parts: Parts, wanted: Wanted) -> JsonResponse:
     """Counts of the events that match, and the newest errors among them."""
     severe = tuple(s for s in (ERROR, CRITICAL) if not wanted.severities or s in wanted.severities)

@@ -6,21 +6,24 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
+from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.entities import entity_body, implied_body
 from neurorail.api.ids import check_entity
 from neurorail.api.problems import bad_field, unknown_entity
+from neurorail.collector.access.permissions import READ_LIFECYCLE
 from neurorail.collector.views import EngineView, EntityView
 from neurorail.rules.observations import RESOURCE
 from neurorail.semconv.attributes import ENTITY_TYPES
 
-router = APIRouter(prefix="/identity", tags=["identity"])
+router = Router(prefix="/identity", tags=["identity"])
 
 
 @router.get("/trace/{entity_type}/{entity_id}")
+@needs(READ_LIFECYCLE)
 async def trace(
     entity_type: str,
     entity_id: str,

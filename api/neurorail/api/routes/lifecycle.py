@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter
 
+from neurorail.api.access import Router, needs
 from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import check_entity
 from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
 from neurorail.api.problems import unknown_entity
+from neurorail.collector.access.permissions import READ_LIFECYCLE
 from neurorail.collector.stream import EventLine
 from neurorail.rules.lifecycle import allowed_transitions
 
-router = APIRouter(prefix="/lifecycle", tags=["lifecycle"])
+router = Router(prefix="/lifecycle", tags=["lifecycle"])
 
 
 @router.get("/state/{entity_type}/{entity_id}")
+@needs(READ_LIFECYCLE)
 async def state(entity_type: str, entity_id: str, parts: Parts, tenant: Tenant) -> JsonResponse:
     """The state now and the transitions that the table allows from it."""
     check_entity(entity_type, entity_id)
@@ -55,6 +57,7 @@ class _Transition(msgspec.Struct):
 
 
 @router.get("/history/{entity_type}/{entity_id}")
+@needs(READ_LIFECYCLE)
 async def history(
     entity_type: str,
     entity_id: str,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
+from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.entities import entity_body
 from neurorail.api.paging import Limit, page_limit
+from neurorail.collector.access.permissions import READ_LIFECYCLE
 
-router = APIRouter(tags=["missions"])
+router = Router(tags=["missions"])
 
 
 @router.get("/missions")
+@needs(READ_LIFECYCLE)
 async def missions(parts: Parts, tenant: Tenant, limit: Limit = None) -> JsonResponse:
     """Recent missions, newest first, with state, times, tokens and cost in `totals`."""
     most = page_limit(limit, parts.config)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query, Request
 from starlette.responses import Response
 
-from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.access import Caller, Router, needs
+from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.ids import level_of
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.sse import EventStreamResponse
+from neurorail.collector.access import Denial, Principal
+from neurorail.collector.access.gate import FORBIDDEN
+from neurorail.collector.access.permissions import (
+    CHANNEL_PERMISSIONS,
+    READ_METRICS,
+    STREAM_EVENTS,
+)
 from neurorail.collector.stream import HubClosed, HubFull, StreamFilter
 from neurorail.collector.stream.filters import UnknownName
+from neurorail.rules.events import ALL
 
-router = APIRouter(prefix="/stream", tags=["stream"])
+router = Router(prefix="/stream", tags=["stream"])
 
 _ENTITY_IDS_MAX = 100
 
@@ -25,7 +35,10 @@ _ENTITY_IDS_MAX = 100
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}},
 )
+@needs(STREAM_EVENTS)
 async def events(
+    request: Request,
+    caller: Caller,
     parts: Parts,
     tenant: Tenant,
     channels: Annotated[list[str], Query(description="repeatable; none means all")] = [],  # noqa: B006 - a fresh list is made for each request.
@@ -48,6 +61,7 @@ async def events(
         wanted = StreamFilter.of(tenant, channels, event_types, entity_ids)
     except UnknownName as unknown:
         raise bad_field(unknown.field, unknown.value, str(unknown)) from None
+    _check_channels(request, caller, parts, channels)
     try:
         subscription = parts.hub.subscribe(
             wanted,
@@ -63,7 +77,24 @@ async def events(
     return EventStreamResponse(subscription)
 
 
+def _check_channels(
+    request: Request, caller: Principal, parts: ApiDependencies, channels: Sequence[str]
+) -> None:
+    """Refuse a channel whose read permission the caller lacks."""
+    needed = dict.fromkeys(
+        name for channel in channels or (ALL,) for name in CHANNEL_PERMISSIONS[channel]
+    )
+    missing = caller.missing(tuple(needed))
+    if missing:
+        detail = f"these channels need {' and '.join(missing)} besides {STREAM_EVENTS}"
+        lacks = " ".join(missing)
+        raise parts.access.denied(
+            request, Denial(FORBIDDEN, detail, caller.name, caller.tenant, lacks)
+        )
+
+
 @router.get("/stats")
+@needs(READ_METRICS)
 async def stats(parts: Parts) -> JsonResponse:
     """The streams at this moment: who listens to what, and what memory holds."""
     now = parts.hub.stats()

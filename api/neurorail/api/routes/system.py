@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
+from neurorail.api.access import Router, needs, public
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
+from neurorail.collector.access.permissions import READ_METRICS
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 
 @router.get("/health")
+@public
 async def health(parts: Parts) -> JsonResponse:
     """Whether the process answers at all; it does if you read this."""
     return JsonResponse({"status": "ok", "version": parts.version, "node": parts.node})
 
 
 @router.get("/ready")
+@public
 async def ready(parts: Parts) -> JsonResponse:
     """200 when every part is up, else 503 with what is not and why."""
     states = parts.readiness()
@@ -31,6 +34,7 @@ async def ready(parts: Parts) -> JsonResponse:
 
 
 @router.get("/metrics")
+@needs(READ_METRICS, open_on_loopback=True)
 async def metrics(parts: Parts, tenant: Tenant) -> Response:
     """Prometheus text format."""
     counts = await parts.engine.counts(tenant)

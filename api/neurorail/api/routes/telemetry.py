@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter
-
+from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time, usd_number
 from neurorail.api.entities import duration_ms
 from neurorail.api.ids import level_of
 from neurorail.api.problems import unknown_entity
+from neurorail.collector.access.permissions import READ_METRICS
 from neurorail.collector.views import Counts
 from neurorail.rules import errors
 from neurorail.rules.lifecycle import QUEUED, RUNNING, SUCCEEDED, TERMINAL
 from neurorail.semconv.attributes import ENTITY_TYPES
 
-router = APIRouter(prefix="/telemetry", tags=["telemetry"])
+router = Router(prefix="/telemetry", tags=["telemetry"])
 
 
 @router.get("/metrics/{entity_id}")
+@needs(READ_METRICS)
 async def entity_metrics(entity_id: str, parts: Parts, tenant: Tenant) -> JsonResponse:
     """What an entity and everything below it took: time, tokens, money, calls, attempts."""
     entity_type = ENTITY_TYPES[level_of(entity_id, "entity_id")]
@@ -53,6 +54,7 @@ async def entity_metrics(entity_id: str, parts: Parts, tenant: Tenant) -> JsonRe
 
 
 @router.get("/snapshot")
+@needs(READ_METRICS)
 async def snapshot(parts: Parts, tenant: Tenant) -> JsonResponse:
     """The whole at this moment: what there is, what runs, how much fails."""
     counts = await parts.engine.counts(tenant)

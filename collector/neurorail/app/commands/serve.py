@@ -70,12 +70,15 @@ def serve(
 
 
 def _run(settings: Config, *, as_json: bool) -> None:
+    from neurorail.app.access import Exposed
     from neurorail.collector.store.errors import StoreError
 
     try:
         # uvloop is there on every platform but Windows.
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             failed = runner.run(_serve(settings, as_json=as_json))
+    except Exposed as error:
+        raise fail(str(error)) from None
     except (OSError, RuntimeError, ValueError, StoreError) as error:
         raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
     except KeyboardInterrupt:
@@ -101,7 +104,8 @@ async def _serve(settings: Config, *, as_json: bool) -> str | None:
     with in_data_directory(settings) as settled:
         service = Service(settled)
         addresses = await service.start()
-        print(OPEN_NOTICE, file=sys.stderr, flush=True)
+        if service.is_open:
+            print(OPEN_NOTICE, file=sys.stderr, flush=True)
         secure = settled.otlp.http.tls.enabled
         print(ready_line(addresses, as_json=as_json, otlp_tls=secure), flush=True)
         return await service.run_until_signal()

@@ -30,6 +30,7 @@ _TAGS: Final[dict[int, type[Any]]] = {
     10: seam.EpochStarted,
     11: seam.Rejected,
     12: seam.DeadLettered,
+    13: seam.Noted,
 }
 _PARTS: Final = (seam.Budget, seam.Fields, seam.Usage)
 """Values inside observations, the inner ones first."""

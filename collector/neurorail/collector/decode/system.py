@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,7 @@ from neurorail.collector.decode.values import INT64_MAX
 from neurorail.rules.observations import (
     DeadLettered,
     EpochStarted,
+    Noted,
     Observation,
     PricesLoaded,
     Rejected,
@@ -57,8 +58,17 @@ class DeadLetterRecord(msgspec.Struct, tag="dead_letter"):
     error: str
 
 
+class NotedRecord(msgspec.Struct, tag="noted"):
+    """The server noticed or did something: an event of type `event`, with these fields."""
+
+    event: str
+    data: dict[str, Any]
+    message: str
+    severity: str = "info"
+
+
 SystemRecord: TypeAlias = (
-    ResumedRecord | EpochRecord | PricesRecord | RejectedRecord | DeadLetterRecord
+    ResumedRecord | EpochRecord | PricesRecord | RejectedRecord | DeadLetterRecord | NotedRecord
 )
 
 _DECODER: Final = msgspec.json.Decoder(SystemRecord)
@@ -88,3 +98,6 @@ def read_system(body: bytes, stats: Counter[str]) -> list[Observation]:
             return [Rejected(record.signal, tuple(sorted(record.reasons.items())))]
         case DeadLetterRecord():
             return [DeadLettered(record.table, record.first_seq, record.last_seq, record.error)]
+        case NotedRecord():
+            data = msgspec.json.encode(record.data).decode()
+            return [Noted(record.event, data, record.message, record.severity)]

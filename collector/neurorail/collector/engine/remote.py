@@ -24,7 +24,7 @@ from neurorail.collector.engine import messages
 from neurorail.collector.engine.applier import Busy, InboxReader
 from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch
 from neurorail.collector.engine.records import RecordBuffer
-from neurorail.collector.envelope import Stamp
+from neurorail.collector.envelope import Kind, Stamp
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.stream.event import StreamEvent, decode_lines
 from neurorail.rules.config import EngineConfig
@@ -42,6 +42,8 @@ STOP_S: Final = 120.0
 STATUS_S: Final = 5.0
 """How long a process may take from closing its pipe to its exit status."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+COMMANDS_KEPT: Final = 4_096
+"""Commands whose events are remembered for whoever wrote them and asks a moment later."""
 QUESTIONS_MAX: Final = 1_000
 RECORD_OVERHEAD_BYTES: Final = 200
 
@@ -93,6 +95,8 @@ class EngineProcess:
         self._answers: dict[int, Future[Any]] = {}
         self._number = 0
         self._waiting: dict[int, list[Future[list[StreamEvent]]]] = {}
+        self._commands: dict[int, list[StreamEvent]] = {}
+        self._open_commands: set[int] = set()
         self._recent: deque[OutboxBatch] = deque()
         self._recent_bytes = 0
         self._ordinal = 0
@@ -206,7 +210,9 @@ class EngineProcess:
         return str(head)
 
     async def applied(self, seq: int) -> list[StreamEvent]:
-        """The events of record `seq`, as soon as they are durable. Ask before it is applied.
+        """The events of record `seq`, as soon as they are durable.
+
+        Of a command they are kept for a while, so that nobody who wrote it asks too late.
 
         Raises:
             Busy: the engine is not running, or stopped meanwhile.
@@ -214,7 +220,7 @@ class EngineProcess:
         future: Future[list[StreamEvent]] = Future()
         with self._changed:
             if seq <= self.seq:
-                return []
+                return self._commands.get(seq, [])
             self._check_running()
             self._waiting.setdefault(seq, []).append(future)
         return await asyncio.wrap_future(future)
@@ -305,9 +311,11 @@ class EngineProcess:
                     (envelope.seq, len(envelope.body) + RECORD_OVERHEAD_BYTES)
                     for envelope in envelopes
                 ]
+                commands = [each.seq for each in envelopes if each.kind is Kind.COMMAND]
                 with self._changed:
                     if turn != self._turn:
                         continue
+                    self._keep_answers(commands)
                     self._feed_after = envelopes[-1].seq
                     self._unapplied.extend(sizes)
                     self._unapplied_bytes += sum(size for _, size in sizes)
@@ -316,6 +324,13 @@ class EngineProcess:
                 self._outgoing.put(messages.Records(turn, rows))
         except Exception as error:
             self._fail(error)
+
+    def _keep_answers(self, commands: list[int]) -> None:
+        for seq in commands:
+            self._commands[seq] = []
+            self._open_commands.add(seq)
+        while len(self._commands) > COMMANDS_KEPT:
+            self._commands.pop(next(iter(self._commands)))
 
     def _send(self, pipe: messages.Pipe) -> None:
         while (message := self._outgoing.get()) is not None:
@@ -406,6 +421,8 @@ class EngineProcess:
                 self._unapplied_bytes -= self._unapplied.popleft()[1]
             while self._in_flight and self._in_flight[0] <= group.seq:
                 self._in_flight.popleft()
+            if self._open_commands:
+                self._answer_commands(group.seq, events)
             ready = [seq for seq in self._waiting if seq <= group.seq]
             waiting = [(seq, future) for seq in ready for future in self._waiting.pop(seq)]
             self._changed.notify_all()
@@ -414,6 +431,13 @@ class EngineProcess:
         for seq, future in waiting:
             if future.set_running_or_notify_cancel():
                 future.set_result([event for event in events if event.position[1] == seq])
+
+    def _answer_commands(self, seq: int, events: list[StreamEvent]) -> None:
+        for event in events:
+            kept = self._commands.get(event.position[1])
+            if kept is not None:
+                kept.append(event)
+        self._open_commands = {each for each in self._open_commands if each > seq}
 
     def _append(self, message: messages.Append) -> None:
         def tell(stamps: Sequence[Stamp] | None, error: str) -> None:

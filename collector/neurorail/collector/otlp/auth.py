@@ -24,14 +24,17 @@ OPEN_CALLER: Final = Caller()
 class Authenticator(Protocol):
     """Decides from a request's headers who sends it."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Refusal:
-        """Return the caller, or why there is none. Header names are lower case. Must not block."""
+    def authenticate(self, headers: Mapping[str, str], signal: str) -> Caller | Refusal:
+        """Return the caller of an export of `traces`, `logs` or `metrics`, or why there is none.
+
+        Header names are lower case. Must not block.
+        """
         ...
 
 
 class OpenAuthenticator:
     """Everybody is the anonymous principal of the default tenant."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Refusal:
+    def authenticate(self, headers: Mapping[str, str], signal: str) -> Caller | Refusal:
         """Return the anonymous caller."""
         return OPEN_CALLER

@@ -33,6 +33,7 @@ class GrpcReceiver:
         self._intake = intake
         self._server: grpc.aio.Server | None = None
         self._port: int | None = None
+        self._reloaded: grpc.ServerCertificateConfiguration | None = None
 
     @property
     def port(self) -> int:
@@ -59,9 +60,26 @@ class GrpcReceiver:
         if grpc_config.tls is None:
             self._port = server.add_insecure_port(address)
         else:
-            self._port = server.add_secure_port(address, _credentials(grpc_config.tls))
+            self._port = server.add_secure_port(address, self._credentials(grpc_config.tls))
         await server.start()
         self._server = server
+
+    def _credentials(self, tls: TlsConfig) -> grpc.ServerCredentials:
+        return grpc.dynamic_ssl_server_credentials(
+            _certificates(tls),
+            # Asked at every handshake, on a thread of gRPC's; None: nothing changed.
+            lambda: self._reloaded,  # type: ignore[arg-type,return-value]
+            require_client_authentication=tls.client_ca_file is not None,
+        )
+
+    def reload_certificates(self) -> None:
+        """Read certificate and key anew; connections made from now on see them.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        if self._config.grpc.tls is not None:
+            self._reloaded = _certificates(self._config.grpc.tls)
 
     async def stop(self) -> None:
         """Take no new calls, let those in flight end, close. Idempotent."""
@@ -133,12 +151,7 @@ def server_options(config: ReceiverConfig) -> list[tuple[str, int]]:
     ]
 
 
-def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
+def _certificates(tls: TlsConfig) -> grpc.ServerCertificateConfiguration:
     pair = (Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())
-    if tls.client_ca_file is None:
-        return grpc.ssl_server_credentials([pair])
-    return grpc.ssl_server_credentials(
-        [pair],
-        root_certificates=Path(tls.client_ca_file).read_bytes(),
-        require_client_auth=True,
-    )
+    authority = None if tls.client_ca_file is None else Path(tls.client_ca_file).read_bytes()
+    return grpc.ssl_server_certificate_configuration([pair], authority)

@@ -32,6 +32,7 @@ class HttpReceiver:
         self._server: _EmbeddedServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._port: int | None = None
+        self._ssl: ssl.SSLContext | None = None
 
     @property
     def port(self) -> int:
@@ -64,6 +65,16 @@ class HttpReceiver:
             await asyncio.sleep(0)
         self._port = listener.getsockname()[1]
         self._server, self._task = server, task
+        self._ssl = uvicorn_config.ssl
+
+    def reload_certificates(self) -> None:
+        """Read certificate and key anew; connections made from now on see them.
+
+        Raises:
+            OSError: a file cannot be read, or the two do not belong together (`ssl.SSLError`).
+        """
+        if self._ssl is not None and self._config.tls is not None:
+            self._ssl.load_cert_chain(self._config.tls.cert_file, self._config.tls.key_file)
 
     async def stop(self) -> None:
         """Take no new requests, let those in flight end, close. Idempotent."""

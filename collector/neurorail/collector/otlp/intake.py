@@ -76,7 +76,7 @@ class Intake:
         self, spec: SignalSpec, transport: str, headers: Mapping[str, str]
     ) -> Caller | Refusal:
         """Decide from the headers alone whether a request may go on. Nothing was parsed yet."""
-        caller = self._authenticator.authenticate(headers)
+        caller = self._authenticator.authenticate(headers, spec.name)
         if isinstance(caller, Refusal):
             self._count_refusal(spec, transport)
             return caller

@@ -63,6 +63,15 @@ class Receivers:
             await self.grpc.stop()
             raise
 
+    def reload_certificates(self) -> None:
+        """Let both listeners read their certificates anew.
+
+        Raises:
+            OSError: a file cannot be read, or certificate and key do not belong together.
+        """
+        self.http.reload_certificates()
+        self.grpc.reload_certificates()
+
     async def stop(self) -> None:
         """Stop listening and let requests in flight end. Idempotent."""
         await self.http.stop()

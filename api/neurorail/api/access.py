@@ -1,0 +1,247 @@
+"""Every route says what it needs: one line under its path, or the route cannot be made.
+
+    router = Router(prefix="/audit", tags=["audit"])
+
+    @router.get("/stats")
+    @needs(READ_AUDIT)
+    async def stats(parts: Parts, tenant: Tenant) -> JsonResponse: ...
+
+The caller is checked before anything of the request is read: 401 without a valid credential, 403
+naming the permission that is missing, 429 over the caller's rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
+
+from neurorail.api.problems import Problem
+from neurorail.collector.access import OPEN_PRINCIPAL, Denial, DenialLog, Gate, Principal
+from neurorail.collector.access.gate import FORBIDDEN, OUT_OF_SCOPE, THROTTLED, permit
+from neurorail.collector.access.permissions import SYSTEM_ADMIN
+from neurorail.collector.access.rates import Rate, Rates
+
+_DECLARED: Final = "__neurorail_needs__"
+_PRINCIPAL: Final = "neurorail.principal"
+_OPERATION: Final = "neurorail.operation"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a route needs of its caller."""
+
+    permissions: tuple[str, ...] = ()
+    """All of them; none means any caller with a valid credential that is no agent's."""
+    public: bool = False
+    """Everybody, without a credential."""
+    agents: bool = False
+    """Agents' keys too."""
+    scoped: bool = False
+    """It keeps to the missions a credential is limited to; other routes refuse such credentials."""
+    open_on_loopback: bool = False
+    """Public while the API listens on loopback only."""
+
+
+def needs(
+    *permissions: str, agents: bool = False, scoped: bool = False, open_on_loopback: bool = False
+) -> Callable[[Endpoint], Endpoint]:
+    """Declare what a route needs; see `Needs`."""
+    declared = Needs(permissions, agents=agents, scoped=scoped, open_on_loopback=open_on_loopback)
+    return _declaring(declared)
+
+
+def public(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route is for everybody."""
+    return _declaring(Needs(public=True))(endpoint)
+
+
+def _declaring(declared: Needs) -> Callable[[Endpoint], Endpoint]:
+    def declare(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _DECLARED, declared)
+        return endpoint
+
+    return declare
+
+
+def declared_needs(endpoint: Callable[..., Any]) -> Needs | None:
+    """What an endpoint declared; None when it forgot."""
+    found = getattr(endpoint, _DECLARED, None)
+    return found if isinstance(found, Needs) else None
+
+
+class Admission(NamedTuple):
+    """A request that was let in."""
+
+    principal: Principal
+    rate: Rate | None
+
+
+@dataclass(slots=True)
+class Access:
+    """What stands in front of every route."""
+
+    gate: Gate
+    denials: DenialLog
+    monotonic_s: Callable[[], float]
+    requests_per_s: int = 1_000
+    """What a caller may send, where its key does not say."""
+    loopback: bool = True
+    """Whether the API listens on loopback only."""
+    rates: Rates = field(default_factory=Rates)
+
+    def admit(self, headers: Headers, declared: Needs, operation: str, address: str) -> Admission:
+        """Let a request in. Raises a 401, 403 or 429 problem."""
+        if declared.public or (declared.open_on_loopback and self.loopback):
+            return Admission(OPEN_PRINCIPAL, None)
+        found = self.gate.authenticate(headers)
+        if isinstance(found, Denial):
+            raise self._denied(found, operation, address)
+        if found is OPEN_PRINCIPAL:
+            return Admission(found, None)
+        rate = self.rates.take(
+            found.name, found.rate_per_s or self.requests_per_s, self.monotonic_s()
+        )
+        if not rate.allowed:
+            over = Denial(
+                THROTTLED, "more requests than this caller may send", found.name, found.tenant
+            )
+            raise self._denied(over, operation, address, rate)
+        denial = permit(found, declared.permissions, agents=declared.agents, scoped=declared.scoped)
+        if denial is not None:
+            raise self._denied(denial, operation, address, rate)
+        return Admission(found, rate)
+
+    def denied(self, request: Request, denial: Denial) -> Problem:
+        """The answer to a request that went too far inside a route; it is put on record."""
+        operation = request.scope.get(_OPERATION, "")
+        return self._denied(denial, operation, _address(request.scope))
+
+    def _denied(
+        self, denial: Denial, operation: str, address: str, rate: Rate | None = None
+    ) -> Problem:
+        self.denials.note(denial, operation, address)
+        headers = dict(rate.headers()) if rate is not None else {}
+        if denial.reason == THROTTLED:
+            wait_s = rate.reset_s if rate is not None else 1
+            return Problem(
+                429, "too-many-requests", denial.detail, code="NR-E010",
+                retry_after_s=wait_s, headers=headers,
+            )  # fmt: skip
+        if denial.authenticated:
+            permissions = denial.permission.split()
+            details = {"permission": permissions[0] if permissions else None,
+                       "missing_permissions": permissions}  # fmt: skip
+            return Problem(403, "forbidden", denial.detail, details=details, headers=headers)
+        return Problem(
+            401, "unauthenticated", denial.detail, details={"reason": denial.reason},
+            headers={"WWW-Authenticate": "Bearer"},
+        )  # fmt: skip
+
+
+class GovernedRoute(APIRoute):
+    """A route that checks its caller before anything of the request is read."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        found = declared_needs(endpoint)
+        if found is None:
+            raise TypeError(
+                f"{endpoint.__module__}.{endpoint.__name__} declares no permission: put @needs(…) "
+                "or @public under its path"
+            )
+        self.needs = found
+        super().__init__(path, endpoint, **options)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose caller may make it."""
+        if scope["method"] in (self.methods or ()):
+            access: Access = scope["app"].state.dependencies.access
+            operation = f"{scope['method']} {self.path_format}"
+            admitted = access.admit(Headers(scope=scope), self.needs, operation, _address(scope))
+            scope[_PRINCIPAL] = admitted.principal
+            scope[_OPERATION] = operation
+            if admitted.rate is not None:
+                send = _with_headers(send, admitted.rate.headers())
+        await super().handle(scope, receive, send)
+
+
+class Router(APIRouter):
+    """A router whose every route is governed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(route_class=GovernedRoute, **options)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _with_headers(send: Send, headers: Iterable[tuple[str, str]]) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            into = MutableHeaders(scope=message)
+            for name, value in headers:
+                into[name] = value
+        await send(message)
+
+    return sending
+
+
+def principal_of(request: Request) -> Principal:
+    """Who sent a request."""
+    found = request.scope[_PRINCIPAL]
+    assert isinstance(found, Principal), "the route puts it there"
+    return found
+
+
+Caller = Annotated[Principal, Depends(principal_of)]
+
+
+def tenant_of(
+    request: Request,
+    caller: Caller,
+    tenant: Annotated[
+        str | None, Query(description="another tenant than the caller's; needs system:admin")
+    ] = None,
+) -> str:
+    """The tenant a request speaks for: the caller's own, or, for `system:admin`, any."""
+    if tenant is None or tenant == caller.tenant:
+        return caller.tenant
+    if SYSTEM_ADMIN not in caller.permissions:
+        access: Access = request.app.state.dependencies.access
+        detail = f"another tenant than your own needs {SYSTEM_ADMIN}"
+        raise access.denied(
+            request, Denial(FORBIDDEN, detail, caller.name, caller.tenant, SYSTEM_ADMIN)
+        )
+    return tenant
+
+
+def out_of_scope(request: Request, caller: Principal, mission_id: str | None) -> Problem:
+    """403: a credential is limited to other missions."""
+    access: Access = request.app.state.dependencies.access
+    detail = f"mission {mission_id!r} is not one that this credential is limited to"
+    return access.denied(request, Denial(OUT_OF_SCOPE, detail, caller.name, caller.tenant))
+
+
+def governed(app: FastAPI) -> dict[str, GovernedRoute]:
+    """Every operation of an application, as `GET /path`, with its route.
+
+    Raises:
+        TypeError: an operation is not governed.
+    """
+    found: dict[str, GovernedRoute] = {}
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, GovernedRoute):
+            path = context.path_format or route.path_format
+            found |= {f"{method} {path}": route for method in sorted(route.methods or ())}
+        elif isinstance(route, APIRoute):
+            raise TypeError(f"{route.path} is no governed route: make its router with Router(…)")
+    return found

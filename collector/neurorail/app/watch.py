@@ -1,0 +1,99 @@
+"""What `/metrics` shows of the server's parts: each is read when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from neurorail.app.config import Config
+from neurorail.collector.access import DenialLog
+from neurorail.collector.archive.archiver import Archiver
+from neurorail.collector.engine.remote import UNAPPLIED_BYTES_MAX, EngineProcess
+from neurorail.collector.engine.worker import COUNTERS
+from neurorail.collector.health import Health
+from neurorail.collector.inbox import SqliteInbox
+
+
+def watch_parts(
+    health: Health,
+    config: Config,
+    inbox: SqliteInbox,
+    engine: EngineProcess,
+    archiver: Archiver,
+    denials: DenialLog,
+) -> None:
+    """Show queues, limits and counters of the parts that are handed in."""
+    health.watch_count(
+        "neurorail_access_denied_total",
+        "Requests that were denied, by reason.",
+        lambda: {(("reason", name),): n for name, n in denials.counts().items()},
+    )
+    health.watch_count(
+        "neurorail_access_unrecorded_total",
+        "Records of denials that the inbox did not take.",
+        lambda: float(denials.unrecorded),
+    )
+    health.watch_queue(
+        lambda: float(inbox.last_seq - archiver.archived_seq),
+        lambda: _records_that_fit(inbox, config),
+    )
+    for name, meaning, read in (
+        ("records", "Records the inbox holds.", lambda: inbox.stats().records),
+        ("bytes", "Disk the inbox takes.", lambda: inbox.stats().bytes),
+        ("bytes_limit", "Disk the inbox may take.", lambda: config.inbox.max_bytes),
+        ("queue_bytes", "Bytes that wait for a commit.", lambda: inbox.stats().queue_bytes),
+    ):
+        health.watch_gauge(f"neurorail_inbox_{name}", meaning, _reading(read))
+    gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+        ("entities", "Entities in memory.", partial(_stat, engine, "entities")),
+        (
+            "entities_limit",
+            "Entities that memory may hold.",
+            lambda: config.engine.entities_in_memory,
+        ),
+        ("traces", "Traces in memory.", partial(_stat, engine, "traces")),
+        (
+            "traces_limit",
+            "Traces that memory may hold.",
+            lambda: config.engine.traces_in_memory,
+        ),
+        ("timers", "Open deadlines.", partial(_stat, engine, "timers")),
+        ("timers_limit", "Deadlines there may be.", lambda: config.engine.timers_max),
+        ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - engine.seq),
+        ("outbox_batches", "Event batches not archived yet.", engine.depth),
+        ("feed_bytes", "Sent to the engine, not applied.", lambda: engine.unapplied_bytes),
+        ("feed_bytes_limit", "What of it there may be.", lambda: UNAPPLIED_BYTES_MAX),
+        (
+            "memory_rss",
+            "Resident memory of the engine's process in bytes.",
+            partial(_stat, engine, "memory_rss"),
+        ),
+    )
+    for name, meaning, value in gauges:
+        health.watch_gauge(f"neurorail_engine_{name}", meaning, _reading(value))
+    for name in COUNTERS:
+        health.watch_count(
+            f"neurorail_engine_{name}",
+            f"Engine counter {name}.",
+            partial(_stat, engine, name),
+        )
+    health.watch_count(
+        "neurorail_engine_cpu_seconds",
+        "Processor time of the engine's process in seconds.",
+        partial(_stat, engine, "cpu_seconds"),
+    )
+
+
+def _records_that_fit(inbox: SqliteInbox, config: Config) -> float:
+    stats = inbox.stats()
+    mean_bytes = stats.bytes / stats.records if stats.records else 1.0
+    return config.inbox.max_bytes / max(mean_bytes, 1.0)
+
+
+def _stat(engine: EngineProcess, name: str) -> float:
+    """One of the engine's own numbers."""
+    return engine.stats.get(name, 0.0)
+
+
+def _reading(read: Callable[[], float]) -> Callable[[], float]:
+    return lambda: float(read())

@@ -1,0 +1,20 @@
+"""Who asks, and what they may do: credentials, permissions, rates, and what was denied."""
+
+from neurorail.collector.access.denials import DenialLog
+from neurorail.collector.access.gate import Credentials, Denial, Gate, Headers
+from neurorail.collector.access.keys import ApiKey, KeyStore, NewKey
+from neurorail.collector.access.principal import OPEN_PRINCIPAL, Principal, Scope
+
+__all__ = [
+    "OPEN_PRINCIPAL",
+    "ApiKey",
+    "Credentials",
+    "Denial",
+    "DenialLog",
+    "Gate",
+    "Headers",
+    "KeyStore",
+    "NewKey",
+    "Principal",
+    "Scope",
+]

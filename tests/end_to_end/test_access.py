@@ -1,0 +1,123 @@
+"""A server with credentials: both OTLP listeners, the API, the command line, SIGHUP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.end_to_end.rail import MS, SERVICES, Chain, Rail, config_file, until
+from tests.support.otlp_requests import traces
+from tests.support.process import running_server
+from typer.testing import CliRunner
+
+from neurorail.app import cli
+from neurorail.client import Client, Problem
+
+KEYS = "/api/neurorail/v1/rbac/keys"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
+    """A server of its own that has an admin key from the start."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    made = CliRunner().invoke(
+        cli.build(), ["keys", "create", "--admin", "--data-dir", str(folder / "data")]
+    )
+    config = config_file(folder, archive={"linger_ms": 20})
+    with running_server(folder / "data", "--config", str(config)) as server:
+        rail = Rail(server)
+        rail.client = Client(server.api, made.stdout.strip())
+        yield rail
+
+
+def span_of(chain: Chain) -> bytes:
+    now = time.time_ns()
+    return traces(chain.entity("mission", 1, times=(now - MS, now)))
+
+
+def export(rail: Rail, body: bytes, *metadata: tuple[str, str]) -> None:
+    with grpc.insecure_channel(rail.server.otlp_grpc) as channel:
+        call = channel.unary_unary(f"{SERVICES}.trace.v1.TraceService/Export", None, None)
+        call(body, timeout=60, metadata=metadata)
+
+
+def test_telemetry_belongs_to_the_tenant_of_its_key(guarded: Rail) -> None:
+    agent = guarded.client.post_json(KEYS, {"agent": True, "tenant": "acme"})["key"]
+    over_grpc, over_http = Chain(), Chain()
+    export(guarded, span_of(over_grpc), ("authorization", f"Bearer {agent}"))
+    answer = guarded.post("traces", span_of(over_http), authorization=f"Bearer {agent}")
+    assert answer.status == 200
+
+    def seen(tenant: str, chain: Chain) -> bool:
+        found = guarded.get("/missions", tenant=tenant)["missions"]
+        return chain.mission in {mission["entity_id"] for mission in found}
+
+    for chain in (over_grpc, over_http):
+        until("the mission of acme", partial(seen, "acme", chain))
+        assert not seen("default", chain)
+
+
+def test_without_a_key_nothing_is_taken(guarded: Rail) -> None:
+    body = span_of(Chain())
+    answer = guarded.post("traces", body)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    with pytest.raises(grpc.RpcError) as refused:
+        export(guarded, body)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    viewer = guarded.client.post_json(KEYS, {"role": "viewer"})["key"]
+    assert guarded.post("traces", body, authorization=f"Bearer {viewer}").status == 403
+    with pytest.raises(grpc.RpcError) as denied:
+        export(guarded, body, ("x-api-key", viewer))
+    assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_denials_are_audited(guarded: Rail) -> None:
+    with pytest.raises(Problem) as refused:
+        Client(guarded.server.api).get_json("/api/neurorail/v1/missions")
+    assert refused.value.status == 401
+
+    def told() -> list[dict[str, object]]:
+        page = guarded.get("/audit/events", event_type="access_denied")
+        details = [event["details"] for event in page["events"]]
+        return [each for each in details if each["operation"] == "GET /missions"]
+
+    assert until("the denial", told)[0]["reason"] == "missing"
+    assert guarded.metrics()["neurorail_access_denied_total"] >= 1
+
+
+def test_an_agent_is_no_person(guarded: Rail) -> None:
+    agent = guarded.client.post_json(KEYS, {"agent": True})["key"]
+    with pytest.raises(Problem) as refused:
+        Client(guarded.server.api, agent).get_json("/api/neurorail/v1/missions")
+    assert refused.value.status == 403
+
+
+def test_keys_are_read_anew_on_sighup(guarded: Rail) -> None:
+    data = guarded.server.data_dir
+    made = guarded.client.post_json(KEYS, {"role": "viewer"})
+    viewer = Client(guarded.server.api, made["key"])
+    viewer.get_json("/api/neurorail/v1/missions")
+    file = data / "keys.json"
+    file.write_text(file.read_text().replace('"role": "viewer"', '"role": "operator"'))
+    os.kill(guarded.server.process.pid, signal.SIGHUP)
+
+    def role() -> bool:
+        found = viewer.get_json("/api/neurorail/v1/rbac/whoami")
+        return bool(found["role"] == "operator")
+
+    until("the new role", role)
+
+
+def test_the_command_line_of_the_same_user_may_ask(guarded: Rail) -> None:
+    result = CliRunner().invoke(
+        cli.build(), ["keys", "list", "--data-dir", str(guarded.server.data_dir)]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "admin" in result.stdout
