@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 import tempfile
 import textwrap
@@ -22,6 +23,26 @@ from neurorail.app import cli, config_example
 from neurorail.app.config import Config
 from neurorail.app.service import Service
 from neurorail.rules import errors, events, lifecycle
+from neurorail.rules.manifest.facts import FACTS
+from neurorail.rules.manifest.kinds import (
+    Choice,
+    Duration,
+    FactName,
+    Flag,
+    Kind,
+    ListOf,
+    MapOf,
+    Prices,
+    Section,
+    Text,
+    Usd,
+    Variant,
+    When,
+    Whole,
+    declared,
+)
+from neurorail.rules.manifest.model import Manifest
+from neurorail.rules.manifest.schema import json_schema
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -235,12 +256,115 @@ def api_page() -> str:
     )
 
 
+def manifest_page() -> str:
+    """Every section, field, fact, trigger and action of a manifest."""
+    sections = [_section_of_manifest("The document", Manifest)]
+    for name, section in _sections_of_manifest():
+        sections.append(_section_of_manifest(name, section))
+    rows = [
+        (code(fact.name), fact.type, fact.meaning + (f" One of {', '.join(fact.words)}." if
+         fact.words else "")) for fact in FACTS.values()
+    ]  # fmt: skip
+    facts = textwrap.fill(
+        "What a condition or a key may name, besides `tag.<name>` and `context.<name>`. In plain"
+        " conditions `cost_usd` (an amount), `duration` and `first_signal` (`30s`) are written"
+        " instead of `cost_usd_pico`, `duration_ms` and `first_signal_ms`.",
+        96,
+    )
+    return page(
+        "Manifest",
+        "What a manifest may hold. A key that is not listed is an error. For editors there is a"
+        " [JSON Schema](manifest.schema.json), also from `neurorail rules schema`. The source is"
+        " `neurorail.rules.manifest.model`.",
+        *sections,
+        f"## Facts\n\n{facts}\n\n" + table(("fact", "type", "meaning"), rows),
+    )
+
+
+def _sections_of_manifest() -> Iterator[tuple[str, type[Any]]]:
+    """The dataclasses of a manifest, each once, in the order in which they are met."""
+    waiting: list[type[Any]] = [Manifest]
+    known = {Manifest}
+    for section in waiting:
+        for one in declared(section):
+            kind = one.spec.kind
+            while isinstance(kind, ListOf | MapOf):
+                kind = kind.item
+            if one.spec.hidden or not isinstance(kind, Section | Variant):
+                continue
+            inner = [("", kind.of)] if isinstance(kind, Section) else list(kind.of.items())
+            for name, of in inner:
+                if of not in known:
+                    known.add(of)
+                    waiting.append(of)
+                    yield f"{of.__name__}" + (f" (`{name}`)" if name else ""), of
+
+
+def _section_of_manifest(title: str, section: type[Any]) -> str:
+    fields = [one for one in declared(section) if not one.spec.hidden]
+    rows = [(code(one.name), _form(one.spec.kind), "yes" if one.required else "", one.spec.doc)
+            for one in fields]  # fmt: skip
+    meaning = (section.__doc__ or "").splitlines()[0]
+    listed = table(("key", "form", "required", "meaning"), rows) if rows else ""
+    return f"## {title}\n\n{textwrap.fill(meaning, 96)}\n\n{listed}"
+
+
+def _form(kind: Kind) -> str:
+    match kind:
+        case Choice(words):
+            return ", ".join(map(code, words))
+        case ListOf(item):
+            return f"list of: {_form(item)}"
+        case MapOf(item):
+            return f"mapping of: {_form(item)}"
+        case Section(of):
+            return of.__name__
+        case Variant(of):
+            return "one of " + ", ".join(map(code, of))
+        case _:
+            return FORMS[type(kind)]
+
+
+FORMS: Final[dict[type[Any], str]] = {
+    Text: "text",
+    Whole: "whole number",
+    Flag: "`true` or `false`",
+    Duration: "time, as `30s`",
+    Usd: "US dollars",
+    FactName: "name of a fact",
+    When: "condition",
+    Prices: "list of prices",
+}
+
+
+def gallery_page() -> str:
+    """Small manifests, each for one purpose."""
+    sections = []
+    for path in sorted((ROOT / "docs" / "manifests").glob("*.yaml")):
+        text = path.read_text()
+        comment = [line for line in text.split("neurorail_manifest:")[0].splitlines() if line]
+        said = textwrap.fill(" ".join(line.removeprefix("# ") for line in comment), 96)
+        body = text[text.index("neurorail_manifest:") :].rstrip()
+        title = path.stem.replace("-", " ").capitalize()
+        sections.append(
+            f"## {title}\n\n{said} [File](../manifests/{path.name}).\n\n```yaml\n{body}\n```\n"
+        )
+    return page(
+        "Manifest gallery",
+        "Small manifests to begin with. `neurorail rules lint FILE` checks what you make of them.",
+        *sections,
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "api.md": api_page,
     "command-line.md": command_line_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "events.md": events_page,
+    "manifest.md": manifest_page,
+    "manifest-gallery.md": gallery_page,
+    "manifest.schema.json": lambda: json.dumps(json_schema()) + "\n",
     "metrics.md": metrics_page,
     "state-machine.md": lifecycle_page,
 }
@@ -248,7 +372,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
 
 def render(name: str) -> str:
     """A whole page, as it has to be on disk."""
-    return NOTICE + PAGES[name]()
+    return (NOTICE if name.endswith(".md") else "") + PAGES[name]()
 
 
 def stale() -> list[str]:
