@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 BACKGROUND_NICE: Final = 10
-"""For what may wait a little: merges in the embedded store."""
+"""For what may wait a little: inserts and merges in the embedded store."""
 
 
 def step_back(nice: int = BACKGROUND_NICE) -> None:

@@ -174,6 +174,8 @@ class Service:
             encode_record=self._records.take,
             on_dead_letter=self._on_dead_letter,
             on_progress=self._on_archived,
+            # The embedded store inserts on the archive's own threads; a server does it elsewhere.
+            on_thread_start=step_back if config.clickhouse.url is None else lambda: None,
         )
         self._denials = DenialLog(self._inbox.append_threadsafe, time.monotonic)
         self._receivers = Receivers(

@@ -49,7 +49,8 @@ class Archiver:
     """Moves what is durable into ClickHouse, in order, each record and event exactly once.
 
     Needs a started store. Start and stop are idempotent; stop is safe without start. What has not
-    been archived at stop is taken up at the next start.
+    been archived at stop is taken up at the next start. `on_thread_start` runs first on each of the
+    two threads.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Archiver:
         encode_record: EncodeRecord | None = None,
         on_dead_letter: OnDeadLetter | None = None,
         on_progress: Callable[[], None] | None = None,
+        on_thread_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config or ArchiveConfig()
+        self._on_thread_start = on_thread_start
         self._stop = threading.Event()
         self._on_progress = on_progress
         self._directory = directory
@@ -144,6 +147,7 @@ class Archiver:
         return not any(counts.waiting_for for counts in self.counts)
 
     def _run(self, stream: _Stream) -> None:
+        self._on_thread_start()
         recovered = False
         while not self._stop.is_set():
             try:

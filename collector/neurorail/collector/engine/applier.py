@@ -26,7 +26,12 @@ SLICE_S: Final = 0.02
 """Longest time records are applied before what they produced is written and published."""
 FLUSH_DIRTY_MAX: Final = 4_000
 """Changed entities and traces at which the state is flushed at once."""
-FLUSH_INTERVAL_S: Final = 1.0
+FLUSH_INTERVAL_S: Final = 0.1
+"""Least time between two flushes. With little to write they are frequent and short, so that none
+of them holds up the events of the moment."""
+FLUSH_S_PER_DIRTY: Final = 0.00025
+"""Time between two flushes for each changed entity or trace: the more there is to write, the more
+of what changes again and again is written once."""
 WAIT_S: Final = 0.1
 TICK_RETRY_S: Final = 1.0
 """Pause after a tick that the inbox did not take, which is so while the disk is full."""
@@ -289,10 +294,11 @@ class Applier:
 
     def _flush_due(self) -> bool:
         dirty = self.engine.state.dirty
+        if dirty >= FLUSH_DIRTY_MAX:
+            return True
+        wait_s = max(FLUSH_INTERVAL_S, dirty * FLUSH_S_PER_DIRTY)
         behind = self.seq > self._journal.progress.flushed_seq
-        return dirty >= FLUSH_DIRTY_MAX or (
-            behind and time.monotonic() - self._last_flush >= FLUSH_INTERVAL_S
-        )
+        return behind and time.monotonic() - self._last_flush >= wait_s
 
     def _answer_waiting(self, events: list[StreamEvent]) -> None:
         with self._waiting_lock:

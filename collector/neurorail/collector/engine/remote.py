@@ -62,8 +62,8 @@ class EngineProcess:
     engine ended by itself; both on a thread of their own, and neither may block. The outbox side
     (`read`, `wait_for`, `prune`, `depth`) is what the archive and readers of recent events use.
 
-    One thread sends and one receives. The receiving one waits for nobody, so that two full pipes
-    cannot hold each other up, and nobody who asks waits for the pipe.
+    One thread feeds, one sends what others say, and one receives. The receiving one waits for nobody,
+    so that two full pipes cannot hold each other up, and nobody who asks waits for the pipe.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class EngineProcess:
         self._unapplied_bytes_max = unapplied_bytes_max
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: messages.Pipe | None = None
-        # Bounded by what its senders may have open: questions, messages in flight, one tick.
+        # Bounded by what its senders may have open: questions and one tick.
         self._outgoing: queue.SimpleQueue[messages.ToEngine | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -151,7 +151,7 @@ class EngineProcess:
         self._run(partial(self._receive, pipe), "engine-receive")
         if not self._started.wait(START_S) or self.failure is not None:
             raise EngineGone(f"the engine did not start: {self.failure or 'no answer'}")
-        self._run(self._feed, "engine-feed")
+        self._run(partial(self._feed, pipe), "engine-feed")
 
     def stop(self) -> None:
         """Apply nothing more; what was applied is flushed when this returns. Idempotent."""
@@ -296,7 +296,7 @@ class EngineProcess:
         room = self._unapplied_bytes < self._unapplied_bytes_max
         return room and len(self._in_flight) < IN_FLIGHT_MAX
 
-    def _feed(self) -> None:
+    def _feed(self, pipe: messages.Pipe) -> None:
         try:
             while not self._stopping.is_set() and self.failure is None:
                 with self._changed:
@@ -321,7 +321,9 @@ class EngineProcess:
                     self._unapplied_bytes += sum(size for _, size in sizes)
                     self._in_flight.append(self._feed_after)
                 rows = [messages.row_of(each) for each in envelopes]
-                self._outgoing.put(messages.Records(turn, rows))
+                pipe.send(messages.Records(turn, rows))
+        except OSError:
+            self._fail(self._end())
         except Exception as error:
             self._fail(error)
 
