@@ -17,7 +17,7 @@ from tests.simulation.driver import Driver
 from tests.simulation.workload import make
 
 from neurorail.collector.audit_chain import GENESIS, HEAD_FIELDS, canonical, link
-from neurorail.collector.engine.encoding import Encoded, Heads, encode_events, usd_text
+from neurorail.collector.engine.encoding import Heads, encode_events, usd_text
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.stream.event import EventLine, decode_line
 from neurorail.rules.events import EVENT_TYPES, SEVERITIES, Event
@@ -29,8 +29,8 @@ ID = st.text("abcXYZ019._-", min_size=1, max_size=12)
 
 def encoded(
     events: list[Event], heads: Heads | None = None, seq: int = 3, principal: str = "ann"
-) -> Encoded:
-    into = Encoded([], [])
+) -> list[bytes]:
+    into: list[bytes] = []
     body = Submission(Kind.COMMAND, Signal.NONE, b"", tenant="acme", principal=principal)
     envelope = envelope_of(seq, body, RECEIVED)
     encode_events("n1", 2, envelope, events, heads or Heads(), into)
@@ -69,7 +69,7 @@ def verify(lines: list[bytes]) -> bytes:
 
 
 def test_a_line_is_the_head_the_hashes_and_the_details() -> None:
-    (line,) = map(decode_line, encoded([event()]).lines)
+    (line,) = map(decode_line, encoded([event()]))
     assert line.event_id == "n1.2.3.0"
     assert (line.tenant, line.principal) == ("acme", "ann")
     assert (line.timestamp_unix_nano, line.event_time_unix_nano) == (RECEIVED, BASE)
@@ -86,22 +86,20 @@ def test_a_line_is_the_head_the_hashes_and_the_details() -> None:
 
 def test_event_of_nobody_has_details_all_the_same() -> None:
     alone = event(type="resumed", ids=NO_IDS, data={"down_ms": 5})
-    (line,) = map(decode_line, encoded([alone]).lines)
+    (line,) = map(decode_line, encoded([alone]))
     assert line.chain == ()
     assert msgspec.json.decode(line.data) == {"event_time": BASE / SECOND, "down_ms": 5}
-    (empty,) = map(decode_line, encoded([event(ids=NO_IDS, data={"a": None})]).lines)
+    (empty,) = map(decode_line, encoded([event(ids=NO_IDS, data={"a": None})]))
     assert msgspec.json.decode(empty.data)["a"] is None
 
 
 def test_subscribers_get_the_same_details_and_whom_they_concern() -> None:
-    result = encoded([event(), event(data={"entity_id": "r_9"}), event(data={"entity_id": "m_1"})])
-    for raw, streamed in zip(result.lines, result.stream, strict=True):
-        line = decode_line(raw)
-        again = line.to_stream_event()
-        for name in ("position", "event_id", "tenant", "channel", "event_type", "entity_ids"):
-            assert getattr(streamed, name) == getattr(again, name)
-        assert streamed.data == bytes(line.data)
-    assert [one.entity_ids for one in result.stream] == [
+    said = [event(), event(data={"entity_id": "r_9"}), event(data={"entity_id": "m_1"})]
+    lines = list(map(decode_line, encoded(said)))
+    streamed = [line.to_stream_event() for line in lines]
+    assert [one.data for one in streamed] == [bytes(line.data) for line in lines]
+    assert [one.event_id for one in streamed] == ["n1.2.3.0", "n1.2.3.1", "n1.2.3.2"]
+    assert [one.entity_ids for one in streamed] == [
         ("m_1", "p_1"), ("m_1", "p_1", "r_9"), ("m_1", "p_1"),
     ]  # fmt: skip
 
@@ -121,7 +119,7 @@ def test_what_is_hashed_is_the_canonical_form_whatever_it_says(
     said = event(type=kind, ids=ids, severity=severity, message=message, data=data,
                  event_time_unix_nano=at)  # fmt: skip
     heads = Heads()
-    (raw,) = encoded([said], heads, principal=principal).lines
+    (raw,) = encoded([said], heads, principal=principal)
     line = decode_line(raw)
     head = head_of(line)
     assert canonical(head) == msgspec.json.encode(head)
@@ -136,13 +134,13 @@ def test_chain_runs_over_records_and_verifies_from_the_lines_alone() -> None:
     heads = Heads()
     lines: list[bytes] = []
     for seq in range(0, len(work), 7):
-        lines += encoded(work[seq : seq + 7], heads, seq + 1).lines
+        lines += encoded(work[seq : seq + 7], heads, seq + 1)
     assert len(lines) == len(work) == heads.events
     assert verify(lines) == heads.audit
 
 
 def test_chain_breaks_where_a_head_or_details_are_changed() -> None:
-    lines = encoded([event(), event(message="other"), event()]).lines
+    lines = encoded([event(), event(message="other"), event()])
     verify(lines)
     for forged in (
         [lines[0], lines[1].replace(b"other", b"0ther"), lines[2]],
@@ -181,7 +179,7 @@ def test_money_of_any_size_comes_back_exactly(pico: int) -> None:
 
 
 def money(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    (line,) = map(decode_line, encoded([event(type=kind, data=data)]).lines)
+    (line,) = map(decode_line, encoded([event(type=kind, data=data)]))
     raw: dict[str, msgspec.Raw] = msgspec.json.decode(line.data, type=dict[str, msgspec.Raw])
     return {name: bytes(value).decode() for name, value in raw.items()}
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Protocol, TypeVar
 
-from neurorail.collector.engine.encoding import Encoded, Heads, encode_events
+from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxError
-from neurorail.collector.stream.event import StreamEvent
+from neurorail.collector.stream.event import StreamEvent, decode_lines
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError, Engine
 from neurorail.rules.observations import Observation
@@ -69,9 +69,9 @@ class Busy(RuntimeError):
 class Applier:
     """Applies every record of the inbox once, in order.
 
-    `publish` gets the events of a group after they are durable, `committed` its outbox batch (None
-    when it had no events), `keep` what each record said, `failed` the error that ended the thread.
-    None of them may block for long.
+    `publish`, if given, gets the events of a group after they are durable, `committed` its outbox
+    batch (None when it had no events), `keep` what each record said, `failed` the error that ended
+    the thread. None of them may block for long.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Applier:
         journal: Journal,
         decode: Callable[[Envelope], Sequence[Observation]],
         config: EngineConfig,
-        publish: Callable[[list[StreamEvent]], None],
+        publish: Callable[[list[StreamEvent]], None] | None = None,
         keep: Callable[[int, Sequence[Observation]], None] = lambda seq, observations: None,
         committed: Callable[[OutboxBatch | None], None] = lambda batch: None,
         failed: Callable[[BaseException], None] = lambda error: None,
@@ -179,7 +179,7 @@ class Applier:
         try:
             while not self._stopping.is_set():
                 self._step()
-            self._commit_group(Encoded([], []), 0, flush=True)
+            self._commit_group([], 0, flush=True)
         except BaseException as error:
             self.failure = error
             self._on_failure(error)
@@ -194,7 +194,7 @@ class Applier:
             self._apply_all(envelopes)
         else:
             if self._flush_due():
-                self._commit_group(Encoded([], []), 0, flush=True)
+                self._commit_group([], 0, flush=True)
             self._inbox.wait_for(self.seq, self._wait_s())
         self._answer_questions()
         self._append_due_tick()
@@ -211,7 +211,7 @@ class Applier:
     def _apply_all(self, envelopes: list[Envelope]) -> None:
         at = 0
         while at < len(envelopes) and not self._stopping.is_set():
-            encoded = Encoded([], [])
+            encoded: list[bytes] = []
             first_seq = envelopes[at].seq
             ends = time.monotonic() + SLICE_S
             heads = self._heads()
@@ -231,7 +231,7 @@ class Applier:
         progress = self._journal.progress
         return Heads(progress.audit, progress.digest, progress.events)
 
-    def _apply_one(self, envelope: Envelope, heads: Heads, encoded: Encoded) -> None:
+    def _apply_one(self, envelope: Envelope, heads: Heads, encoded: list[bytes]) -> None:
         engine = self.engine
         observations = self._decode(envelope)
         self._keep(envelope.seq, observations)
@@ -256,7 +256,7 @@ class Applier:
 
     def _commit_group(
         self,
-        encoded: Encoded,
+        encoded: list[bytes],
         first_seq: int,
         heads: Heads | None = None,
         flush: bool = False,
@@ -279,18 +279,21 @@ class Applier:
             progress.flushed_seq = self.seq
             progress.failed = [item for item in progress.failed if item[0] > self.seq]
             self._failed = {seq: items for seq, items in self._failed.items() if seq > self.seq}
-        lines = b"\n".join(encoded.lines) + b"\n" if encoded.lines else b""
+        lines = b"\n".join(encoded) + b"\n" if encoded else b""
         batch = self._journal.commit(
-            lines, first_seq, len(encoded.lines), progress, changes, self._prices_json
+            lines, first_seq, len(encoded), progress, changes, self._prices_json
         )
         if flush:
             self._prices_json = None
             self._last_flush = time.monotonic()
             self.engine.state.evict()
         self._committed(batch)
-        if encoded.stream:
-            self._publish(encoded.stream)
-        self._answer_waiting(encoded.stream)
+        events: list[StreamEvent] = []
+        if encoded and (self._publish is not None or self._waiting):
+            events = [line.to_stream_event() for line in decode_lines(lines)]
+        if events and self._publish is not None:
+            self._publish(events)
+        self._answer_waiting(events)
 
     def _flush_due(self) -> bool:
         dirty = self.engine.state.dirty

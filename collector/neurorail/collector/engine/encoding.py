@@ -1,6 +1,6 @@
 """Engine events as they leave the engine: encoded once, hashed, chained and digested.
 
-One event becomes one line of the outbox; the same `data` bytes go to subscribers, into the audit
+One event becomes one line of the outbox; the `data` bytes in it go to subscribers, into the audit
 table, and under the hash.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.envelope import Envelope
-from neurorail.collector.stream.event import StreamEvent, seconds_text
+from neurorail.collector.stream.event import seconds_text
 from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
@@ -50,35 +50,26 @@ class Heads:
     events: int = 0
 
 
-@dataclass(slots=True)
-class Encoded:
-    """The events of a group of records, ready for the journal and for subscribers."""
-
-    lines: list[bytes]
-    stream: list[StreamEvent]
-
-
 def encode_events(
     node: str,
     epoch: int,
     envelope: Envelope,
     events: Sequence[Event],
     heads: Heads,
-    into: Encoded,
+    into: list[bytes],
 ) -> None:
-    """Encode one record's events, moving the heads of chain and digest on.
+    """Append one record's events as lines, moving the heads of chain and digest on.
 
     A line is the canonical head, then the previous hash, the hash and the details: what the hash
     covers is the beginning of the line, as it stands. It is put together from pieces, since most of
     it repeats from event to event; a test holds it to `audit_chain.canonical`.
     """
     audit, digest = heads.audit, heads.digest
-    tenant, received, seq = envelope.tenant, envelope.received_unix_nano, envelope.seq
-    begin = f"[{_text(node)},{epoch},{seq},"
-    record = f",{_text(tenant)},{received},"
+    audit_hex = audit.hex()
+    begin = f"[{_text(node)},{epoch},{envelope.seq},"
+    record = f",{_text(envelope.tenant)},{envelope.received_unix_nano},"
     principal = _text(envelope.principal)
-    prefix = f"{node}.{epoch}.{seq}."
-    lines, stream = into.lines, into.stream
+    append = into.append
     ids: Ids | None = None
     chain = _NO_CHAIN
     at, at_bytes = -1, b""
@@ -88,38 +79,25 @@ def encode_events(
             chain = _chain(ids)
         event_type = event.type
         data = event.data
+        get = data.get
         if event_type in _MONEY:
             data = _with_money(event_type, data)
         if event.event_time_unix_nano != at:
             at = event.event_time_unix_nano
-            at_bytes = seconds_text(at).encode()
-        details = b'%b"event_time":%b,%b' % (chain.details, at_bytes, _encode(data)[1:])
+            at_bytes = b'"event_time":%b,' % seconds_text(at).encode()
+        details = b"".join((chain.details, at_bytes, _encode(data)[1:]))
         details_digest = sha256(details)
-        entity_id = data.get("entity_id", "")
         head = (
             f"{begin}{index}{record}{at},{_KINDS[event_type]},"
             f'"{event.severity}",{_message(event.message)},{chain.head},'
-            f'"{data.get("entity_type", "")}","{entity_id}",{principal},'
-            f'"{details_digest.hexdigest()}"]'
-        ).encode()
-        before = audit
-        audit = sha256(before + head).digest()
-        digest = sha256(digest + details_digest.digest() + event_type.encode()).digest()
-        lines.append(
-            b'%b,"%b","%b",%b]' % (head[:-1], before.hex().encode(), audit.hex().encode(), details)
+            f'"{get("entity_type", "")}","{get("entity_id", "")}",{principal},'
+            f'"{details_digest.hexdigest()}"'
         )
-        named = chain.named
-        stream.append(
-            StreamEvent(
-                (epoch, seq, index),
-                f"{prefix}{index}",
-                tenant,
-                EVENT_TYPES[event_type].channel,
-                event_type,
-                received,
-                named if not entity_id or entity_id in named else (*named, entity_id),
-                details,
-            )
+        audit = sha256(b"".join((audit, head.encode(), b"]"))).digest()
+        before_hex, audit_hex = audit_hex, audit.hex()
+        digest = sha256(digest + details_digest.digest() + event_type.encode()).digest()
+        append(
+            b'%b,"%b","%b",%b]' % (head.encode(), before_hex.encode(), audit_hex.encode(), details)
         )
     heads.audit, heads.digest = audit, digest
     heads.events += len(events)
@@ -131,7 +109,6 @@ class _Chain:
 
     head: str
     details: bytes
-    named: tuple[str, ...]
 
 
 def _chain(ids: Ids) -> _Chain:
@@ -146,7 +123,6 @@ def _chain(ids: Ids) -> _Chain:
             + (f'"attempt_id":"{attempt}",' if attempt is not None else "")
             + (f'"resource_id":"{resource}",' if resource is not None else "")
         ).encode(),
-        tuple([own for own in ids if own is not None]),
     )
 
 

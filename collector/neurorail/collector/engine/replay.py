@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from neurorail.collector.engine.encoding import Encoded, Heads, encode_events
+from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Envelope
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError, Engine
@@ -112,10 +112,10 @@ class Replay:
         return Replayed(self.last_seq, heads.events, heads.digest.hex(), heads.audit.hex())
 
     def _encode(self, envelope: Envelope, events: list[Event]) -> None:
-        encoded = Encoded([], [])
+        lines: list[bytes] = []
         state = self.engine.state
-        encode_events(state.node, state.epoch, envelope, events, self._heads, encoded)
-        self._on_lines(encoded.lines)
+        encode_events(state.node, state.epoch, envelope, events, self._heads, lines)
+        self._on_lines(lines)
 
 
 def pages(records: Records, after_seq: int) -> Iterator[Envelope]:

@@ -162,7 +162,6 @@ class Worker:
             self._journal,
             Decoder().decode,
             begin.config,
-            publish=lambda events: None,
             keep=self._keep,
             committed=self._committed,
             failed=self._failed,
