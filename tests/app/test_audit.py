@@ -7,12 +7,14 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from tests.app.scripted_server import Script, scripted_server
+from tests.support.rail import AnsweringInbox, open_access
 from typer.testing import CliRunner
 
 from neurorail.api import problems
@@ -42,6 +44,7 @@ def app(verify: Callable[[OnProgress], VerificationReport]) -> FastAPI:
     async def on_a_thread(tell: OnProgress) -> VerificationReport:
         return await asyncio.to_thread(verify, tell)
 
+    made.state.dependencies = SimpleNamespace(access=open_access(AnsweringInbox()))
     made.include_router(create_router(on_a_thread), prefix="/api/neurorail/v1")
     return made
 

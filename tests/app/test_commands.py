@@ -91,8 +91,8 @@ def test_wrong_use_ends_with_status_2(run: Any, arguments: tuple[str, ...]) -> N
 
 def test_serve_beyond_loopback_says_why_it_refuses(run: Any) -> None:
     result = run("serve", "--api", "0.0.0.0:8000")
-    assert "--api: api.address: '0.0.0.0:8000'" in result.stderr
-    assert "every caller is admin" in result.stderr
+    assert "api.address '0.0.0.0:8000' can be reached from other machines" in result.stderr
+    assert "neurorail keys create --admin" in result.stderr
 
 
 def test_trace_asks_for_the_type_of_the_prefix(run: Any, script: Script) -> None:

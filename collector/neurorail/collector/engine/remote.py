@@ -62,7 +62,7 @@ class EngineProcess:
     engine ended by itself; both on a thread of their own, and neither may block. The outbox side
     (`read`, `wait_for`, `prune`, `depth`) is what the archive and readers of recent events use.
 
-    One thread feeds, one sends what others say, one receives. The receiving one waits for nobody, so
+    One thread feeds, one sends what others say, one receives. That one waits for nobody, so
     that two full pipes cannot hold each other up, and nobody who asks waits for the pipe.
     """
 
