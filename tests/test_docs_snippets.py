@@ -63,3 +63,18 @@ def test_the_python_program_sends_a_mission_with_a_budget(
     for entity in (mission, *tree["descendants"]):
         assert entity["totals"]["total_tokens"] == 1_500
         assert entity["totals"]["cost_usd"] == 0.006
+
+
+def test_the_agent_program_reports_the_whole_chain(root: Path, server: ServerProcess) -> None:
+    mission_id = run(program(root, "agents.md"), server)
+    tree = ended_mission(server.api, mission_id)
+    assert tree["mission"]["state"] == "succeeded"
+    assert tree["mission"]["tags"] == {"name": "weekly report", "customer": "acme"}
+    kinds = sorted((one["entity_type"], one["state"]) for one in tree["descendants"])
+    assert kinds == [
+        ("attempt", "succeeded"),
+        ("job", "succeeded"),
+        ("job", "succeeded"),
+        ("plan", "succeeded"),
+        ("resource", "succeeded"),
+    ]

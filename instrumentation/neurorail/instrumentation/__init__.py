@@ -1,1 +1,37 @@
-"""The agent's side. An agent needs nothing of it to be governed: plain OpenTelemetry is enough."""
+"""The agent's side: the chain, telemetry, and the gate that holds limits inside the process.
+
+An agent needs nothing of it to be governed after the fact: plain OpenTelemetry is enough.
+"""
+
+from neurorail.instrumentation.budget import Budget
+from neurorail.instrumentation.chain import attempt, job, mission, plan, resource, tool
+from neurorail.instrumentation.configure import configure, shutdown
+from neurorail.instrumentation.current import current_entity
+from neurorail.instrumentation.entity import Entity
+from neurorail.instrumentation.errors import NeuroRailError, NeuroRailFailed, NeuroRailRefused
+from neurorail.instrumentation.execution import arun, run
+from neurorail.instrumentation.propagation import carrier, child_environment, resume
+from neurorail.instrumentation.report import report
+
+__all__ = [
+    "Budget",
+    "Entity",
+    "NeuroRailError",
+    "NeuroRailFailed",
+    "NeuroRailRefused",
+    "arun",
+    "attempt",
+    "carrier",
+    "child_environment",
+    "configure",
+    "current_entity",
+    "job",
+    "mission",
+    "plan",
+    "report",
+    "resource",
+    "resume",
+    "run",
+    "shutdown",
+    "tool",
+]

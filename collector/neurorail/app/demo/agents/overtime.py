@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from openai import OpenAI
 
-from neurorail.app.demo.agents.chain import attempt, job, mission, plan
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
+from neurorail.instrumentation import Budget, attempt, job, mission, plan
 
 TIMEOUT_MS = 2_000
 
@@ -16,7 +16,7 @@ def write_report(client: OpenAI) -> Result:
     with (
         mission("overnight report", tags={"team": "finance"}) as whole,
         plan(),
-        job("llm_call", budget={"timeout_ms": TIMEOUT_MS}) as step,
+        job("llm_call", budget=Budget(timeout_ms=TIMEOUT_MS)) as step,
         attempt(1),
     ):
         used = Used(whole.id)

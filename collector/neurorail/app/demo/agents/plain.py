@@ -7,9 +7,9 @@ from typing import Any
 from openai import OpenAI
 from opentelemetry import trace
 
+from neurorail.app.demo.agents.plain_telemetry import telemetry
 from neurorail.app.demo.agents.research_crew import SEARCH
 from neurorail.app.demo.agents.result import Result, Used
-from neurorail.app.demo.agents.telemetry import telemetry
 
 
 def main() -> None:

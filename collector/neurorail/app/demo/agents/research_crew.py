@@ -7,9 +7,9 @@ from typing import Any
 
 from openai import OpenAI
 
-from neurorail.app.demo.agents.chain import attempt, job, mission, plan, tool
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
+from neurorail.instrumentation import Budget, attempt, job, mission, plan, tool
 
 SEARCH: Any = {
     "type": "function",
@@ -19,7 +19,7 @@ SEARCH: Any = {
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}},
     },
 }
-BUDGET = {"max_tokens": 20_000, "max_cost_usd": 0.5, "timeout_ms": 60_000}
+BUDGET = Budget(max_tokens=20_000, max_cost_usd="0.5", timeout_ms=60_000)
 
 
 def research(client: OpenAI, topic: str) -> Used:

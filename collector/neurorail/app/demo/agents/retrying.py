@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import time
+from uuid import uuid4
 
-from openai import APIStatusError, OpenAI
+from openai import OpenAI
 
-from neurorail.app.demo.agents.chain import Failed, attempt, job, mission, plan
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
+from neurorail.instrumentation import mission, plan, run
 
-ATTEMPTS = 4
+RETRIES = 3
 
 
-def classify(client: OpenAI, used: Used, number: int) -> None:
-    """One attempt."""
-    with attempt(number):
-        try:
-            answer = client.chat.completions.create(
-                model="gpt-4o-mini+flaky",
-                messages=[{"role": "user", "content": "Is this invoice overdue?"}],
-            )
-        except APIStatusError as error:
-            raise Failed("NR-E004", f"provider answered {error.status_code}") from error
-        used.add(answer.usage)
+def classify(client: OpenAI, used: Used) -> None:
+    """One attempt. That the provider answers 503 makes its failure one to try again after."""
+    answer = client.chat.completions.create(
+        model="gpt-4o-mini+flaky",
+        messages=[{"role": "user", "content": "Is this invoice overdue?"}],
+    )
+    used.add(answer.usage)
 
 
 def check_invoice(client: OpenAI) -> Result:
     """One mission with one job that needs three attempts."""
-    with (
-        mission("invoice check", tags={"team": "finance"}) as whole,
-        plan(),
-        job("llm_call", budget={"max_retries": 3}) as step,
-    ):
+    job_id = f"j_{uuid4().hex}"
+    with mission("invoice check", tags={"team": "finance"}) as whole, plan():
         used = Used(whole.id)
-        for number in range(1, ATTEMPTS + 1):
-            try:
-                classify(client, used, number)
-                break
-            except Failed:
-                if number == ATTEMPTS:
-                    raise
-                time.sleep(0.3)
-    return Result([used], step.id)
+        run("llm_call", classify, client, used, retries=RETRIES, job_id=job_id)
+    return Result([used], job_id)
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from openai import OpenAI
 
-from neurorail.app.demo.agents.chain import attempt, job, mission, plan, tool
 from neurorail.app.demo.agents.research_crew import SEARCH
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
+from neurorail.instrumentation import Budget, attempt, job, mission, plan, tool
 
 BUDGET_TOKENS = 8_000
 TURNS = 8
@@ -34,7 +34,7 @@ def scan_market(client: OpenAI) -> Result:
     with (
         mission("market scan", tags={"team": "strategy"}) as whole,
         plan(),
-        job("llm_call", budget={"max_tokens": BUDGET_TOKENS}) as step,
+        job("llm_call", budget=Budget(max_tokens=BUDGET_TOKENS)) as step,
         attempt(1),
     ):
         used = Used(whole.id)

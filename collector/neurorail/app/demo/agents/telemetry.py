@@ -1,63 +1,22 @@
-"""What any OpenTelemetry program sets up, and one span processor that stamps the chain.
-
-Endpoint and protocol come from the standard variables: `OTEL_EXPORTER_OTLP_ENDPOINT`,
-`OTEL_EXPORTER_OTLP_PROTOCOL` (`grpc` or `http/protobuf`), `OTEL_SERVICE_NAME`.
-"""
+"""What every agent of the demonstration sets up: NeuroRail, and the OpenAI client's telemetry."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry import _logs, baggage, trace
-from opentelemetry.context import Context
 from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
-from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
-from neurorail.semconv.attributes import CHAIN_IDS
-
-
-class ChainFromBaggage(SpanProcessor):
-    """Copies the chain ids from baggage onto every span, so that a single span can be placed."""
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Stamp a span that begins."""
-        for name in CHAIN_IDS:
-            value = baggage.get_baggage(name, parent_context)
-            if isinstance(value, str):
-                span.set_attribute(name, value)
-
-
-def _exporters() -> tuple[SpanExporter, LogRecordExporter]:
-    if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc") == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter(), OTLPLogExporter()
-    from opentelemetry.exporter.otlp.proto.http import _log_exporter, trace_exporter
-
-    return trace_exporter.OTLPSpanExporter(), _log_exporter.OTLPLogExporter()
+from neurorail.instrumentation import configure, shutdown
 
 
 @contextmanager
 def telemetry() -> Iterator[None]:
-    """Set up tracing, log events and the OpenAI client; send what is left when leaving."""
-    spans, logs = _exporters()
-    tracer_provider = TracerProvider()
-    tracer_provider.add_span_processor(ChainFromBaggage())
-    tracer_provider.add_span_processor(BatchSpanProcessor(spans))
-    logger_provider = LoggerProvider()
-    logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs))
-    trace.set_tracer_provider(tracer_provider)
-    _logs.set_logger_provider(logger_provider)
+    """Set up, and send what is left when leaving."""
+    configure()
     OpenAIInstrumentor().instrument()
     try:
         yield
     finally:
         OpenAIInstrumentor().uninstrument()
-        logger_provider.shutdown()
-        tracer_provider.shutdown()
+        shutdown()

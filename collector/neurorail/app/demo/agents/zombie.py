@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 
 from openai import OpenAI
-from opentelemetry import baggage, context
 
-from neurorail.app.demo.agents.chain import attempt, job, mission, plan, report
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
-from neurorail.semconv.attributes import JOB_ID, TRANSITION
+from neurorail.instrumentation import attempt, job, mission, plan, report
 
 # Longer than clocks may differ: sooner, the report would count as late rather than wrong.
 LATER_S = 2.0
@@ -33,9 +31,7 @@ def write_newsletter(client: OpenAI) -> Result:
 def start_again(job_id: str) -> None:
     """The bug: a worker that took the job from a queue a second time."""
     time.sleep(LATER_S)
-    token = context.attach(baggage.set_baggage(JOB_ID, job_id))
-    report("job", **{TRANSITION: "start"})
-    context.detach(token)
+    report(job_id, "start")
 
 
 def main() -> None:

@@ -1,0 +1,342 @@
+"""One entity of the chain while it runs in this process: its span, its ids, its events."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
+
+from opentelemetry import baggage, context, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from neurorail.instrumentation import current
+from neurorail.instrumentation.budget import Budget
+from neurorail.instrumentation.errors import NeuroRailError, NeuroRailRefused, error_code
+from neurorail.instrumentation.gate.budgets import Used
+from neurorail.instrumentation.ids import checked_id, new_id
+from neurorail.instrumentation.process import process
+from neurorail.instrumentation.safety import Safely
+from neurorail.semconv import attributes as names
+
+if TYPE_CHECKING:
+    from neurorail.instrumentation.gate.reservation import Reservation
+
+ErrorType: TypeAlias = "type[BaseException] | None"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
+OUTCOMES: Final = (SUCCEEDED, FAILED, TIMEOUT, CANCELLED)
+
+ALL_STEPS: Final = ("create", "enqueue", "start")
+FACTS: Final = {
+    "gen_ai.agent.name": "agent",
+    names.PLAN_TYPE: "plan_type",
+    names.JOB_TYPE: "job_type",
+    names.RESOURCE_TYPE: "resource_type",
+    "gen_ai.tool.name": "tool",
+}
+"""Attributes of an entity that rules know by another name."""
+ID_FACTS: Final = tuple(f"{level}_id" for level in names.ENTITY_TYPES)
+TAG_LENGTH: Final = len(names.TAG_PREFIX)
+STATUS_TEXT_MAX: Final = 256
+
+_STARTING: Final = Safely("starting an entity")
+_ENDING: Final = Safely("ending an entity")
+
+
+class Entity:
+    """A mission, plan, job, attempt or resource: `with`, `async with`, or a decorator.
+
+    It is entered once. As a decorator it makes a new entity for every call. Levels above it that
+    the context does not name get ids of their own, so that nothing is without a parent.
+    """
+
+    __slots__ = (
+        "_attached",
+        "_attributes",
+        "_code",
+        "_entered",
+        "_facts",
+        "_give_id",
+        "_inside",
+        "_outcome",
+        "_own",
+        "_span_name",
+        "_steps",
+        "attempts",
+        "budget",
+        "counted",
+        "id",
+        "ids",
+        "kind",
+        "level",
+        "limited",
+        "parent",
+        "reservation",
+        "span",
+        "started_monotonic_ns",
+        "stopped",
+        "task",
+        "timer",
+        "used",
+    )
+
+    def __init__(
+        self,
+        level: int,
+        span_name: str,
+        own: dict[str, AttributeValue],
+        *,
+        given_id: str | None = None,
+        budget: Budget | None = None,
+        steps: tuple[str, ...] = ALL_STEPS,
+        kind: SpanKind = SpanKind.INTERNAL,
+    ) -> None:
+        """Prepare, without starting; use `mission`, `plan`, `job`, `attempt`, `resource`."""
+        self.level = level
+        self.kind = kind
+        self.budget = budget
+        self.span: Span = INVALID_SPAN
+        self.parent: Entity | None = None
+        self.attempts = 0
+        """Attempts of this job that were numbered here."""
+        self.id = "" if given_id is None else checked_id(level, given_id)
+        self.ids: dict[str, str] = {}
+        self.started_monotonic_ns = 0
+        self.used: Used | None = None if budget is None else Used()
+        """Of an entity with limits, what was used below it."""
+        self.limited = budget is not None
+        """Whether it or an entity above it has limits; known once it is entered."""
+        self._facts: dict[str, str] | None = None
+        self.counted = False
+        self.reservation: Reservation | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.stopped: NeuroRailRefused | None = None
+        """Why its task is being cancelled."""
+        self._give_id = given_id
+        self._span_name = span_name
+        own[names.ENTITY_TYPE] = names.ENTITY_TYPES[level]
+        if budget is not None:
+            own.update(budget.attributes())
+        self._own = own
+        self._steps = steps
+        self._attributes: dict[str, AttributeValue] = {}
+        self._attached: Token[Context] | None = None
+        self._inside: Context | None = None
+        self._entered = False
+        self._outcome = ""
+        self._code = ""
+
+    @property
+    def type(self) -> str:
+        """`mission`, `plan`, `job`, `attempt` or `resource`."""
+        return names.ENTITY_TYPES[self.level]
+
+    def set_outcome(self, outcome: str, code: str = "") -> None:
+        """Say how it ends, instead of what leaving the block would say.
+
+        Args:
+            outcome: `succeeded`, `failed`, `timeout` or `cancelled`.
+            code: An error code, for example `NR-E005`.
+
+        Raises:
+            ValueError: there is no such outcome.
+        """
+        if outcome not in OUTCOMES:
+            raise ValueError(f"{outcome!r} is no outcome: write one of {', '.join(OUTCOMES)}")
+        self._outcome, self._code = outcome, code
+
+    # ── entering ─────────────────────────────────────────────────────────────────────────────
+
+    def __enter__(self) -> Entity:
+        """Start it.
+
+        Raises:
+            NeuroRailRefused: it may not start; nothing was reported as started.
+        """
+        if self._entered:
+            raise RuntimeError(f"this {self.type} was entered before: make a new one each time")
+        self._entered = True
+        within = self._place()
+        process().gate.entering(self)
+        with _STARTING:
+            self._start(within)
+        return self
+
+    async def __aenter__(self) -> Entity:
+        """Start it; what has to be asked is asked without holding up the event loop."""
+        if self._entered:
+            raise RuntimeError(f"this {self.type} was entered before: make a new one each time")
+        self._entered = True
+        within = self._place()
+        await process().gate.entering_async(self)
+        with _STARTING:
+            self._start(within)
+        return self
+
+    def _place(self) -> Context:
+        """Find the place in the chain; the context to work in."""
+        outside = context.get_current()
+        parent = current.current_entity(outside)
+        if parent is not None:
+            self.parent = parent
+            self.limited = self.limited or parent.limited
+        ids = current.chain_ids(outside)
+        level = self.level
+        name = names.CHAIN_IDS[level]
+        if level == 0 and name in ids:
+            self._own.setdefault(names.MISSION_PARENT_ID, ids[name])
+        if not self.id:
+            self.id = new_id(level)
+        if len(ids) != level or level == 0 or names.CHAIN_IDS[level - 1] not in ids:
+            ids = {
+                above: ids.get(above) or new_id(place)
+                for place, above in enumerate(names.CHAIN_IDS[:level])
+            }
+            outside = current.with_ids(ids, outside)
+        ids[name] = self.id
+        self.ids = ids
+        return baggage.set_baggage(name, self.id, outside)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What rules may ask about it and all below it, by the names that manifests use."""
+        if self._facts is None:
+            self._facts = self._read_facts()
+        return self._facts
+
+    def _read_facts(self) -> dict[str, str]:
+        facts = {} if self.parent is None else self.parent.facts.copy()
+        for place, (fact, name) in enumerate(zip(ID_FACTS, names.CHAIN_IDS, strict=True)):
+            if place > self.level:
+                facts.pop(fact, None)
+            else:
+                facts[fact] = self.ids[name]
+        own = self._own
+        for name, fact in FACTS.items():
+            if name in own:
+                facts[fact] = str(own[name])
+        for name, value in own.items():
+            if name.startswith(names.TAG_PREFIX):
+                facts[f"tag.{name[TAG_LENGTH:]}"] = str(value)
+        facts["entity_type"] = self.type
+        return facts
+
+    def _start(self, within: Context) -> None:
+        here = process()
+        self._attributes = {**self.ids, **self._own}
+        span = here.tracer.start_span(
+            self._span_name, within, self.kind, attributes=self._attributes
+        )
+        self.span = span
+        inside = current.with_entity(self, trace.set_span_in_context(span, within))
+        self._inside = inside
+        self._attached = context.attach(inside)
+        self.started_monotonic_ns = time.monotonic_ns()
+        here.started(self, self._attributes, self._steps)
+
+    # ── leaving ──────────────────────────────────────────────────────────────────────────────
+
+    def __exit__(
+        self, kind: ErrorType, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """End it. The exception that ended the block goes on."""
+        if self._attached is not None:
+            context.detach(self._attached)
+            self._attached = None
+        refused = process().gate.leaving(self, error)
+        with _ENDING:
+            self._end(refused or error)
+        if refused is not None:
+            raise refused from error
+
+    async def __aexit__(
+        self, kind: ErrorType, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """End it, as `__exit__` does."""
+        self.__exit__(kind, error, at)
+
+    def _end(self, error: BaseException | None) -> None:
+        outcome, code = self._outcome, self._code
+        if error is not None and not outcome:
+            outcome, code = judge(error)
+        span = self.span
+        if outcome:
+            span.set_attribute(names.OUTCOME, outcome)
+        if code:
+            span.set_attribute(names.ERROR_CODE, code)
+        if error is not None and outcome != SUCCEEDED:
+            span.set_attribute("error.type", type(error).__qualname__)
+            span.set_status(Status(StatusCode.ERROR, str(error)[:STATUS_TEXT_MAX]))
+        elif outcome in (FAILED, TIMEOUT):
+            span.set_status(Status(StatusCode.ERROR, code))
+        span.end()
+        process().ended(self)
+
+    # ── as a decorator ───────────────────────────────────────────────────────────────────────
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Run a function, or a coroutine function, inside an entity made anew for each call.
+
+        Raises:
+            TypeError: it is a generator; use `with` inside of it.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator: use `with` inside of it")
+        if inspect.iscoroutinefunction(function):
+            return self._around_coroutine(function)  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with self.again():
+                return function(*args, **kwargs)
+
+        return call
+
+    def _around_coroutine(
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> Callable[P, Coroutine[Any, Any, R]]:
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            async with self.again():
+                return await function(*args, **kwargs)
+
+        return call
+
+    def again(self) -> Entity:
+        """Another entity like this one, with an id of its own unless one was given."""
+        return Entity(
+            self.level,
+            self._span_name,
+            dict(self._own),
+            given_id=self._give_id,
+            budget=self.budget,
+            steps=self._steps,
+            kind=self.kind,
+        )
+
+
+def judge(error: BaseException) -> tuple[str, str]:
+    """What an exception that ends an entity means: its outcome and its code."""
+    if isinstance(error, NeuroRailRefused):
+        outcome = CANCELLED if error.cancelled else FAILED
+        return (TIMEOUT if error.cancelled and error.code == "NR-E001" else outcome), error.code
+    if isinstance(error, NeuroRailError):
+        return (TIMEOUT if error.code == "NR-E001" else FAILED), error.code
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        return SUCCEEDED, ""
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit | SystemExit):
+        return CANCELLED, ""
+    return FAILED, error_code(error)

@@ -1,0 +1,109 @@
+"""One governed call, from before it is made until what it used is known."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context, trace
+from opentelemetry.trace import Span
+
+from neurorail.instrumentation import current
+
+if TYPE_CHECKING:
+    from neurorail.instrumentation.entity import Entity
+    from neurorail.instrumentation.gate.reservation import Reservation
+
+CALL: Final = context.create_key("neurorail-call")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call used. Cached tokens are input tokens, reasoning tokens are output tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: str | None = None
+    """Decimal text, where the provider says so itself."""
+
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Upper bounds of what a call can use; None where nobody can say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Of both together; None unless both are known."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+
+NO_BOUNDS: Final = Bounds()
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that the gate lets through, or not."""
+
+    operation: str
+    """`inference`, `embedding` or `tool`."""
+    provider: str = ""
+    model: str = ""
+    tool: str = ""
+    bounds: Bounds = NO_BOUNDS
+    entity: Entity | None = field(default_factory=current.current_entity)
+    """The innermost entity of this process around it."""
+    ids: dict[str, str] = field(default_factory=current.chain_ids)
+    reservation: Reservation | None = None
+    span: Span | None = None
+    """The span of the call, once somebody started it."""
+    resource_id: str = ""
+    begun: bool = False
+    settled: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_tool(self) -> bool:
+        """Whether a tool is called, rather than a model."""
+        return self.operation == "tool"
+
+    def facts(self) -> dict[str, str]:
+        """What rules may ask about it."""
+        facts = self.entity.facts.copy() if self.entity is not None else {}
+        for name, value in self.ids.items():
+            facts[f"{name[10:-3]}_id"] = value  # neurorail.LEVEL.id
+        facts["entity_type"] = "resource"
+        facts["operation"] = self.operation
+        if self.model:
+            facts["model"] = self.model
+        if self.provider:
+            facts["provider"] = self.provider
+        if self.tool:
+            facts["tool"] = self.tool
+        return facts
+
+    def claim_settlement(self) -> bool:
+        """True the first time: a call is settled once, whatever ends first."""
+        with self.lock:
+            first, self.settled = not self.settled, True
+        return first
+
+
+def current_call() -> Call | None:
+    """The governed call that we are in, if any."""
+    return context.get_value(CALL)  # type: ignore[return-value]
+
+
+def span_is_recording(span: Span | None) -> bool:
+    """Whether a span is there and takes attributes."""
+    return span is not None and span is not trace.INVALID_SPAN and span.is_recording()

@@ -1,0 +1,215 @@
+"""The gate of a process: every governed call and every attempt passes here before it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from neurorail.instrumentation.errors import NeuroRailRefused
+from neurorail.instrumentation.gate import budgets
+from neurorail.instrumentation.gate.call import Call, Usage
+from neurorail.instrumentation.gate.directive import CANCEL, Directive
+from neurorail.instrumentation.gate.stopping import Stopping
+from neurorail.instrumentation.gate.table import Table
+
+if TYPE_CHECKING:
+    from neurorail.instrumentation.entity import Entity
+    from neurorail.instrumentation.gate.control import Control
+    from neurorail.instrumentation.process import Process
+
+ATTEMPT: Final = 3
+BLOCK_NS: Final = 3_600_000_000_000
+"""How long work that was left behind is kept from calling."""
+LOCAL: Final = "local:"
+"""Ids of directives that this process made itself begin so; a new snapshot leaves them."""
+
+
+ErrorType = type[BaseException] | None
+
+
+class _UndoIfRefused:
+    """Takes back what was counted when what follows raises."""
+
+    __slots__ = ("_gate", "_undo")
+
+    def __init__(self, gate: Gate, undo: Callable[[], None]) -> None:
+        self._gate, self._undo = gate, undo
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Take back, if it raised."""
+        if error is not None:
+            self._undo()
+            self._gate.refusals += isinstance(error, NeuroRailRefused)
+
+
+class Gate:
+    """Holds directives and local limits; asks the server where the manifest wants that.
+
+    Everything here is safe to call from any thread.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.table = Table()
+        self.control: Control | None = None
+        """The connection to a server, once `configure` made one."""
+        self.refusals = 0
+        self._stopping = Stopping(process)
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    # ── entities ─────────────────────────────────────────────────────────────────────────────
+
+    def entering(self, entity: Entity) -> None:
+        """Let an entity start.
+
+        Raises:
+            NeuroRailRefused: it may not.
+        """
+        self._check_entity(entity)
+        if entity.level == ATTEMPT and self.control is not None:
+            with self._counted(entity):
+                entity.reservation = self.control.reserve_attempt(entity)
+        self._stopping.watch(entity)
+
+    async def entering_async(self, entity: Entity) -> None:
+        """Let an entity start; the server is asked on another thread."""
+        self._check_entity(entity)
+        if entity.level == ATTEMPT and self.control is not None and self.control.may_ask(entity):
+            with self._counted(entity):
+                entity.reservation = await asyncio.to_thread(self.control.reserve_attempt, entity)
+        self._stopping.watch(entity)
+
+    def leaving(self, entity: Entity, error: BaseException | None) -> NeuroRailRefused | None:
+        """An entity ends. Gives what to raise where its task was cancelled by a directive."""
+        budgets.entity_ends(entity)
+        if entity.reservation is not None and self.control is not None:
+            self.control.release(entity.reservation)
+        return self._stopping.unwatch(entity, error)
+
+    def block(self, entity: Entity, code: str, reason: str) -> None:
+        """Refuse every call below an entity of this process from now on; nothing is cancelled.
+
+        Args:
+            entity: The entity.
+            code: The error code of the refusals.
+            reason: Why, for people.
+        """
+        self.table.purge()
+        scope = {"entity_type": entity.type, "entity_id": entity.id}
+        self.table.add(
+            Directive(
+                f"{LOCAL}{entity.id}",
+                CANCEL,
+                scope,
+                code,
+                reason,
+                expires_monotonic_ns=time.monotonic_ns() + BLOCK_NS,
+            )
+        )
+
+    # ── calls ────────────────────────────────────────────────────────────────────────────────
+
+    def enter_call(self, call: Call) -> None:
+        """Let a call be made.
+
+        Raises:
+            NeuroRailRefused: it may not; nothing went over the network.
+        """
+        self._check_call(call)
+        if self.control is not None:
+            with self._counted_call(call):
+                call.reservation = self.control.reserve_call(call)
+
+    async def enter_call_async(self, call: Call) -> None:
+        """Let a call be made; the server is asked on another thread."""
+        self._check_call(call)
+        if self.control is not None and self.control.may_ask_call(call):
+            with self._counted_call(call):
+                call.reservation = await asyncio.to_thread(self.control.reserve_call, call)
+
+    def leave_call(self, call: Call, usage: Usage | None) -> None:
+        """A call is over.
+
+        Args:
+            call: The call.
+            usage: What it used; None if it failed before it used anything.
+        """
+        if not call.claim_settlement():
+            return
+        if call.begun:
+            used = usage.tokens if usage is not None else 0
+            budgets.call_ends(call.entity, call.bounds.tokens or 0, used)
+        if self.control is not None:
+            self.control.settle(call, usage)
+
+    # ── directives ───────────────────────────────────────────────────────────────────────────
+
+    def apply(self, directive: Directive) -> None:
+        """Hold a directive, and end the work that it ends."""
+        if self.table.add(directive) and directive.ends_work:
+            self._stopping.stop_matching(directive)
+
+    def lift(self, directive_id: str) -> None:
+        """Hold a directive no more."""
+        self.table.remove(directive_id)
+
+    def replace(self, directives: list[Directive]) -> None:
+        """Hold exactly these, besides those that this process made itself."""
+        self.table.replace(directives, LOCAL)
+        for one in directives:
+            if one.ends_work:
+                self._stopping.stop_matching(one)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _check_entity(self, entity: Entity) -> None:
+        if self.table.groups:
+            self._raise_if_found(entity.facts, reserved=False)
+        refused = budgets.entity_starts(entity)
+        if refused is not None:
+            self.refusals += 1
+            raise refused
+
+    def _check_call(self, call: Call) -> None:
+        entity = call.entity
+        if self.table.groups:
+            held = entity is not None and entity.reservation is not None
+            self._raise_if_found(call.facts(), reserved=held)
+        tokens = call.bounds.tokens or 0
+        must_fit = self.control is not None and self.control.bounds_must_fit(call)
+        refused = budgets.call_begins(entity, tokens, call.is_tool, must_fit=must_fit)
+        if refused is not None:
+            self.refusals += 1
+            raise refused
+        call.begun = True
+
+    def _raise_if_found(self, facts: dict[str, str], *, reserved: bool) -> None:
+        found = self.table.find(facts, reserved=reserved)
+        if found is not None:
+            self.refusals += 1
+            raise found.refusal_now()
+
+    def _counted(self, entity: Entity) -> _UndoIfRefused:
+        return _UndoIfRefused(self, lambda: budgets.entity_ends(entity))
+
+    def _counted_call(self, call: Call) -> _UndoIfRefused:
+        def undo() -> None:
+            if call.claim_settlement():
+                budgets.call_ends(call.entity, call.bounds.tokens or 0, 0)
+
+        return _UndoIfRefused(self, undo)
+
+    def _begin_anew(self) -> None:
+        if self.control is not None:
+            self.control.begin_anew()

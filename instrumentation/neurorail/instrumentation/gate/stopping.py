@@ -1,0 +1,73 @@
+"""Ends work that runs: tasks of asyncio are cancelled, everything else stops at its next call."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events as loops
+from typing import TYPE_CHECKING
+
+from neurorail.instrumentation.errors import NeuroRailRefused
+from neurorail.instrumentation.gate.budgets import above, timeout_of
+from neurorail.instrumentation.gate.directive import Directive
+from neurorail.instrumentation.gate.table import holds
+
+if TYPE_CHECKING:
+    from neurorail.instrumentation.entity import Entity
+    from neurorail.instrumentation.process import Process
+
+
+class Stopping:
+    """Knows which task each running entity is in."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def watch(self, entity: Entity) -> None:
+        """An entity starts; inside an event loop its task is remembered, and its deadline set."""
+        loop = loops._get_running_loop()
+        if loop is None:
+            return
+        task = asyncio.current_task(loop)
+        if task is None:
+            return
+        entity.task = task
+        limits = entity.budget
+        if limits is not None and limits.timeout_ms is not None:
+            entity.timer = loop.call_later(limits.timeout_ms / 1_000, self._time_is_over, entity)
+
+    def unwatch(self, entity: Entity, error: BaseException | None) -> NeuroRailRefused | None:
+        """An entity ends. If its task was cancelled for its sake, the reason to raise instead."""
+        task, entity.task = entity.task, None
+        if entity.timer is not None:
+            entity.timer.cancel()
+            entity.timer = None
+        if entity.stopped is None or task is None or not isinstance(error, asyncio.CancelledError):
+            return None
+        # As asyncio.timeout does: it was us, unless somebody else wants it cancelled too.
+        if task.uncancel() > 0:
+            return None
+        return entity.stopped
+
+    def stop_matching(self, directive: Directive) -> None:
+        """Cancel the tasks of running entities for which a directive holds."""
+        for entity, _ in list(self._process.running.values()):
+            if not holds(directive, entity.facts):
+                continue
+            if any(
+                holds(directive, outer.facts) and outer.task is entity.task
+                for outer in above(entity.parent)
+            ):
+                continue  # The outermost entity of a task tells why.
+            task = entity.task
+            if task is not None:
+                refusal = directive.refusal_now()
+                task.get_loop().call_soon_threadsafe(self._cancel, entity, refusal)
+
+    def _time_is_over(self, entity: Entity) -> None:
+        self._cancel(entity, timeout_of(entity))
+
+    def _cancel(self, entity: Entity, refusal: NeuroRailRefused) -> None:
+        """On the entity's own loop, so that it cannot end meanwhile."""
+        if entity.task is not None and entity.stopped is None and not entity.task.done():
+            entity.stopped = refusal
+            entity.task.cancel(str(refusal))

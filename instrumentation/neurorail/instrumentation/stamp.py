@@ -1,0 +1,26 @@
+"""The span processor that stamps the chain on every span below it, whoever started it."""
+
+from __future__ import annotations
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
+
+from neurorail.instrumentation.current import as_attributes, chain_ids
+from neurorail.semconv.attributes import MISSION_ID
+
+
+class ChainSpanProcessor(SpanProcessor):
+    """Copies the chain's ids onto each span that begins, so that a single span can be placed.
+
+    A span that already names a mission keeps what it says. Only what NeuroRail put into baggage
+    is copied; other baggage stays where it is.
+    """
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Stamp a span."""
+        known = span.attributes
+        if known is not None and MISSION_ID in known:
+            return
+        ids = chain_ids(parent_context)
+        if ids:
+            span.set_attributes(as_attributes(ids))
