@@ -121,3 +121,17 @@ def test_the_command_line_of_the_same_user_may_ask(guarded: Rail) -> None:
     )
     assert result.exit_code == 0, result.stderr
     assert "admin" in result.stdout
+
+
+def test_what_is_written_over_rest_passes_the_engine(guarded: Rail) -> None:
+    write = partial(guarded.client.post_json, idempotency_key="once")
+    made = write("/api/neurorail/v1/identity/mission", {"tags": {"team": "a"}})
+    assert write("/api/neurorail/v1/identity/mission", {"tags": {"team": "a"}}) == made
+    mission = made["entity_id"]
+    path = "/api/neurorail/v1/lifecycle/transition/mission"
+    moved = guarded.client.post_json(path, {"entity_id": mission, "transition": "enqueue"})
+    assert moved["state"] == "queued"
+    with pytest.raises(Problem) as illegal:
+        guarded.client.post_json(path, {"entity_id": mission, "transition": "succeed"})
+    assert (illegal.value.status, illegal.value.code) == (409, "NR-E301")
+    guarded.events(mission, "transition_rejected")

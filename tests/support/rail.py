@@ -15,10 +15,12 @@ from fastapi import FastAPI
 from tests.support.engine import DictEngine
 from tests.support.events import NODE, START_UNIX_NANO, ListOutbox, ListReplay
 from tests.support.history import ListHistory
+from tests.support.live_engine import LiveEngine
 
 from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
 from neurorail.api.access import Access
 from neurorail.collector.access import DenialLog, Gate, KeyStore
+from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Stamp, Submission
 from neurorail.collector.health import Health
@@ -79,9 +81,14 @@ async def running_rail(
     stream: StreamConfig | None = None,
     access: Access | None = None,
     inbox: AnsweringInbox | None = None,
+    live: LiveEngine | None = None,
 ) -> AsyncIterator[Rail]:
-    """A rail that is up inside the context and gone after it."""
-    engine, archive, outbox, replay = DictEngine(), ListHistory(), ListOutbox(), ListReplay()
+    """A rail that is up inside the context and gone after it.
+
+    With a live engine, its state is what is shown, and what is written reaches it.
+    """
+    engine, archive, replay = DictEngine(), ListHistory(), ListReplay()
+    outbox = live.outbox if live is not None else ListOutbox()
     hub = StreamHub(
         stream or StreamConfig(), node=NODE, clock=lambda: START_UNIX_NANO, replay=replay
     )
@@ -90,7 +97,7 @@ async def running_rail(
     down: dict[str, str | None] = {"inbox": None, "store": None}
     config = config or ApiConfig(port=0)
     parts = ApiDependencies(
-        engine=engine,
+        engine=AppliedView(live) if live is not None else engine,
         history=UnitedHistory(archive, OutboxEvents(outbox)),
         hub=hub,
         health=health,
@@ -99,7 +106,7 @@ async def running_rail(
         node=NODE,
         version="1.2.3",
         config=config,
-        writes=Writes(inbox, inbox),
+        writes=Writes(live, live) if live is not None else Writes(inbox, inbox),
         access=access or open_access(inbox),
     )
     hub.start()

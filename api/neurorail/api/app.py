@@ -10,6 +10,7 @@ from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
 from neurorail.api.routes import (
     audit,
+    creation,
     identity,
     lifecycle,
     missions,
@@ -20,6 +21,8 @@ from neurorail.api.routes import (
 )
 
 _PREFIX = "/api/neurorail/v1"
+BODY_BYTES_MAX = 1 << 20
+"""Largest body of a request."""
 
 
 def create_app(parts: ApiDependencies) -> FastAPI:
@@ -30,11 +33,12 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",
         # The framework would trace its own requests into the global providers: a server of
         # telemetry must not feed itself.
+        max_body_size=BODY_BYTES_MAX,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.dependencies = parts
     problems.install(app)
-    for module in (identity, lifecycle, audit, telemetry, missions, rbac, stream):
+    for module in (identity, creation, lifecycle, audit, telemetry, missions, rbac, stream):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(system.router)
     controldeck.mount(app)
@@ -43,8 +47,19 @@ def create_app(parts: ApiDependencies) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(parts.config.cors_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-API-Key"],
-            expose_headers=["Retry-After"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-API-Key",
+            ],
+            expose_headers=[
+                "Idempotent-Replayed",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+            ],
             max_age=600,
         )
     if is_loopback(parts.config.host):

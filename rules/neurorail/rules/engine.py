@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from neurorail.rules import chain, metering, noted, placement, transitions
+from neurorail.rules import chain, metering, noted, once, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
@@ -461,8 +461,11 @@ class Engine:
 
     def _on_transition(self, seen: TransitionReported) -> None:
         state = self.state
-        if seen.ids[seen.level] is None:
+        entity_id = seen.ids[seen.level]
+        if entity_id is None:
             state.count("reports_without_id")
+            return
+        if seen.once is not None and once.is_repeated(state, seen.once, entity_id):
             return
         trace = state.trace(seen.trace_id) if seen.trace_id else None
         ids = chain.complete(state, trace, seen.span_id, seen.ids, seen.level)
@@ -502,8 +505,11 @@ class Engine:
 
     def _on_usage(self, seen: UsageReported) -> None:
         state = self.state
-        if seen.ids[seen.level] is None:
+        entity_id = seen.ids[seen.level]
+        if entity_id is None:
             state.count("reports_without_id")
+            return
+        if seen.once is not None and once.is_repeated(state, seen.once, entity_id):
             return
         ids = chain.complete(state, None, b"", seen.ids, seen.level)
         placement.imply_ancestors(
@@ -512,6 +518,8 @@ class Engine:
         metering.usage_reported(state, seen, ids)
 
     def _on_audit(self, seen: AuditLogged) -> None:
+        if seen.once is not None and once.is_repeated(self.state, seen.once, None):
+            return
         self.state.emit(
             "audit_logged",
             seen.ids,

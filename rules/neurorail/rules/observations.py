@@ -123,6 +123,16 @@ class SpanObserved:
 
 
 @dataclass(slots=True)
+class Once:
+    """The idempotency key of a REST write: what was written under it is not written again."""
+
+    key: str
+    """The endpoint and the client's key."""
+    body_sha256: str
+    """Of the request's body; the same key with another body is a mistake."""
+
+
+@dataclass(slots=True)
 class TransitionReported:
     """A transition that somebody reports: a log event, a span event, or a REST write."""
 
@@ -141,6 +151,7 @@ class TransitionReported:
     caused_by: str | None = None
     trace_id: bytes = b""
     span_id: bytes = b""
+    once: Once | None = None
 
 
 @dataclass(slots=True)
@@ -164,6 +175,7 @@ class UsageReported:
     success: bool | None = None
     error_code: str | None = None
     metadata_json: str | None = None
+    once: Once | None = None
 
 
 @dataclass(slots=True)
@@ -179,6 +191,7 @@ class AuditLogged:
     time_unix_nano: int
     caused_by_agent: str | None = None
     caused_by_event: str | None = None
+    once: Once | None = None
 
 
 @dataclass(slots=True)

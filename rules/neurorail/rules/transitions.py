@@ -427,7 +427,8 @@ def _confirm(entity: Entity, name: str, time: int) -> None:
 
 
 def _report_after_end(state: State, entity: Entity, seen: TransitionReported) -> None:
-    if seen.time_unix_nano > entity.ended + state.config.clock_skew_ms * MS:
+    late_at_most = entity.ended + state.config.clock_skew_ms * MS
+    if seen.source == "rest" or seen.time_unix_nano > late_at_most:
         reject(state, entity, seen, f"the {entity.type} is {entity.state} for ever")
         return
     entity.seen.append((seen.transition, seen.time_unix_nano))

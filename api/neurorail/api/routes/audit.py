@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
+from pydantic import Field
 
 from neurorail.api.access import Router, needs
 from neurorail.api.asking import archive_answers
@@ -22,7 +24,9 @@ from neurorail.api.paging import (
     write_cursor,
 )
 from neurorail.api.problems import bad_field
-from neurorail.collector.access.permissions import READ_AUDIT
+from neurorail.api.writing import FREE_TEXT_MAX, Body, Writer, Writing, json_value
+from neurorail.collector.access.permissions import READ_AUDIT, WRITE_AUDIT
+from neurorail.collector.decode.commands import AuditCommand
 from neurorail.collector.history import EventFilter, EventPage
 from neurorail.collector.stream import EventLine
 from neurorail.rules.events import (
@@ -38,6 +42,7 @@ from neurorail.rules.events import (
 router = Router(prefix="/audit", tags=["audit"])
 
 _RECENT_ERRORS = 10
+Id = Annotated[str | None, Field(max_length=80)]
 
 
 def _one_of(field: str, value: str | None, known: tuple[str, ...]) -> str | None:
@@ -104,6 +109,68 @@ async def events(
             "next_cursor": write_cursor(page.next_key),
         }
     )
+
+
+class AuditBody(Body):
+    """An entry that somebody writes into the trail."""
+
+    event_type: Annotated[str, Field(min_length=1, max_length=128)]
+    event_category: Literal["execution", "governance", "safety", "telemetry"]
+    severity: Literal["info", "warning", "error", "critical"]
+    message: Annotated[str, Field(min_length=1, max_length=FREE_TEXT_MAX)]
+    details: dict[str, Any] = Field(default_factory=dict)
+    mission_id: Id = None
+    plan_id: Id = None
+    job_id: Id = None
+    attempt_id: Id = None
+    resource_id: Id = None
+    caused_by_agent: Annotated[str | None, Field(max_length=256)] = None
+    caused_by_event: Annotated[str | None, Field(max_length=256)] = None
+
+
+@router.post("/log", status_code=201)
+@needs(WRITE_AUDIT)
+async def log(body: AuditBody, writer: Writing) -> JsonResponse:
+    """Write an entry into the audit trail, as an event `audit_logged`."""
+    named = [getattr(body, field) for field in ID_FIELDS]
+    for level, entity_id in enumerate(named):
+        if entity_id is not None:
+            check_id(level, ID_FIELDS[level], entity_id)
+    command = AuditCommand(
+        (named[0], named[1], named[2], named[3], named[4]),
+        body.event_type,
+        body.event_category,
+        body.severity,
+        body.message,
+        json_value("details", body.details),
+        caused_by_agent=body.caused_by_agent,
+        caused_by_event=body.caused_by_event,
+    )
+    outcome = await writer.write(command, body, "audit-log")
+    logged = outcome.first("audit_logged")
+    return outcome.answer(
+        {
+            "audit_id": logged.event_id if logged is not None else None,
+            "timestamp": iso_time(outcome.received_unix_nano),
+            **dict(zip(ID_FIELDS, named, strict=True)),
+            "event_type": body.event_type,
+            "event_category": body.event_category,
+            "severity": body.severity,
+            "message": body.message,
+            "warnings": await unknown_ids(writer, named),
+        },
+        201,
+    )
+
+
+async def unknown_ids(writer: Writer, named: Sequence[str | None]) -> list[dict[str, Any]]:
+    """A warning for each named entity that nobody has heard of."""
+    warnings = []
+    for field, entity_id in zip(ID_FIELDS, named, strict=True):
+        if entity_id is not None and await writer.known(entity_id) is None:
+            detail = f"{field} {entity_id!r} is not known yet"
+            warnings.append({"code": "unknown-entity", "field": field, "detail": detail})
+    return warnings
 
 
 @router.get("/stats")

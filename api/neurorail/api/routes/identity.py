@@ -13,7 +13,8 @@ from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.entities import entity_body, implied_body
 from neurorail.api.ids import check_entity
-from neurorail.api.problems import bad_field, unknown_entity
+from neurorail.api.looking import Looking
+from neurorail.api.problems import bad_field
 from neurorail.collector.access.permissions import READ_LIFECYCLE
 from neurorail.collector.views import EngineView, EntityView
 from neurorail.rules.observations import RESOURCE
@@ -23,12 +24,13 @@ router = Router(prefix="/identity", tags=["identity"])
 
 
 @router.get("/trace/{entity_type}/{entity_id}")
-@needs(READ_LIFECYCLE)
+@needs(READ_LIFECYCLE, scoped=True)
 async def trace(
     entity_type: str,
     entity_id: str,
     parts: Parts,
     tenant: Tenant,
+    look: Looking,
     limit: Annotated[int | None, Query(ge=1, description="most descendants to list")] = None,
 ) -> JsonResponse:
     """The chain above an entity, one level each, and all its descendants, parents first.
@@ -40,9 +42,7 @@ async def trace(
     if limit is not None and limit > most:
         raise bad_field("limit", limit, f"limit {limit} is above {most}")
     level = check_entity(entity_type, entity_id)
-    view = await parts.engine.entity(tenant, entity_id)
-    if view is None:
-        raise unknown_entity(entity_type, entity_id)
+    view = await look.entity(entity_type, entity_id)
     shown = limit or most
     # One more is for the entity itself, one to see whether there are more.
     found = await parts.engine.subtree(tenant, entity_id, shown + 2)

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from pydantic import Field
 
-from neurorail.api.access import Router, needs
+from neurorail.api.access import Caller, Router, needs
 from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import check_entity
+from neurorail.api.looking import Looking
 from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
-from neurorail.api.problems import unknown_entity
-from neurorail.collector.access.permissions import READ_LIFECYCLE
+from neurorail.api.problems import bad_field, unknown_entity
+from neurorail.api.writing import FREE_TEXT_MAX, Body, Writing, json_value
+from neurorail.collector.access.permissions import READ_LIFECYCLE, WRITE_LIFECYCLE
+from neurorail.collector.decode.commands import NO_JSON, TransitionCommand
 from neurorail.collector.stream import EventLine
-from neurorail.rules.lifecycle import allowed_transitions
+from neurorail.rules.lifecycle import TRANSITION_NAMES, allowed_transitions
 
 router = Router(prefix="/lifecycle", tags=["lifecycle"])
 
 
 @router.get("/state/{entity_type}/{entity_id}")
-@needs(READ_LIFECYCLE)
-async def state(entity_type: str, entity_id: str, parts: Parts, tenant: Tenant) -> JsonResponse:
+@needs(READ_LIFECYCLE, scoped=True)
+async def state(entity_type: str, entity_id: str, look: Looking) -> JsonResponse:
     """The state now and the transitions that the table allows from it."""
     check_entity(entity_type, entity_id)
-    view = await parts.engine.entity(tenant, entity_id)
-    if view is None:
-        raise unknown_entity(entity_type, entity_id)
+    view = await look.entity(entity_type, entity_id)
     return JsonResponse(
         {
             "entity_type": entity_type,
@@ -40,6 +42,63 @@ async def state(entity_type: str, entity_id: str, parts: Parts, tenant: Tenant) 
             "error_code": view.error_code,
         }
     )
+
+
+class TransitionBody(Body):
+    """A step that somebody reports, to be judged at once."""
+
+    entity_id: Annotated[str, Field(max_length=80)]
+    transition: Annotated[str, Field(max_length=20)]
+    reason: Annotated[str | None, Field(max_length=FREE_TEXT_MAX)] = None
+    error_code: Annotated[str | None, Field(max_length=64)] = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    caused_by: Annotated[str | None, Field(max_length=256)] = None
+
+
+@router.post("/transition/{entity_type}")
+@needs(WRITE_LIFECYCLE, scoped=True)
+async def transition(entity_type: str, body: TransitionBody, writer: Writing) -> JsonResponse:
+    """Move an entity along the lifecycle table.
+
+    409 with NR-E301 and the allowed transitions if the table does not list the step.
+    """
+    level = check_entity(entity_type, body.entity_id)
+    name = body.transition.lower()
+    if name not in TRANSITION_NAMES:
+        known = ", ".join(TRANSITION_NAMES)
+        raise bad_field("transition", name, f"transition {name!r} is none of {known}")
+    view = await writer.known(body.entity_id)
+    if view is None:
+        raise unknown_entity(entity_type, body.entity_id)
+    command = TransitionCommand(
+        level,
+        view.ids,
+        name,
+        reason=body.reason,
+        error_code=body.error_code,
+        metadata=json_value("metadata", body.metadata) if body.metadata else NO_JSON,
+        caused_by=body.caused_by,
+    )
+    outcome = await writer.write(command, body, f"transition-{entity_type}")
+    outcome.must_be_legal()
+    moved = outcome.first("state_changed", body.entity_id)
+    told = moved.data if moved is not None else {}
+    now = await writer.parts.engine.entity(writer.tenant, body.entity_id)
+    state_now = now.state if now is not None else view.state
+    answer = {
+        "transition_id": told.get("transition_id"),
+        "entity_type": entity_type,
+        "entity_id": body.entity_id,
+        "from_state": told.get("from_state"),
+        "to_state": told.get("to_state", state_now),
+        "transition": name,
+        "timestamp": iso_time(outcome.received_unix_nano),
+        "event_id": moved.event_id if moved is not None else None,
+        "confirmed": moved is None,
+        "state": state_now,
+        "allowed_transitions": allowed_transitions(state_now),
+    }
+    return outcome.answer(answer, 200)
 
 
 class _Transition(msgspec.Struct):
@@ -57,12 +116,14 @@ class _Transition(msgspec.Struct):
 
 
 @router.get("/history/{entity_type}/{entity_id}")
-@needs(READ_LIFECYCLE)
+@needs(READ_LIFECYCLE, scoped=True)
 async def history(
     entity_type: str,
     entity_id: str,
     parts: Parts,
     tenant: Tenant,
+    caller: Caller,
+    look: Looking,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> JsonResponse:
@@ -76,8 +137,8 @@ async def history(
     most = page_limit(limit, parts.config)
     with archive_answers():
         page = await parts.history.transitions(tenant, entity_id, after=after, limit=most)
-    if not page.events and await parts.engine.entity(tenant, entity_id) is None:
-        raise unknown_entity(entity_type, entity_id)
+    if not page.events or caller.scope is not None:
+        await look.entity(entity_type, entity_id)
     transitions = [_body(line) for line in page.events]
     return JsonResponse(
         {

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time, usd_number
 from neurorail.api.entities import duration_ms
-from neurorail.api.ids import level_of
+from neurorail.api.ids import check_entity, level_of
+from neurorail.api.looking import Looking
 from neurorail.api.problems import unknown_entity
-from neurorail.collector.access.permissions import READ_METRICS
+from neurorail.api.writing import USD_MAX, Body, Count, Writing, json_value
+from neurorail.collector.access.permissions import READ_METRICS, WRITE_METRICS
+from neurorail.collector.decode.commands import UsageCommand
 from neurorail.collector.views import Counts
 from neurorail.rules import errors
 from neurorail.rules.lifecycle import QUEUED, RUNNING, SUCCEEDED, TERMINAL
+from neurorail.rules.observations import MISSION
 from neurorail.semconv.attributes import ENTITY_TYPES
 
 router = Router(prefix="/telemetry", tags=["telemetry"])
 
 
 @router.get("/metrics/{entity_id}")
-@needs(READ_METRICS)
-async def entity_metrics(entity_id: str, parts: Parts, tenant: Tenant) -> JsonResponse:
+@needs(READ_METRICS, scoped=True)
+async def entity_metrics(entity_id: str, look: Looking) -> JsonResponse:
     """What an entity and everything below it took: time, tokens, money, calls, attempts."""
     entity_type = ENTITY_TYPES[level_of(entity_id, "entity_id")]
-    view = await parts.engine.entity(tenant, entity_id)
-    if view is None:
-        raise unknown_entity(entity_type, entity_id)
+    view = await look.entity(entity_type, entity_id)
     totals = view.totals
     return JsonResponse(
         {
@@ -51,6 +57,81 @@ async def entity_metrics(entity_id: str, parts: Parts, tenant: Tenant) -> JsonRe
             "error_code": view.error_code,
         }
     )
+
+
+class UsageBody(Body):
+    """What one call of an entity consumed."""
+
+    entity_type: Literal["mission", "plan", "job", "attempt", "resource"]
+    entity_id: Annotated[str, Field(max_length=80)]
+    duration_ms: Count = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cost_usd: Annotated[Decimal | None, Field(ge=0, le=USD_MAX, decimal_places=12)] = None
+    success: bool | None = None
+    error_code: Annotated[str | None, Field(max_length=64)] = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    operation: Literal["inference", "embedding", "tool"] = "inference"
+    provider: Annotated[str | None, Field(max_length=256)] = None
+    model: Annotated[str | None, Field(max_length=256)] = None
+
+
+@router.post("/record", status_code=201)
+@needs(WRITE_METRICS, scoped=True)
+async def record(body: UsageBody, writer: Writing) -> JsonResponse:
+    """Charge what a call consumed to an entity and all above it.
+
+    A cost that is not stated comes from the prices. For usage that no telemetry reports: what is
+    reported both ways is charged twice.
+    """
+    level = check_entity(body.entity_type, body.entity_id)
+    view = await writer.known(body.entity_id)
+    warnings = []
+    ids: list[str | None] = [None] * 5
+    ids[level] = body.entity_id
+    if view is None:
+        await writer.must_cover(body.entity_id if level == MISSION else None)
+        if writer.strict:
+            raise unknown_entity(body.entity_type, body.entity_id)
+        detail = f"{body.entity_type} {body.entity_id!r} is not known yet"
+        warnings.append({"code": "unknown-entity", "field": "entity_id", "detail": detail})
+    else:
+        ids = list(view.ids)
+    command = UsageCommand(
+        level,
+        (ids[0], ids[1], ids[2], ids[3], ids[4]),
+        duration_ms=body.duration_ms,
+        input_tokens=body.input_tokens,
+        output_tokens=body.output_tokens,
+        cost_usd=body.cost_usd,
+        success=body.success,
+        error_code=body.error_code,
+        metadata=json_value("metadata", body.metadata),
+        operation=body.operation,
+        provider=body.provider,
+        model=body.model,
+    )
+    outcome = await writer.write(command, body, "telemetry-record")
+    tracked = outcome.first("cost_tracked")
+    told = tracked.data if tracked is not None else {}
+    cost = told.get("cost_usd_pico")
+    answer = {
+        "event_id": tracked.event_id if tracked is not None else None,
+        "timestamp": iso_time(outcome.received_unix_nano),
+        "entity_type": body.entity_type,
+        "entity_id": body.entity_id,
+        "input_tokens": told.get("input_tokens"),
+        "output_tokens": told.get("output_tokens"),
+        "cost_usd": None if cost is None else usd_number(cost),
+        "priced": told.get("priced"),
+        "violations": [
+            one.data.get("violation_type")
+            for one in outcome.said
+            if one.event_type == "budget_violation"
+        ],
+        "warnings": warnings,
+    }
+    return outcome.answer(answer, 201)
 
 
 @router.get("/snapshot")

@@ -32,7 +32,7 @@ _TAGS: Final[dict[int, type[Any]]] = {
     12: seam.DeadLettered,
     13: seam.Noted,
 }
-_PARTS: Final = (seam.Budget, seam.Fields, seam.Usage)
+_PARTS: Final = (seam.Budget, seam.Fields, seam.Usage, seam.Once)
 """Values inside observations, the inner ones first."""
 
 

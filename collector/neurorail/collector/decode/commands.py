@@ -21,6 +21,7 @@ from neurorail.rules.observations import (
     Fields,
     Ids,
     Observation,
+    Once,
     TransitionReported,
     Usage,
     UsageReported,
@@ -40,6 +41,13 @@ class BudgetInput(msgspec.Struct, omit_defaults=True):
     max_retries: int | None = None
     max_parallel: int | None = None
     max_tool_calls: int | None = None
+
+
+class OnceInput(msgspec.Struct):
+    """The request's idempotency key, and what it was sent with."""
+
+    key: str
+    body_sha256: str
 
 
 class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
@@ -62,6 +70,7 @@ class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
     tags: dict[str, str] = {}
     budget: BudgetInput | None = None
     metadata: msgspec.Raw = NO_JSON
+    once: OnceInput | None = None
 
 
 class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
@@ -74,6 +83,7 @@ class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
     error_code: str | None = None
     metadata: msgspec.Raw = NO_JSON
     caused_by: str | None = None
+    once: OnceInput | None = None
 
 
 class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
@@ -91,6 +101,7 @@ class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
     operation: str = "inference"
     provider: str | None = None
     model: str | None = None
+    once: OnceInput | None = None
 
 
 class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
@@ -104,6 +115,7 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     details: msgspec.Raw = NO_JSON
     caused_by_agent: str | None = None
     caused_by_event: str | None = None
+    once: OnceInput | None = None
 
 
 Command: TypeAlias = CreateCommand | TransitionCommand | UsageCommand | AuditCommand
@@ -135,6 +147,10 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [_usage(command, received_unix_nano, stats)]
         case AuditCommand():
             return [_audit(command, received_unix_nano)]
+
+
+def _once(given: OnceInput | None) -> Once | None:
+    return None if given is None else Once(given.key, given.body_sha256)
 
 
 def _json_text(raw: msgspec.Raw) -> str | None:
@@ -191,7 +207,13 @@ def _create(
         metadata_json=_json_text(command.metadata),
     )
     return TransitionReported(
-        command.level, command.ids, "create", received_unix_nano, _SOURCE, fields=fields
+        command.level,
+        command.ids,
+        "create",
+        received_unix_nano,
+        _SOURCE,
+        fields=fields,
+        once=_once(command.once),
     )
 
 
@@ -206,6 +228,7 @@ def _transition(command: TransitionCommand, received_unix_nano: int) -> Transiti
         error_code=command.error_code,
         metadata_json=_json_text(command.metadata),
         caused_by=command.caused_by,
+        once=_once(command.once),
     )
 
 
@@ -230,6 +253,7 @@ def _usage(command: UsageCommand, received_unix_nano: int, stats: Counter[str]) 
         success=command.success,
         error_code=command.error_code,
         metadata_json=_json_text(command.metadata),
+        once=_once(command.once),
     )
 
 
@@ -244,4 +268,5 @@ def _audit(command: AuditCommand, received_unix_nano: int) -> AuditLogged:
         received_unix_nano,
         caused_by_agent=command.caused_by_agent,
         caused_by_event=command.caused_by_event,
+        once=_once(command.once),
     )
