@@ -76,6 +76,7 @@ MEANINGS: Final = (
     "usage_json",
     "cost_json",
     "error_type",
+    "arguments",
 )
 """What the engine needs to know of a GenAI span. Everything else stays in the archive."""
 
@@ -236,6 +237,17 @@ _ALIASES: Final = {
     "usage_json": ("langfuse.observation.usage_details",),
     "cost_json": ("langfuse.observation.cost_details",),
     "error_type": ("error.type",),
+    # What a call was made with: kept as a keyed hash, by which repeated calls are recognised.
+    "arguments": (
+        "gen_ai.tool.call.arguments",
+        "gen_ai.input.messages",
+        "ai.toolCall.args",
+        "tool.parameters",
+        "input.value",
+        "traceloop.entity.input",
+        "ai.prompt.messages",
+        "ai.prompt",
+    ),
 }
 
 V1: Final = Mapping(

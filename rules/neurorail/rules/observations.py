@@ -120,6 +120,8 @@ class SpanObserved:
     """`gen_ai.response.time_to_first_chunk`, in milliseconds."""
     sampled: bool = False
     """The telemetry says that it is a sample, so that the meter is partial."""
+    arguments: str | None = None
+    """A hash of what a model or tool was called with: equal for equal calls, and no content."""
 
 
 @dataclass(slots=True)

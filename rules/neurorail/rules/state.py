@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.entity import LEVEL_NAMES, Entity, entity_key, from_row, to_row
@@ -22,6 +22,9 @@ from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
+
+if TYPE_CHECKING:
+    from neurorail.rules.directives import Index
 
 RESUMPTIONS_MAX = 64
 """Downtimes that are remembered to move deadlines by."""
@@ -72,6 +75,8 @@ class State:
         self.kept = Kept(kinds, self.schedule, self.count)
         self.manifests: dict[str, Manifest] = {}
         """Tenant → its active manifest, where it is not the shipped one."""
+        self.directives: dict[str, Index] = {}
+        """Tenant → its directives by scope; made anew from the kept ones after a restart."""
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}

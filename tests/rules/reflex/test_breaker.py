@@ -9,21 +9,22 @@ from itertools import product
 import pytest
 
 from neurorail.rules.config import MS
+from neurorail.rules.manifest.actions import Breaker as Settings
 from neurorail.rules.reflex.breaker import (
     BREAKER_STATES,
     CLOSED,
     HALF_OPEN,
     OPEN,
     Breaker,
-    BreakerSettings,
+    cooldown_ns,
 )
 
 NOW = 1_800_000_000_000_000_000
-SETTINGS = BreakerSettings(
+SETTINGS = Settings(
     cooldown_ms=1_000,
     backoff_percent=200,
     cooldown_max_ms=5_000,
-    probes_max=2,
+    probes=2,
     successes=2,
     probe_timeout_ms=500,
 )
@@ -115,8 +116,8 @@ def test_cooldown_grows_to_its_cap_and_starts_over_after_a_closing() -> None:
 
 
 def test_cooldown_without_backoff_stays() -> None:
-    flat = BreakerSettings(cooldown_ms=700, backoff_percent=100, cooldown_max_ms=5_000)
-    assert [flat.cooldown_of(n) // MS for n in (1, 2, 1_000)] == [700, 700, 700]
+    flat = Settings(cooldown_ms=700, backoff_percent=100, cooldown_max_ms=5_000)
+    assert [cooldown_ns(flat, n) // MS for n in (1, 2, 1_000)] == [700, 700, 700]
 
 
 def test_probes_in_flight_are_bounded_and_every_end_frees_a_place() -> None:

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from neurorail.rules.config import MS
-from neurorail.rules.reflex.throttle import Throttle, ThrottleSettings
+from neurorail.rules.manifest.actions import Throttle as Settings
+from neurorail.rules.reflex.throttle import Throttle, burst_of
 
 BASE = 1_800_000_000_000_000_000
 
@@ -16,13 +17,17 @@ BASE = 1_800_000_000_000_000_000
 @pytest.mark.parametrize("seed", range(40))
 def test_bucket_agrees_with_exact_fractions(seed: int) -> None:
     rng = random.Random(seed)
-    settings = ThrottleSettings(rng.choice((1, 3, 7)), rng.choice((1_000, 997)), rng.choice((1, 4)))
-    per_ns = Fraction(settings.calls, settings.per_ms * MS)
-    throttle, level, now = Throttle(), Fraction(settings.burst), BASE
+    settings = Settings(
+        calls=rng.choice((1, 3, 7)),
+        every_ms=rng.choice((1_000, 997)),
+        burst=rng.choice((1, 4, None)),
+    )
+    per_ns = Fraction(settings.calls, settings.every_ms * MS)
+    throttle, level, now = Throttle(), Fraction(burst_of(settings)), BASE
     for _ in range(300):
         step = rng.choice((0, 1, 50 * MS, 400 * MS, 3_000 * MS))
         now += step
-        level = min(level + step * per_ns, Fraction(settings.burst))
+        level = min(level + step * per_ns, Fraction(burst_of(settings)))
         wait = throttle.retry_after_ns(now, settings)
         missing = max(1 - level, Fraction(0)) / per_ns
         assert wait == -(-missing.numerator // missing.denominator)
@@ -33,7 +38,7 @@ def test_bucket_agrees_with_exact_fractions(seed: int) -> None:
 
 
 def test_a_call_that_is_made_in_spite_of_it_counts() -> None:
-    settings = ThrottleSettings(calls=1, per_ms=1_000)
+    settings = Settings(calls=1, every_ms=1_000)
     throttle = Throttle()
     throttle.take(BASE, settings)
     throttle.take(BASE, settings)

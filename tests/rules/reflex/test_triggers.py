@@ -10,26 +10,12 @@ import msgspec
 import pytest
 
 from neurorail.rules.config import MS
-from neurorail.rules.reflex.burn_rate import BurnRate
-from neurorail.rules.reflex.condition_met import ConditionMet
-from neurorail.rules.reflex.consecutive_failures import ConsecutiveFailures
-from neurorail.rules.reflex.error_rate import ErrorRate
-from neurorail.rules.reflex.fan_out import FanOut
-from neurorail.rules.reflex.first_signal import FirstSignal
-from neurorail.rules.reflex.latency import Latency
+from neurorail.rules.manifest import triggers
+from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.reflex.no_progress import NoProgress
-from neurorail.rules.reflex.ping_pong import ROUNDS_MAX, PingPong
 from neurorail.rules.reflex.repeated_call import REMEMBERED_MAX, RepeatedCall
-from neurorail.rules.reflex.step import (
-    CALL,
-    ENDED,
-    SIGN_OF_LIFE,
-    STARTED,
-    VIOLATION,
-    Step,
-    Trigger,
-)
-from neurorail.rules.reflex.violation_storm import ViolationStorm
+from neurorail.rules.reflex.step import CHILD, END, GONE, SIGN_OF_LIFE, USE, VIOLATION, Step
+from neurorail.rules.reflex.watching import MACHINES, machine_for
 from neurorail.rules.reflex.window import PARTS, Window, part_ns
 
 BASE = 1_800_000_000_000_000_000
@@ -89,10 +75,14 @@ def first_signal(history: History) -> bool:
 
 def burn_rate(history: History) -> bool:
     now, last = history[-1]
-    if last.consumed <= 0 or last.renews_unix_nano <= now:
+
+    def counts(at: int, step: Step) -> bool:
+        return step.kind == USE and step.consumed > 0 and step.renews_unix_nano > at
+
+    if not counts(now, last):
         return False
-    spent = sum(s.consumed for at, s in history
-                if s in within(history) and s.consumed > 0 and s.renews_unix_nano > at)  # fmt: skip
+    recent = within(history)
+    spent = sum(s.consumed for at, s in history if s in recent and counts(at, s))
     per_ns = spent / (WINDOW_MS * MS)
     left = max(last.limit - last.used, 0)
     will_need = per_ns * (last.renews_unix_nano - now)
@@ -108,8 +98,10 @@ def repeated(history: History) -> bool:
 def ping_pong(history: History) -> bool:
     if not (history[-1][1].fingerprint or history[-1][1].name):
         return False
-    taken = [s.fingerprint or s.name for _, s in history if s.fingerprint or s.name][-6:]
-    return len(taken) == 6 and taken[0] != taken[1] and taken == taken[:2] * 3
+    taken = [(at, s.fingerprint or s.name) for at, s in history if s.fingerprint or s.name][-6:]
+    names = [name for _, name in taken]
+    alternate = len(names) == 6 and names[0] != names[1] and names == names[:2] * 3
+    return alternate and taken[0][0] > history[-1][0] - WINDOW_MS * MS
 
 
 def counted(matches: Callable[[Step], bool]) -> Callable[[History], bool]:
@@ -121,30 +113,50 @@ def counted(matches: Callable[[Step], bool]) -> Callable[[History], bool]:
 
 @dataclass
 class Case:
-    make: Callable[[], Trigger]
+    trigger: triggers.Trigger
     model: Callable[[History], bool]
 
 
+HOLDS = Condition({"tokens": {"more_than": 300}})
+
 CASES = {
-    "error rate": Case(lambda: ErrorRate(WINDOW_MS, 5, 60), error_rate),
-    "consecutive failures": Case(lambda: ConsecutiveFailures(4), consecutive),
-    "latency": Case(lambda: Latency(WINDOW_MS, 5, 75, 500), latency),
-    "first signal": Case(lambda: FirstSignal(WINDOW_MS, 5, 75, 300), first_signal),
-    "burn rate": Case(lambda: BurnRate(WINDOW_MS, 20), burn_rate),
-    "repeated call": Case(lambda: RepeatedCall(WINDOW_MS, 4), repeated),
-    "ping pong": Case(lambda: PingPong(3), ping_pong),
-    "fan out": Case(lambda: FanOut(WINDOW_MS, 4), counted(lambda s: s.kind == STARTED)),
-    "violation storm": Case(
-        lambda: ViolationStorm(WINDOW_MS, 4), counted(lambda s: s.kind == VIOLATION)
+    "error_rate": Case(
+        triggers.ErrorRate(window_ms=WINDOW_MS, percent=60, min_volume=5), error_rate
     ),
-    "condition": Case(lambda: ConditionMet(WINDOW_MS, 4), counted(lambda s: s.matched)),
+    "consecutive_failures": Case(triggers.ConsecutiveFailures(count=4), consecutive),
+    "latency": Case(
+        triggers.LatencyQuantile(window_ms=WINDOW_MS, percent=75, more_than_ms=500, min_volume=5),
+        latency,
+    ),
+    "first_signal": Case(
+        triggers.TimeToFirstSignal(window_ms=WINDOW_MS, percent=75, more_than_ms=300, min_volume=5),
+        first_signal,
+    ),
+    "burn_rate": Case(
+        triggers.BurnRate(kind="tokens", level="job", lookback_ms=WINDOW_MS, min_used_percent=20),
+        burn_rate,
+    ),
+    "repeated_call": Case(triggers.RepeatedCall(count=4, window_ms=WINDOW_MS), repeated),
+    "ping_pong": Case(triggers.PingPong(rounds=3, window_ms=WINDOW_MS), ping_pong),
+    "fan_out": Case(
+        triggers.FanOut(level="job", count=4, window_ms=WINDOW_MS),
+        counted(lambda s: s.kind == CHILD),
+    ),
+    "violation_storm": Case(
+        triggers.ViolationStorm(count=4, window_ms=WINDOW_MS),
+        counted(lambda s: s.kind == VIOLATION),
+    ),
+    "condition": Case(
+        triggers.ConditionMet(window_ms=WINDOW_MS, holds=HOLDS, count=4),
+        counted(lambda s: s.kind == END and int(s.facts["tokens"]) > 300),
+    ),
 }
 
 
 def random_step(rng: random.Random, now: int, weights: list[float], used: int) -> Step:
     consumed = rng.choice((0, 1, 5, 40))
     return Step(
-        rng.choices((CALL, STARTED, VIOLATION, SIGN_OF_LIFE), weights)[0],
+        rng.choices((END, CHILD, VIOLATION, SIGN_OF_LIFE, USE), weights)[0],
         failed=rng.choice((True, True, False, None)),
         duration_ms=rng.choice((None, 100, 500, 501, 9_000)),
         first_signal_ms=rng.choice((None, 10, 300, 301)),
@@ -154,7 +166,7 @@ def random_step(rng: random.Random, now: int, weights: list[float], used: int) -
         used=used + consumed,
         limit=1_000,
         renews_unix_nano=now + rng.choice((-1, 5_000, 60_000)) * MS,
-        matched=rng.random() < 0.3,
+        facts={"tokens": rng.randrange(500)},
     )
 
 
@@ -164,8 +176,8 @@ def test_trigger_agrees_with_a_naive_model_on_random_histories(name: str) -> Non
     fired = 0
     for seed in range(40):
         rng = random.Random(seed)
-        weights = [rng.random() for _ in range(4)]
-        trigger, history, now, used = case.make(), History(), BASE, 0
+        weights = [rng.random() for _ in range(5)]
+        trigger, history, now, used = machine_for(case.trigger), History(), BASE, 0
         for _ in range(200):
             now += rng.choice((1, 200, 499, 500, 501, 1_000, 4_000)) * MS + rng.choice((0, 1))
             step = random_step(rng, now, weights, used)
@@ -179,7 +191,7 @@ def test_trigger_agrees_with_a_naive_model_on_random_histories(name: str) -> Non
                 assert found.evidence
                 fired += 1
                 history = []
-            restored = case.make()
+            restored = machine_for(case.trigger)
             restored.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(trigger.to_row())))
             trigger = restored
     assert fired > 10, "a model that never fires tests nothing"
@@ -187,24 +199,26 @@ def test_trigger_agrees_with_a_naive_model_on_random_histories(name: str) -> Non
 
 @pytest.mark.parametrize("name", CASES)
 def test_cleared_trigger_is_like_a_new_one(name: str) -> None:
-    trigger = CASES[name].make()
+    trigger = machine_for(CASES[name].trigger)
     rng = random.Random(7)
     for number in range(20):
-        trigger.observe(BASE + number * MS, random_step(rng, BASE, [1, 1, 1, 1], 0))
+        trigger.observe(BASE + number * MS, random_step(rng, BASE, [1, 1, 1, 1, 1], 0))
     trigger.clear()
-    assert trigger.to_row() == CASES[name].make().to_row()
+    assert trigger.to_row() == machine_for(CASES[name].trigger).to_row()
+
+
+def test_every_trigger_of_a_manifest_has_a_machine_and_a_model() -> None:
+    assert set(MACHINES) == set(triggers.TRIGGERS.values())
+    modelled = {type(case.trigger) for case in CASES.values()} | {triggers.NoProgress}
+    assert modelled == set(MACHINES)
 
 
 def test_repeated_calls_remember_a_bounded_number() -> None:
-    trigger = RepeatedCall(10**9, 10**6)
+    trigger = RepeatedCall(triggers.RepeatedCall(count=10**6, window_ms=10**9))
     for number in range(3 * REMEMBERED_MAX):
-        trigger.observe(BASE, Step(CALL, fingerprint=f"f{number}"))
+        trigger.observe(BASE, Step(END, fingerprint=f"f{number}"))
     assert len(trigger.to_row()) == REMEMBERED_MAX
-    assert trigger.limit == REMEMBERED_MAX
-
-
-def test_ping_pong_has_at_most_so_many_rounds() -> None:
-    assert PingPong(10**6).rounds == ROUNDS_MAX
+    assert trigger.count == REMEMBERED_MAX
 
 
 def test_window_never_holds_more_than_its_parts() -> None:
@@ -215,15 +229,18 @@ def test_window_never_holds_more_than_its_parts() -> None:
     assert part_ns(1) == 1
 
 
+SILENCE = triggers.NoProgress(silent_ms=1_000)
+
+
 def test_no_progress_fires_once_after_silence() -> None:
-    trigger = NoProgress(1_000)
+    trigger = NoProgress(SILENCE)
     assert trigger.deadline() == 0
     assert trigger.due(BASE) is None
-    trigger.observe(BASE, Step(STARTED))
+    trigger.observe(BASE, Step(CHILD))
     assert trigger.deadline() == BASE + 1_000 * MS
     trigger.observe(BASE + 5, Step(SIGN_OF_LIFE))
     assert trigger.due(BASE + 1_000 * MS) is None
-    restored = NoProgress(1_000)
+    restored = NoProgress(SILENCE)
     restored.restore(trigger.to_row())
     fired = restored.due(BASE + 1_000 * MS + 5)
     assert fired is not None
@@ -231,12 +248,12 @@ def test_no_progress_fires_once_after_silence() -> None:
     assert restored.due(BASE + 9_000 * MS) is None
 
 
-@pytest.mark.parametrize("end", ["ended", "cleared"])
+@pytest.mark.parametrize("end", ["gone", "cleared"])
 def test_no_progress_waits_for_nothing_after_an_end(end: str) -> None:
-    trigger = NoProgress(1_000)
-    trigger.observe(BASE, Step(STARTED))
-    if end == "ended":
-        trigger.observe(BASE + 1, Step(ENDED))
+    trigger = NoProgress(SILENCE)
+    trigger.observe(BASE, Step(CHILD))
+    if end == "gone":
+        trigger.observe(BASE + 1, Step(GONE))
     else:
         trigger.clear()
     assert trigger.deadline() == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +21,11 @@ TOKENS_MAX: Final = 10**12
 COST_USD_PICO_MAX: Final = 10**18
 """A million dollars for one call."""
 FIRST_CHUNK_MS_MAX: Final = 10**9
+
+_HASH_CHARS: Final = 32
+_REDACTED: Final = re.compile(rb"redacted:hmac-sha256:([0-9a-f]{32}):[0-9]+\Z")
+_REDACTED_BYTES_MAX: Final = 100
+"""What is left of redacted content is shorter."""
 
 _BILLABLE: Final = frozenset({INFERENCE, EMBEDDING})
 _OPERATION_ROLES: Final = frozenset({INFERENCE, EMBEDDING, TOOL})
@@ -130,6 +137,19 @@ class GenAIReader:
                     return round(scaled)
             self._stats["bad_first_chunk"] += 1
         return None
+
+    def arguments(self, role: str, genai: GenAI) -> str | None:
+        """A hash of what a model or tool was called with; equal calls have equal ones.
+
+        Redaction leaves a keyed hash in place of content. Where content is kept, it is hashed here.
+        """
+        attribute = genai.get("arguments")
+        if attribute is None or role not in _OPERATION_ROLES:
+            return None
+        redacted = _REDACTED.search(attribute, max(0, len(attribute) - _REDACTED_BYTES_MAX))
+        if redacted is not None:
+            return redacted.group(1).decode()
+        return hashlib.sha256(attribute).hexdigest()[:_HASH_CHARS]
 
     def usage(
         self, role: str, genai: GenAI, provider: str | None, model: str | None

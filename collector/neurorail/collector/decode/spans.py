@@ -275,6 +275,7 @@ class SpanReader:
         if not observed.role:
             return
         observed.first_signal_ms = reader.first_signal_ms(genai)
+        observed.arguments = reader.arguments(observed.role, genai)
         if not observed.pending:
             observed.usage = reader.usage(observed.role, genai, fields.provider, fields.model)
 

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from neurorail.rules.config import MS
+from neurorail.rules.manifest.actions import Breaker as Settings
 
 CLOSED: Final = "closed"
 OPEN: Final = "open"
 HALF_OPEN: Final = "half_open"
 BREAKER_STATES: Final = (CLOSED, OPEN, HALF_OPEN)
 
-_DOUBLINGS_MAX: Final = 64
-"""Back-off steps that are computed; every cap is reached long before."""
+_BACKOFFS_MAX: Final = 100
+"""Back-off steps that are computed; the longest cap is reached before, or never."""
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerSettings:
-    """How a breaker heals. Times in milliseconds."""
-
-    cooldown_ms: int = 60_000
-    """How long it stays open the first time."""
-    backoff_percent: int = 200
-    """By how much the cooldown grows with each opening that no closing came between; 100 is not."""
-    cooldown_max_ms: int = 900_000
-    probes_max: int = 1
-    """Calls in flight at once while it is half-open."""
-    successes: int = 2
-    """Successful probes that close it."""
-    probe_timeout_ms: int = 120_000
-    """After this time a probe that nobody heard of again is lost, and its place free."""
-
-    def cooldown_of(self, openings: int) -> int:
-        """The cooldown, in nanoseconds, of the `openings`-th opening in a row."""
-        cooldown = self.cooldown_ms
-        for _ in range(min(openings - 1, _DOUBLINGS_MAX)):
-            cooldown = cooldown * self.backoff_percent // 100
-            if cooldown >= self.cooldown_max_ms:
-                break
-        return min(cooldown, self.cooldown_max_ms) * MS
+def cooldown_ns(settings: Settings, openings: int) -> int:
+    """The cooldown of the `openings`-th opening in a row, in nanoseconds."""
+    cooldown = settings.cooldown_ms
+    for _ in range(min(openings - 1, _BACKOFFS_MAX)):
+        if cooldown >= settings.cooldown_max_ms:
+            break
+        cooldown = cooldown * settings.backoff_percent // 100
+    return min(cooldown, settings.cooldown_max_ms) * MS
 
 
 class Breaker:
@@ -69,14 +53,14 @@ class Breaker:
 
     # ── moves ────────────────────────────────────────────────────────────────────────────────
 
-    def open(self, now: int, settings: BreakerSettings, *, hold: bool = False) -> bool:
+    def open(self, now: int, settings: Settings, *, hold: bool = False) -> bool:
         """Open it, or hold open what is open already."""
         if self.state == OPEN and (self.held or not hold):
             return False
         self.openings += 0 if self.state == OPEN else 1
         self._enter(OPEN, now)
         self.held = hold
-        self.until = 0 if hold else now + settings.cooldown_of(self.openings)
+        self.until = 0 if hold else now + cooldown_ns(settings, self.openings)
         return True
 
     def close(self, now: int) -> bool:
@@ -95,7 +79,7 @@ class Breaker:
         return True
 
     def ended(
-        self, now: int, settings: BreakerSettings, started: int, failed: bool | None, probe: str
+        self, now: int, settings: Settings, started: int, failed: bool | None, probe: str
     ) -> bool:
         """Take in how a call ended.
 
@@ -128,14 +112,14 @@ class Breaker:
 
     # ── admission ────────────────────────────────────────────────────────────────────────────
 
-    def may_pass(self, now: int, settings: BreakerSettings) -> bool:
+    def may_pass(self, now: int, settings: Settings) -> bool:
         """Whether a call may be made now."""
         if self.state != HALF_OPEN:
             return self.state == CLOSED
         self.lose_probes(now)
-        return len(self.probes) < settings.probes_max
+        return len(self.probes) < settings.probes
 
-    def passed(self, now: int, settings: BreakerSettings, probe: str) -> None:
+    def passed(self, now: int, settings: Settings, probe: str) -> None:
         """A call that may pass was granted, under this id."""
         if self.state == HALF_OPEN:
             self.probes[probe] = now + settings.probe_timeout_ms * MS

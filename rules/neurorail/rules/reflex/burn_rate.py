@@ -1,51 +1,35 @@
-"""A budget will be exhausted before its window ends, if spending goes on like this."""
+"""A budget will be exhausted too soon, if spending goes on like this."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from neurorail.rules.config import MS
-from neurorail.rules.reflex.step import Fired, Step
-from neurorail.rules.reflex.window import Window
+from neurorail.rules.manifest import triggers
+from neurorail.rules.reflex.step import USE, Fired, Step, Windowed
 
 
-class BurnRate:
-    """Compares what is left with what the time left will take at the rate of the last window."""
+class BurnRate(Windowed):
+    """Compares what is left with what the time left will take at the rate of the lookback."""
 
-    __slots__ = ("minimum_percent", "window", "window_ns")
+    __slots__ = ("min_used_percent",)
 
-    def __init__(self, window_ms: int, minimum_percent: int) -> None:
-        """Args: `minimum_percent` of the budget must be used before a forecast is made at all."""
-        self.window_ns = window_ms * MS
-        self.minimum_percent = minimum_percent
-        self.window = Window()
+    def __init__(self, rule: triggers.BurnRate) -> None:
+        super().__init__(rule.lookback_ms)
+        self.min_used_percent = rule.min_used_percent
 
     def observe(self, now: int, step: Step) -> Fired | None:
         """Count what was consumed, and look ahead."""
-        if step.consumed <= 0 or step.renews_unix_nano <= now:
+        if step.kind != USE or step.consumed <= 0 or step.renews_unix_nano <= now:
             return None
-        self.window.add(now, self.window_ns, step.consumed)
-        spent, _ = self.window.sums(now, self.window_ns)
+        spent, _ = self.window.add(now, self.window_ns, step.consumed)
         left, left_ns = max(step.limit - step.used, 0), step.renews_unix_nano - now
-        if step.used * 100 < step.limit * self.minimum_percent:
+        if step.used * 100 < step.limit * self.min_used_percent:
             return None
         if spent * left_ns <= left * self.window_ns:
             return None
-        self.window.clear()
+        self.clear()
         lasts_ms = left * self.window_ns // spent // MS
+        needed_ms = left_ns // MS
         return Fired(
-            f"what is left lasts {lasts_ms} ms at this rate, and has to last {left_ns // MS} ms",
-            {"spent": spent, "left": left, "lasts_ms": lasts_ms, "renews_in_ms": left_ns // MS},
+            f"what is left lasts {lasts_ms} ms at this rate, and has to last {needed_ms} ms",
+            {"spent": spent, "left": left, "lasts_ms": lasts_ms, "needed_ms": needed_ms},
         )
-
-    def clear(self) -> None:
-        """Forget what was seen."""
-        self.window.clear()
-
-    def to_row(self) -> list[Any]:
-        """What was seen, as plain values."""
-        return self.window.to_row()
-
-    def restore(self, row: list[Any]) -> None:
-        """Put back what `to_row` wrote."""
-        self.window = Window.from_row(row)

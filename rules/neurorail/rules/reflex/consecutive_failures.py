@@ -1,19 +1,20 @@
-"""Calls fail one after the other."""
+"""One failure after the other."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from neurorail.rules.manifest import triggers
 from neurorail.rules.reflex.step import Fired, Step
 
 
 class ConsecutiveFailures:
-    """Fires at the `limit`-th failure without a success between."""
+    """Fires at the `count`-th failure without a success between."""
 
-    __slots__ = ("failures", "limit")
+    __slots__ = ("count", "failures")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, rule: triggers.ConsecutiveFailures) -> None:
+        self.count = rule.count
         self.failures = 0
 
     def observe(self, now: int, step: Step) -> Fired | None:
@@ -24,10 +25,10 @@ class ConsecutiveFailures:
             self.failures = 0
             return None
         self.failures += 1
-        if self.failures < self.limit:
+        if self.failures < self.count:
             return None
         self.failures = 0
-        return Fired(f"{self.limit} calls failed in a row", {"failures": self.limit})
+        return Fired(f"{self.count} failed in a row", {"failures": self.count})
 
     def clear(self) -> None:
         """Forget what was seen."""

@@ -1,22 +1,23 @@
-"""Too many of the calls in a window fail."""
+"""Too large a share of what ends in a window fails."""
 
 from __future__ import annotations
 
+from neurorail.rules.manifest import triggers
 from neurorail.rules.reflex.share import Share
 from neurorail.rules.reflex.step import Fired, Step
 
 
 class ErrorRate(Share):
-    """Fires when at least `percent` of at least `minimum` calls within the window failed."""
+    """Fires when at least `percent` of at least `min_volume` ends within the window failed."""
 
     __slots__ = ("percent",)
 
-    def __init__(self, window_ms: int, minimum: int, percent: int) -> None:
-        super().__init__(window_ms, minimum)
-        self.percent = percent
+    def __init__(self, rule: triggers.ErrorRate) -> None:
+        super().__init__(rule.window_ms, rule.min_volume)
+        self.percent = rule.percent
 
     def observe(self, now: int, step: Step) -> Fired | None:
-        """Count a call's outcome."""
+        """Count an outcome."""
         if step.failed is None:
             return None
         counted = self.add(now, step.failed)
@@ -27,6 +28,6 @@ class ErrorRate(Share):
             return None
         self.clear()
         return Fired(
-            f"{failed} of {total} calls failed, {self.percent} % is the limit",
-            {"calls": total, "failures": failed, "error_permille": failed * 1_000 // total},
+            f"{failed} of {total} failed, {self.percent} % is the limit",
+            {"ends": total, "failures": failed, "error_permille": failed * 1_000 // total},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurorail.rules.reflex.latency import Slow
+from neurorail.rules.reflex.slow import Slow
 from neurorail.rules.reflex.step import Fired, Step
 
 

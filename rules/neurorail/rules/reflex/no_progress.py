@@ -5,31 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from neurorail.rules.config import MS
-from neurorail.rules.reflex.step import ENDED, Fired, Step
+from neurorail.rules.manifest import triggers
+from neurorail.rules.reflex.step import GONE, Fired, Step
 
 
 class NoProgress:
-    """Fires, by a timer, when nothing at all came for `silence_ms`."""
+    """Fires, by a timer, when nothing at all came for `silent_ms`."""
 
-    __slots__ = ("last", "silence_ns")
+    __slots__ = ("last", "silent_ns")
 
-    def __init__(self, silence_ms: int) -> None:
-        self.silence_ns = silence_ms * MS
+    def __init__(self, rule: triggers.NoProgress) -> None:
+        self.silent_ns = rule.silent_ms * MS
         self.last = 0
         """When something came last; 0 while there is nothing to wait for."""
 
     def observe(self, now: int, step: Step) -> Fired | None:
         """Anything is a sign of life; an end leaves nothing to wait for."""
-        self.last = 0 if step.kind == ENDED else now
+        self.last = 0 if step.kind == GONE else now
         return None
 
     def deadline(self) -> int:
         """When it fires unless something comes; 0 for never."""
-        return self.last + self.silence_ns if self.last else 0
+        return self.last + self.silent_ns if self.last else 0
 
     def due(self, now: int) -> Fired | None:
         """Look whether the silence lasted long enough at `now`."""
-        if not self.last or now < self.last + self.silence_ns:
+        if not self.last or now < self.last + self.silent_ns:
             return None
         silent_ms = (now - self.last) // MS
         self.last = 0

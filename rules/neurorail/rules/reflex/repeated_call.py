@@ -1,24 +1,25 @@
-"""The same tool is called with the same arguments again and again."""
+"""The same tool or model is called with the same arguments again and again."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from neurorail.rules.config import MS
+from neurorail.rules.manifest import triggers
 from neurorail.rules.reflex.step import Fired, Step
 
 REMEMBERED_MAX: Final = 256
-"""Calls that are remembered; a limit above it could never be reached."""
+"""Calls that are remembered; as many identical ones are too many by any rule."""
 
 
 class RepeatedCall:
-    """Fires at the `limit`-th identical call within the window, whatever came between."""
+    """Fires at the `count`-th identical call within the window, whatever came between."""
 
-    __slots__ = ("limit", "recent", "window_ns")
+    __slots__ = ("count", "recent", "window_ns")
 
-    def __init__(self, window_ms: int, limit: int) -> None:
-        self.window_ns = window_ms * MS
-        self.limit = min(limit, REMEMBERED_MAX)
+    def __init__(self, rule: triggers.RepeatedCall) -> None:
+        self.window_ns = rule.window_ms * MS
+        self.count = min(rule.count, REMEMBERED_MAX)
         self.recent: list[tuple[int, str]] = []
         """(Record time, fingerprint), oldest first."""
 
@@ -33,11 +34,11 @@ class RepeatedCall:
         del recent[: max(old, len(recent) - REMEMBERED_MAX + 1)]
         recent.append((now, step.fingerprint))
         count = sum(1 for _, fingerprint in recent if fingerprint == step.fingerprint)
-        if count < self.limit:
+        if count < self.count:
             return None
         self.clear()
-        reason = f"{step.name or 'a tool'} was called {count} times with the same arguments"
-        return Fired(reason, {"count": count, "tool": step.name, "call": step.fingerprint})
+        reason = f"{step.name} was called {count} times with the same arguments"
+        return Fired(reason, {"count": count, "name": step.name, "call": step.fingerprint})
 
     def clear(self) -> None:
         """Forget what was seen."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-CALL: Final = "call"
-"""A model or tool call, or an attempt, ended."""
-STARTED: Final = "started"
+from neurorail.rules.config import MS
+from neurorail.rules.reflex.window import Window
+
+END: Final = "end"
+"""A call, an attempt, a job or a mission ended."""
+CHILD: Final = "child"
 """An entity began below the one that is watched."""
 VIOLATION: Final = "violation"
 """A budget was broken or a transition rejected."""
+USE: Final = "use"
+"""Something was taken from the budget that is watched."""
 SIGN_OF_LIFE: Final = "sign_of_life"
-"""A heartbeat, or anything else that shows that work goes on."""
-ENDED: Final = "ended"
-"""What is watched ended: there is nothing left to wait for."""
+"""Something happened at or below the entity that is watched, or its heartbeat came."""
+GONE: Final = "gone"
+"""The entity that is watched ended: there is nothing left to wait for."""
+
+Facts = Mapping[str, "str | int | bool"]
 
 
 @dataclass(slots=True)
@@ -32,7 +40,7 @@ class Step:
     name: str = ""
     """What was called: the tool, else the agent, else the model."""
     fingerprint: str = ""
-    """A tool and the keyed hash of its arguments; empty where arguments are not known."""
+    """What was called and the keyed hash of its arguments; empty where these are not known."""
     consumed: int = 0
     """Of the budget that is watched, in its unit."""
     used: int = 0
@@ -40,9 +48,8 @@ class Step:
     limit: int = 0
     """That budget."""
     renews_unix_nano: int = 0
-    """When that budget's window ends; 0 if it never renews."""
-    matched: bool = False
-    """Whether the rule's condition matched."""
+    """By when what is left of it has to last."""
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,3 +78,25 @@ class Trigger(Protocol):
     def restore(self, row: list[Any]) -> None:
         """Put back what `to_row` wrote."""
         ...
+
+
+class Windowed:
+    """What triggers that remember one window have in common."""
+
+    __slots__ = ("window", "window_ns")
+
+    def __init__(self, window_ms: int) -> None:
+        self.window_ns = window_ms * MS
+        self.window = Window()
+
+    def clear(self) -> None:
+        """Forget what was seen."""
+        self.window.clear()
+
+    def to_row(self) -> list[Any]:
+        """What was seen, as plain values."""
+        return self.window.to_row()
+
+    def restore(self, row: list[Any]) -> None:
+        """Put back what `to_row` wrote."""
+        self.window = Window.from_row(row)

@@ -6,18 +6,13 @@ be rounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from neurorail.rules.config import MS
+from neurorail.rules.manifest.actions import Throttle as Settings
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottleSettings:
-    """`calls` each `per_ms`, of which `burst` may come at once."""
-
-    calls: int
-    per_ms: int
-    burst: int = 1
+def burst_of(settings: Settings) -> int:
+    """How many calls may come at once after a pause."""
+    return settings.calls if settings.burst is None else settings.burst
 
 
 class Throttle:
@@ -29,15 +24,15 @@ class Throttle:
         self.full_at = full_at
         """When it is full again, in nanoseconds × calls."""
 
-    def retry_after_ns(self, now: int, settings: ThrottleSettings) -> int:
+    def retry_after_ns(self, now: int, settings: Settings) -> int:
         """How long until a call may be made; 0 if now."""
-        room = (settings.burst - 1) * settings.per_ms * MS
+        room = (burst_of(settings) - 1) * settings.every_ms * MS
         over = self.full_at - now * settings.calls - room
         return -(-over // settings.calls) if over > 0 else 0
 
-    def take(self, now: int, settings: ThrottleSettings) -> None:
+    def take(self, now: int, settings: Settings) -> None:
         """A call is made: take its token, whether or not there is one."""
-        self.full_at = max(self.full_at, now * settings.calls) + settings.per_ms * MS
+        self.full_at = max(self.full_at, now * settings.calls) + settings.every_ms * MS
 
     def to_row(self) -> str:
         """As text: the number outgrows 64 bits."""

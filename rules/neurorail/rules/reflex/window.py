@@ -22,36 +22,21 @@ class Window:
         self.parts: list[list[int]] = []
         """`[number of the part, first sum, second sum]`, oldest first."""
 
-    def add(self, now: int, window_ns: int, first: int, second: int = 0) -> None:
-        """Add to the part that holds `now`."""
-        part = now // part_ns(window_ns)
+    def add(self, now: int, window_ns: int, first: int, second: int = 0) -> tuple[int, int]:
+        """Add to the part that holds `now`, and both sums of the window then."""
+        number = now // part_ns(window_ns)
         parts = self.parts
-        if parts and parts[-1][0] == part:
+        if parts and parts[-1][0] == number:
             parts[-1][1] += first
             parts[-1][2] += second
-            return
-        self._forget(part)
-        parts.append([part, first, second])
-
-    def sums(self, now: int, window_ns: int) -> tuple[int, int]:
-        """Both sums at `now`."""
-        self._forget(now // part_ns(window_ns))
-        first = second = 0
-        for _, one, other in self.parts:
-            first += one
-            second += other
-        return first, second
+        else:
+            self.parts = parts = [part for part in parts if part[0] > number - PARTS]
+            parts.append([number, first, second])
+        return sum(part[1] for part in parts), sum(part[2] for part in parts)
 
     def clear(self) -> None:
         """Forget everything."""
         self.parts = []
-
-    def _forget(self, part: int) -> None:
-        parts = self.parts
-        old = 0
-        while old < len(parts) and parts[old][0] <= part - PARTS:
-            old += 1
-        del parts[:old]
 
     def to_row(self) -> list[Any]:
         """As plain values."""
@@ -61,7 +46,7 @@ class Window:
     def from_row(row: list[Any]) -> Window:
         """The window that `to_row` wrote."""
         window = Window()
-        window.parts = [[part, first, second] for part, first, second in row]
+        window.parts = [list(part) for part in row]
         return window
 
 
