@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from neurorail.rules import directives
 from neurorail.rules.config import MS
+from neurorail.rules.directives import CANCEL, Directive, Scope, entity_scope
 from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, WARNING
 from neurorail.rules.observations import JOB, Budget
+from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 
 TOKENS_BIT, COST_BIT, TOOL_BIT, RETRIES_BIT, PARALLEL_BIT, TIMEOUT_BIT = (1, 2, 4, 8, 16, 32)
+TIMEOUT_HOLDS_MS: Final = 3_600_000
+"""How long nothing may begin below what ran past its timeout."""
 INTERVALS_MAX: Final = 64
 """Finished attempts remembered an entity, to find attempts that overlapped."""
 
@@ -135,10 +140,11 @@ def violate(
         f"{entity.type} broke its {kind} budget: {consumed} of {limit}",
         ERROR,
     )
+    observe.violated(state, entity, kind)
 
 
-def _scope(entity: Entity) -> dict[str, str]:
-    return {"entity_type": entity.type, "entity_id": entity.id}
+def _scope(entity: Entity) -> Scope:
+    return entity_scope(entity.type, entity.id)
 
 
 # ── attempts: retries and parallelism ────────────────────────────────────────────────────────
@@ -266,20 +272,20 @@ def timed_out(state: State, entity: Entity, elapsed_ms: int, deadline: int) -> N
 
 def timeout_directive(state: State, entity: Entity, deadline: int) -> None:
     """Tell agents to stop what ran past its timeout."""
-    state.emit(
-        "directive_issued",
+    directives.issue(
+        state,
+        Directive(
+            f"timeout:{entity.id}",
+            CANCEL,
+            _scope(entity),
+            CODE["timeout"],
+            "ran past its timeout",
+            "",
+            state.now,
+            state.now + TIMEOUT_HOLDS_MS * MS,
+        ),
         entity.ids,
         deadline,
-        {
-            "directive_id": f"timeout:{entity.id}",
-            "action": "cancel",
-            "scope": _scope(entity),
-            "code": CODE["timeout"],
-            "reason": "ran past its timeout",
-            "ttl_ms": 3_600_000,
-        },
-        f"cancel {entity.type}: timeout",
-        WARNING,
     )
 
 

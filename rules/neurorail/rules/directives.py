@@ -301,7 +301,9 @@ def half_open(state: State) -> list[Circuit]:
 # ── issuing and lifting ──────────────────────────────────────────────────────────────────────
 
 
-def issue(state: State, directive: Directive, ids: Ids | None = None) -> bool:
+def issue(
+    state: State, directive: Directive, ids: Ids | None = None, time: int | None = None
+) -> bool:
     """Let a directive hold, in place of one with the same id; False if there are too many."""
     kept, kind = state.kept, _kind(directive.action)
     before = find(state, directive.id)
@@ -319,7 +321,7 @@ def issue(state: State, directive: Directive, ids: Ids | None = None) -> bool:
     state.emit(
         "directive_issued",
         ids or scope_ids(directive.scope),
-        state.now,
+        state.now if time is None else time,
         {
             "directive_id": directive.id,
             "action": directive.action,

@@ -8,6 +8,7 @@ and applies again with that observation named in `failed`, and it becomes a `rec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from neurorail.rules import chain, metering, noted, once, placement, transitions
@@ -15,7 +16,7 @@ from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
 from neurorail.rules.kinds import KINDS
-from neurorail.rules.lifecycle import CANCELLED, FAILED, SUCCEEDED, TIMEOUT
+from neurorail.rules.lifecycle import outcome_of
 from neurorail.rules.observations import (
     ATTEMPT,
     JOB,
@@ -24,6 +25,7 @@ from neurorail.rules.observations import (
     PLAN,
     RESOURCE,
     AuditLogged,
+    ConfirmationAnswered,
     DeadLettered,
     EpochStarted,
     Fields,
@@ -31,6 +33,7 @@ from neurorail.rules.observations import (
     Ids,
     Noted,
     Observation,
+    OperatorActed,
     PricesLoaded,
     Rejected,
     Resumed,
@@ -41,13 +44,12 @@ from neurorail.rules.observations import (
     UsageReported,
 )
 from neurorail.rules.pricing import PriceTable
+from neurorail.rules.reflex import operator
 from neurorail.rules.state import Load, State
 from neurorail.rules.trace import LINKS_MAX, WAITING_MAX, Trace
 
 DUE_PER_TICK_MAX: Final = 1_000
 """Timers one tick fires at most; the rest is due at once in the next."""
-
-_OUTCOMES: Final = frozenset({SUCCEEDED, FAILED, TIMEOUT, CANCELLED})
 
 
 class ApplyError(Exception):
@@ -76,6 +78,8 @@ class Engine:
             Heartbeat: self._on_heartbeat,
             UsageReported: self._on_usage,
             AuditLogged: self._on_audit,
+            OperatorActed: partial(operator.acted, self.state),
+            ConfirmationAnswered: partial(operator.answered, self.state),
             Tick: self._on_tick,
             Resumed: self._on_resumed,
             PricesLoaded: self._on_prices,
@@ -646,6 +650,4 @@ _NO_SPAN = bytes(8)
 
 
 def _outcome(seen: SpanObserved) -> str:
-    if seen.outcome in _OUTCOMES:
-        return seen.outcome
-    return FAILED if seen.error else SUCCEEDED
+    return outcome_of(seen.outcome, seen.error)

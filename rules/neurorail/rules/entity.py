@@ -26,8 +26,9 @@ IDLE: Final = 2
 SILENT: Final = 4
 DERIVED: Final = 8
 OVER_BUDGET: Final = 16
+SUSPENDED: Final = 32
 FLAG_NAMES: Final = ((ORPHAN, "orphan"), (IDLE, "idle"), (SILENT, "silent"), (DERIVED, "derived"),
-                     (OVER_BUDGET, "over_budget"))  # fmt: skip
+                     (OVER_BUDGET, "over_budget"), (SUSPENDED, "suspended"))  # fmt: skip
 
 INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING, COST, UNPRICED, MODEL_CALLS, TOOL_CALLS = range(
     9

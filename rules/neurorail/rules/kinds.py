@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from neurorail.rules import once
+from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.kept import Kind
+from neurorail.rules.reflex.circuit import CIRCUITS
+from neurorail.rules.reflex.confirmations import CONFIRMATIONS
+from neurorail.rules.reflex.watch import WATCHES
 
-KINDS: Final[tuple[Kind[Any], ...]] = (once.WRITES,)
+KINDS: Final[tuple[Kind[Any], ...]] = (
+    once.WRITES,
+    DIRECTIVES,
+    KILLS,
+    CIRCUITS,
+    WATCHES,
+    CONFIRMATIONS,
+)

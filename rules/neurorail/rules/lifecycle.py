@@ -52,6 +52,14 @@ OUTCOME_TRANSITION: Final = MappingProxyType(
 )
 """The transition that an outcome of a finished span proves."""
 
+
+def outcome_of(stated: str | None, error: bool) -> str:
+    """How a span ended: as it states, else by its status."""
+    if stated is not None and stated in OUTCOME_TRANSITION:
+        return stated
+    return FAILED if error else SUCCEEDED
+
+
 _FORWARD: Final = (("create", PENDING), ("enqueue", QUEUED), ("start", RUNNING))
 
 

@@ -25,6 +25,7 @@ from neurorail.rules.entity import (
     UNPRICED,
 )
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
+from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import LINKS_MAX, Bill, Trace
 
@@ -80,6 +81,7 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
         _mark_above(state, trace, span_id)
     charge(state, ids, amounts, seen.end_unix_nano)
     _tracked(state, seen, usage, ids, amounts, priced)
+    observe.call_ended(state, seen, ids, amounts)
 
 
 def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int], bool]:

@@ -197,6 +197,31 @@ class AuditLogged:
 
 
 @dataclass(slots=True)
+class OperatorActed:
+    """What a person does by hand (`POST …/reflex/{action}`)."""
+
+    action: str
+    """`open`, `close`, `suspend`, `resume`, `kill` or `release`."""
+    scope: dict[str, str | None]
+    """What it is about: names of facts and their values, or `entity_type` and `entity_id`."""
+    target: str = ""
+    """Id of a circuit or directive, where that is what it is about."""
+    reason: str = ""
+    ttl_ms: int = 0
+    """How long it is to hold; 0 until it is taken back."""
+    ids: Ids = NO_IDS
+
+
+@dataclass(slots=True)
+class ConfirmationAnswered:
+    """A person answered a question (`POST …/confirmations/{id}/{approve|deny}`)."""
+
+    confirmation_id: str
+    approved: bool
+    reason: str = ""
+
+
+@dataclass(slots=True)
 class Tick:
     """Time has passed: fire what is due."""
 
@@ -263,6 +288,8 @@ Observation: TypeAlias = (
     | Heartbeat
     | UsageReported
     | AuditLogged
+    | OperatorActed
+    | ConfirmationAnswered
     | Tick
     | Resumed
     | PricesLoaded

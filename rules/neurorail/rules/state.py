@@ -25,6 +25,7 @@ from neurorail.rules.trace import Trace
 
 if TYPE_CHECKING:
     from neurorail.rules.directives import Index
+    from neurorail.rules.reflex.plan import Plan
 
 RESUMPTIONS_MAX = 64
 """Downtimes that are remembered to move deadlines by."""
@@ -77,6 +78,8 @@ class State:
         """Tenant → its active manifest, where it is not the shipped one."""
         self.directives: dict[str, Index] = {}
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
+        self.reflex_plans: dict[str, Plan] = {}
+        """Tenant → the reflexes of its manifest, sorted."""
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}

@@ -20,6 +20,7 @@ from neurorail.rules.lifecycle import (
     allowed_transitions,
 )
 from neurorail.rules.observations import ATTEMPT, JOB, MISSION, TransitionReported
+from neurorail.rules.reflex import observe
 from neurorail.rules.state import RECENT_MISSIONS_MAX, State
 
 SEEN_MAX = 16
@@ -141,6 +142,7 @@ def _started(state: State, entity: Entity) -> None:
             "execution started",
         )
         budgets.attempt_started(state, entity)
+    observe.entity_began(state, entity)
 
 
 def _ended(state: State, entity: Entity, reason: str | None) -> None:
@@ -180,6 +182,7 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
             )
     if entity.level <= ATTEMPT:
         _record_metrics(state, entity, duration_ms, succeeded)
+        observe.entity_ended(state, entity)
     if not entity.waiting and not entity.orphan_at:
         state.schedule(entity.key, 0)
     for key in entity.dependents:
@@ -569,6 +572,7 @@ def reject(state: State, entity: Entity, seen: TransitionReported, reason: str) 
         f"illegal {seen.transition} of a {entity.type}: {reason}",
         ERROR,
     )
+    observe.violated(state, entity, "transition")
 
 
 def implied_running(state: State, entity: Entity, time: int) -> None:

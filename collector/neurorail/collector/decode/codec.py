@@ -31,6 +31,8 @@ _TAGS: Final[dict[int, type[Any]]] = {
     11: seam.Rejected,
     12: seam.DeadLettered,
     13: seam.Noted,
+    20: seam.OperatorActed,
+    21: seam.ConfirmationAnswered,
 }
 _PARTS: Final = (seam.Budget, seam.Fields, seam.Usage, seam.Once)
 """Values inside observations, the inner ones first."""

@@ -64,7 +64,11 @@ def due(state: State, circuit: Circuit, at: int) -> None:
     """A breaker's time may have come: to be tried again, or to be forgotten."""
     breaker = circuit.breaker
     if breaker.state == CLOSED:
-        state.kept.remove(CIRCUITS, state.tenant, circuit.id)
+        forgotten_at = breaker.since + FORGOTTEN_AFTER_NS
+        if at >= forgotten_at:
+            state.kept.remove(CIRCUITS, state.tenant, circuit.id)
+        else:
+            state.kept.schedule(CIRCUITS, state.tenant, circuit.id, forgotten_at)
         return
     cools_at = circuit.half_open_at(state)
     if breaker.cooled_down(at, state.shift_since(breaker.since)):
@@ -136,7 +140,7 @@ def _moved(
         WARNING if breaker.state == OPEN else INFO,
     )
     if breaker.state == CLOSED:
-        directives.lift(state, _directive_id(circuit), reason)
+        directives.lift(state, directive_id(circuit), reason)
         kept.schedule(CIRCUITS, tenant, circuit.id, state.now + FORGOTTEN_AFTER_NS)
         return
     kept.schedule(CIRCUITS, tenant, circuit.id, circuit.half_open_at(state))
@@ -145,7 +149,7 @@ def _moved(
     directives.issue(
         state,
         Directive(
-            _directive_id(circuit),
+            directive_id(circuit),
             SUSPEND,
             circuit.scope,
             COOLDOWN_CODE,
@@ -174,7 +178,8 @@ def _cooldown_activated(state: State, circuit: Circuit) -> None:
     )
 
 
-def _directive_id(circuit: Circuit) -> str:
+def directive_id(circuit: Circuit) -> str:
+    """The id of the directive that holds while a breaker is not closed."""
     return f"{SUSPEND}:{circuit.id}"
 
 

@@ -1,0 +1,244 @@
+"""Where the engine tells reflexes what happened. Nothing is spent where a manifest has none."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from neurorail.rules.config import MS
+from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
+from neurorail.rules.lifecycle import CANCELLED, SUCCEEDED, outcome_of
+from neurorail.rules.manifest import actions as manifest_actions
+from neurorail.rules.manifest.facts import Facts, call_facts, entity_facts
+from neurorail.rules.manifest.model import ReflexRule
+from neurorail.rules.manifest.triggers import BurnRate
+from neurorail.rules.observations import JOB, RESOURCE, Ids, SpanObserved
+from neurorail.rules.reflex import actions, circuits, progress
+from neurorail.rules.reflex.breaker import CLOSED
+from neurorail.rules.reflex.circuit import circuit_named
+from neurorail.rules.reflex.plan import plan_of
+from neurorail.rules.reflex.scope import scope_of
+from neurorail.rules.reflex.step import CHILD, END, USE, VIOLATION, Step
+from neurorail.rules.reflex.watch import observe, watch_for
+from neurorail.rules.state import State
+
+REFUSALS: Final = frozenset({"NR-E002", "NR-E006", "NR-E008", "NR-E009", "NR-E010", "NR-E011"})
+"""Codes of what was never tried: it says nothing about what would have been called."""
+
+
+def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -> None:
+    """A model or tool call ended and was metered."""
+    plan = plan_of(state)
+    if plan is None or not (plan.calls or plan.burning):
+        return
+    outcome = outcome_of(seen.outcome, seen.error)
+    facts = call_facts(state, seen, ids, amounts, outcome)
+    name = str(facts.get("tool") or facts.get("agent") or facts.get("model") or "")
+    called = facts.get("tool") or facts.get("model")
+    step = Step(
+        END,
+        failed=_failed(outcome, seen.error_code),
+        duration_ms=_number(facts, "duration_ms"),
+        first_signal_ms=_number(facts, "first_signal_ms"),
+        name=name,
+        fingerprint=f"{called or name}:{seen.arguments}" if seen.arguments else "",
+        facts=facts,
+    )
+    calls = tuple(one for one in (seen.reservation_id, ids[RESOURCE]) if one)
+    for rule in plan.calls:
+        _see(state, rule, facts, ids, step, started=seen.start_unix_nano, calls=calls)
+    for rule in plan.burning:
+        _burn(state, rule, facts, ids, amounts)
+
+
+def entity_ended(state: State, entity: Entity) -> None:
+    """An entity reached a terminal state."""
+    plan = plan_of(state)
+    rules = plan.ends.get(entity.level) if plan is not None else None
+    if not rules:
+        return
+    facts = entity_facts(state, entity)
+    step = Step(
+        END,
+        failed=_failed(entity.state, entity.error_code),
+        duration_ms=_number(facts, "duration_ms"),
+        first_signal_ms=_number(facts, "first_signal_ms"),
+        name=str(facts.get("agent") or facts.get("job_type") or ""),
+        facts=facts,
+    )
+    for rule in rules:
+        _see(state, rule, facts, entity.ids, step, started=entity.started, calls=(entity.id,))
+
+
+def entity_began(state: State, entity: Entity) -> None:
+    """An entity began to run."""
+    plan = plan_of(state)
+    if plan is None:
+        return
+    for rule in plan.children.get(entity.level, ()):
+        parent_id = entity.ids[entity.level - 1]
+        parent = state.entity(parent_id) if parent_id is not None else None
+        if parent is not None:
+            facts = entity_facts(state, parent)
+            _see(state, rule, facts, parent.ids, Step(CHILD, facts=facts), entity_id=parent.id)
+    for rule in plan.progress.get(entity.level, ()):
+        progress.began(state, rule, entity)
+
+
+def violated(state: State, entity: Entity, kind: str) -> None:
+    """A budget of an entity was broken, or (`transition`) a transition of it rejected."""
+    plan = plan_of(state)
+    if plan is None or not plan.violations:
+        return
+    facts = entity_facts(state, entity)
+    facts["violation_type"] = kind
+    for rule in plan.violations:
+        _see(state, rule, facts, entity.ids, Step(VIOLATION, facts=facts))
+
+
+def pool_used(
+    state: State,
+    pool: str,
+    kind: str,
+    facts: Facts,
+    ids: Ids,
+    *,
+    consumed: int,
+    used: int,
+    limit: int,
+    renews_unix_nano: int,
+) -> None:
+    """Something was taken from a pool.
+
+    Args:
+        state: the engine's state.
+        pool: the pool rule's id.
+        kind: which of its limits: tokens, cost …
+        facts: of the call that took it.
+        ids: the chain of the call.
+        consumed: how much.
+        used: of that limit within its window, this included.
+        limit: the limit.
+        renews_unix_nano: when the window ends; for a rolling one, a whole window from now.
+    """
+    plan = plan_of(state)
+    if plan is None:
+        return
+    step = Step(USE, consumed=consumed, used=used, limit=limit, facts=facts)
+    step.renews_unix_nano = renews_unix_nano
+    for rule in plan.pools.get(pool, ()):
+        assert isinstance(rule.trigger, BurnRate), "sorted so"
+        if rule.trigger.kind == kind:
+            _see(state, rule, facts, ids, step)
+
+
+# ── one rule ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _see(
+    state: State,
+    rule: ReflexRule,
+    facts: Facts,
+    ids: Ids,
+    step: Step,
+    *,
+    started: int = 0,
+    calls: tuple[str, ...] = (),
+    entity_id: str = "",
+) -> None:
+    """Let one rule see a step: its breaker while that heals, else its trigger."""
+    if not rule.when.matches(facts):
+        return
+    if _heals(state, rule, facts, step, started, calls):
+        return
+    watch = watch_for(state, rule, facts, entity_id)
+    fired = observe(state, rule, watch, step)
+    if fired is not None:
+        actions.triggered(state, rule, facts, ids, fired)
+
+
+def _heals(
+    state: State,
+    rule: ReflexRule,
+    facts: Facts,
+    step: Step,
+    started: int,
+    calls: tuple[str, ...],
+) -> bool:
+    """Tell a rule's breaker, if it has one; whether the trigger is to see nothing of the step."""
+    if not any(isinstance(action, manifest_actions.Suspend) for action in rule.actions):
+        return False
+    name = circuits.circuit_id(rule.id, scope_of(rule, facts))
+    circuit = circuit_named(state, name)
+    if circuit is None:
+        return False
+    since, before = circuit.breaker.since, circuit.breaker.state
+    if step.kind == END:
+        circuits.ended(state, circuit, started, step.failed, calls)
+    return before != CLOSED or (step.kind == END and started < since)
+
+
+def _burn(state: State, rule: ReflexRule, facts: Facts, ids: Ids, amounts: list[int]) -> None:
+    """Look ahead at the budget of a level above a call."""
+    assert isinstance(rule.trigger, BurnRate), "sorted so"
+    level = _LEVELS[str(rule.trigger.level)]
+    entity_id = ids[level]
+    entity = state.entity(entity_id) if entity_id is not None else None
+    if entity is None or not entity.started:
+        return
+    limit = _limit(state, entity, rule.trigger.kind)
+    timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+    if limit is None or timeout_ms is None:
+        return
+    places = _PLACES[rule.trigger.kind]
+    step = Step(
+        USE,
+        consumed=sum(amounts[place] for place in places),
+        used=sum(entity.totals[place] for place in places),
+        limit=limit,
+        renews_unix_nano=entity.started + timeout_ms * MS + state.shift_since(entity.started),
+        facts=facts,
+    )
+    _see(state, rule, facts, ids, step, entity_id=entity.id)
+
+
+_LEVELS: Final = {"mission": 0, "plan": 1, "job": JOB, "attempt": 3}
+_PLACES: Final[dict[str, tuple[int, ...]]] = {
+    "tokens": (INPUT, OUTPUT),
+    "input_tokens": (INPUT,),
+    "output_tokens": (OUTPUT,),
+    "cost": (COST,),
+    "tool_calls": (TOOL_CALLS,),
+    "model_calls": (MODEL_CALLS,),
+}
+"""Where a limit's consumption stands in `Entity.totals`."""
+
+
+def _limit(state: State, entity: Entity, kind: str) -> int | None:
+    """The strictest limit of an entity's own and the manifest's."""
+    stated = [
+        limit.amount
+        for limit in state.manifest.entity_limits(entity.type, entity_facts(state, entity))
+        if limit.kind == kind
+    ]
+    own: Any = getattr(entity.budget, _OWN.get(kind, ""), None)
+    if own is not None:
+        stated.append(own)
+    return min(stated, default=None)
+
+
+_OWN: Final = {
+    "tokens": "max_tokens",
+    "cost": "max_cost_usd_pico",
+    "tool_calls": "max_tool_calls",
+}
+
+
+def _failed(outcome: str, code: str | None) -> bool | None:
+    if outcome == CANCELLED or code in REFUSALS:
+        return None
+    return outcome != SUCCEEDED
+
+
+def _number(facts: Facts, name: str) -> int | None:
+    value = facts.get(name)
+    return None if value is None else int(value)

@@ -1,0 +1,139 @@
+"""What people do by hand: open and close breakers, suspend and resume, kill and release.
+
+Who did it stands on the event, as its principal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from neurorail.rules import directives
+from neurorail.rules.config import MS
+from neurorail.rules.directives import KILL, SUSPEND, Directive, Scope, scope_ids, scope_text
+from neurorail.rules.entity import SUSPENDED
+from neurorail.rules.events import INFO, WARNING
+from neurorail.rules.manifest.actions import Breaker as Settings
+from neurorail.rules.observations import ConfirmationAnswered, OperatorActed
+from neurorail.rules.reflex import circuits, confirmations
+from neurorail.rules.reflex.circuit import circuit_named
+from neurorail.rules.state import State
+
+KILLED_CODE: Final = "NR-E008"
+OPERATOR_ACTIONS: Final = ("open", "close", "suspend", "resume", "kill", "release")
+
+
+def acted(state: State, seen: OperatorActed) -> None:
+    """Do what an operator asks, and say what came of it."""
+    why = _DO[seen.action](state, seen)
+    state.emit(
+        "reflex_action_executed",
+        scope_ids(seen.scope),
+        state.now,
+        {
+            "action_type": seen.action,
+            "rule": "",
+            "entity_type": seen.scope.get("entity_type"),
+            "scope": seen.scope,
+            "directive_id": seen.target or None,
+            "reason": why or seen.reason,
+            "success": not why,
+            "alert": None,
+        },
+        f"{seen.action} by hand: {why or seen.reason}",
+        INFO if seen.action in ("close", "resume", "release") else WARNING,
+    )
+
+
+def _open(state: State, seen: OperatorActed) -> str:
+    known = circuit_named(state, seen.target)
+    if seen.target and known is None:
+        return f"no circuit {seen.target} is known"
+    rule, scope = (known.rule, known.scope) if known is not None else ("", seen.scope)
+    settings = known.settings if known is not None else Settings()
+    opened = circuits.open_circuit(state, rule, scope, settings, _said(seen), hold=True)
+    return "" if opened is not None else "there are too many circuits"
+
+
+def _close(state: State, seen: OperatorActed) -> str:
+    name = seen.target or circuits.circuit_id("", seen.scope)
+    circuit = circuit_named(state, name)
+    if circuit is None:
+        return f"no circuit {name} is known"
+    return "" if circuits.close_circuit(state, circuit, _said(seen)) else f"{name} is closed"
+
+
+def _suspend(state: State, seen: OperatorActed) -> str:
+    _issue(state, seen, SUSPEND, circuits.COOLDOWN_CODE)
+    _flag(state, seen.scope, True)
+    return ""
+
+
+def _kill(state: State, seen: OperatorActed) -> str:
+    issued = _issue(state, seen, KILL, KILLED_CODE)
+    return "" if issued else "there are too many kill switches, release some"
+
+
+def _resume(state: State, seen: OperatorActed) -> str:
+    return _lift(state, seen, SUSPEND)
+
+
+def _release(state: State, seen: OperatorActed) -> str:
+    return _lift(state, seen, KILL)
+
+
+def _lift(state: State, seen: OperatorActed, action: str) -> str:
+    name = seen.target or _directive_id(action, seen.scope)
+    directive = directives.find(state, name)
+    if directive is None:
+        return f"no directive {name} holds"
+    if (directive.action == KILL) != (action == KILL):
+        return f"{name} is a {directive.action}: it is not lifted by {seen.action}"
+    if directive.circuit:
+        return f"{name} belongs to circuit {directive.circuit}: close that"
+    directives.lift(state, name, _said(seen))
+    _flag(state, directive.scope, False)
+    return ""
+
+
+def _issue(state: State, seen: OperatorActed, action: str, code: str) -> bool:
+    expires = state.now + seen.ttl_ms * MS if seen.ttl_ms else 0
+    name = _directive_id(action, seen.scope)
+    return directives.issue(
+        state, Directive(name, action, seen.scope, code, _said(seen), "", state.now, expires)
+    )
+
+
+def _directive_id(action: str, scope: Scope) -> str:
+    return f"{action}:by hand:{scope_text(scope)}"
+
+
+def _said(seen: OperatorActed) -> str:
+    return seen.reason or "by hand"
+
+
+def _flag(state: State, scope: Scope, suspended: bool) -> None:
+    """Show on an entity itself that it is suspended."""
+    entity_id = scope.get("entity_id")
+    entity = state.entity(entity_id) if entity_id else None
+    if entity is None:
+        return
+    entity.flags = entity.flags | SUSPENDED if suspended else entity.flags & ~SUSPENDED
+    state.touch(entity)
+
+
+_DO: Final[dict[str, Callable[[State, OperatorActed], str]]] = {
+    "open": _open,
+    "close": _close,
+    "suspend": _suspend,
+    "resume": _resume,
+    "kill": _kill,
+    "release": _release,
+}
+
+
+def answered(state: State, seen: ConfirmationAnswered) -> None:
+    """A person answered a question; nothing happens if it is not open any more."""
+    said = confirmations.APPROVED if seen.approved else confirmations.DENIED
+    if not confirmations.answer(state, seen.confirmation_id, said, seen.reason):
+        state.count("confirmations_not_open")
