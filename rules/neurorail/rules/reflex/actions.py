@@ -15,7 +15,13 @@ from neurorail.rules.manifest import actions
 from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
 from neurorail.rules.manifest.model import ReflexRule
-from neurorail.rules.manifest.triggers import TRIGGERS
+from neurorail.rules.manifest.triggers import (
+    TRIGGERS,
+    BurnRate,
+    FanOut,
+    NoProgress,
+    ViolationStorm,
+)
 from neurorail.rules.observations import Ids
 from neurorail.rules.reflex import circuits, confirmations
 from neurorail.rules.reflex.scope import scope_of
@@ -24,6 +30,8 @@ from neurorail.rules.state import State
 
 THROTTLED: Final = "NR-E010"
 TRIGGER_NAMES: Final = MappingProxyType({kind: name for name, kind in TRIGGERS.items()})
+_WITHOUT_ENDS: Final = (BurnRate, FanOut, NoProgress, ViolationStorm)
+"""Triggers that look at no outcomes: time alone closes their breakers."""
 ACTION_NAMES: Final = MappingProxyType({kind: name for name, kind in actions.ACTIONS.items()})
 
 
@@ -102,7 +110,12 @@ def _executed(occasion: Occasion, action: actions.Action, done: Done) -> None:
 def _suspend(occasion: Occasion, action: actions.Suspend) -> Done:
     rule = occasion.rule
     circuit = circuits.open_circuit(
-        occasion.state, rule.id, occasion.scope, rule.breaker, occasion.reason
+        occasion.state,
+        rule.id,
+        occasion.scope,
+        rule.breaker,
+        occasion.reason,
+        probed=not isinstance(rule.trigger, _WITHOUT_ENDS),
     )
     if circuit is None:
         return Done(False, occasion.scope, why="there are too many circuits")

@@ -26,6 +26,8 @@ class Circuit:
     settings: Settings
     reason: str = ""
     """Why it moved last."""
+    probed: bool = True
+    """Whether ends are observed that can close it; else it closes when the cooldown is over."""
     breaker: Breaker = field(default_factory=Breaker)
     called: dict[str, str] = field(default_factory=dict)
     """Probes in flight by the entity they belong to: its id, and the probe's."""
@@ -85,6 +87,7 @@ def _to_row(circuit: Circuit) -> Row:
         circuit.scope,
         [getattr(circuit.settings, name) for name in _SETTINGS],
         circuit.reason,
+        circuit.probed,
         circuit.breaker.to_row(),
         [[entity_id, probe] for entity_id, probe in circuit.called.items()],
     ]
@@ -92,8 +95,8 @@ def _to_row(circuit: Circuit) -> Row:
 
 def _from_row(row: Row) -> Circuit:
     settings = Settings(**dict(zip(_SETTINGS, row[3], strict=True)))
-    breaker, called = Breaker.from_row(row[5]), dict(row[6])
-    return Circuit(row[0], row[1], row[2], settings, row[4], breaker, called)
+    breaker, called = Breaker.from_row(row[6]), dict(row[7])
+    return Circuit(row[0], row[1], row[2], settings, row[4], row[5], breaker, called)
 
 
 def _fire(state: State, name: str, circuit: Circuit, at: int) -> None:

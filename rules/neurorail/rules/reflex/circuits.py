@@ -14,6 +14,7 @@ from neurorail.rules.reflex.circuit import CIRCUITS, Circuit, circuit_named
 from neurorail.rules.state import State
 
 COOLDOWN_CODE: Final = "NR-E006"
+COOLED_DOWN: Final = "the cooldown is over"
 FORGOTTEN_AFTER_NS: Final = 900_000 * MS
 """A breaker that is closed for so long is forgotten: failures from before come no more."""
 
@@ -24,7 +25,14 @@ def circuit_id(rule: str, scope: Scope) -> str:
 
 
 def open_circuit(
-    state: State, rule: str, scope: Scope, settings: Settings, reason: str, *, hold: bool = False
+    state: State,
+    rule: str,
+    scope: Scope,
+    settings: Settings,
+    reason: str,
+    *,
+    hold: bool = False,
+    probed: bool = True,
 ) -> Circuit | None:
     """Open the breaker of a reflex and a key, or hold it open; None if there are too many.
 
@@ -35,6 +43,7 @@ def open_circuit(
         settings: how it heals.
         reason: why.
         hold: until a person closes it.
+        probed: whether ends of calls are observed that can close it; else the cooldown does.
     """
     name = circuit_id(rule, scope)
     circuit = circuit_named(state, name)
@@ -43,6 +52,7 @@ def open_circuit(
         if not state.kept.put(CIRCUITS, state.tenant, name, circuit):
             return None
     circuit.settings = settings
+    circuit.probed = probed
     before = circuit.breaker.state
     failures, successes = circuit.breaker.failures, circuit.breaker.successes
     if circuit.breaker.open(state.now, settings, hold=hold):
@@ -71,10 +81,13 @@ def due(state: State, circuit: Circuit, at: int) -> None:
             state.kept.schedule(CIRCUITS, state.tenant, circuit.id, forgotten_at)
         return
     cools_at = circuit.half_open_at(state)
-    if breaker.cooled_down(at, state.shift_since(breaker.since)):
-        _moved(state, circuit, OPEN, 0, 0, "the cooldown is over", cools_at)
-    elif cools_at:
+    if at < cools_at:
         state.kept.schedule(CIRCUITS, state.tenant, circuit.id, cools_at)
+    elif circuit.probed:
+        breaker.cooled_down(at, state.shift_since(breaker.since))
+        _moved(state, circuit, OPEN, 0, 0, COOLED_DOWN, cools_at)
+    else:
+        close_circuit(state, circuit, COOLED_DOWN)
 
 
 def ended(

@@ -174,7 +174,8 @@ def _heals(
     since, before = circuit.breaker.since, circuit.breaker.state
     if step.kind == END:
         circuits.ended(state, circuit, started, step.failed, calls)
-    return before != CLOSED or (step.kind == END and started < since)
+        return before != CLOSED or started < since
+    return before != CLOSED
 
 
 def _burn(state: State, rule: ReflexRule, facts: Facts, ids: Ids, amounts: list[int]) -> None:

@@ -51,7 +51,10 @@ def _open(state: State, seen: OperatorActed) -> str:
         return f"no circuit {seen.target} is known"
     rule, scope = (known.rule, known.scope) if known is not None else ("", seen.scope)
     settings = known.settings if known is not None else Settings()
-    opened = circuits.open_circuit(state, rule, scope, settings, _said(seen), hold=True)
+    probed = known is None or known.probed
+    opened = circuits.open_circuit(
+        state, rule, scope, settings, _said(seen), hold=True, probed=probed
+    )
     return "" if opened is not None else "there are too many circuits"
 
 

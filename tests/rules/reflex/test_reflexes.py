@@ -1,0 +1,578 @@
+"""Reflexes in a running engine: what triggers them, what they do, how it heals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.rules.reflex.world import BASE, World, ids_of, manifest, types
+
+from neurorail.rules.config import MS
+from neurorail.rules.directives import blocking, passed
+from neurorail.rules.manifest import actions, triggers
+from neurorail.rules.manifest.condition import Condition
+from neurorail.rules.manifest.model import ReflexRule
+from neurorail.rules.observations import Budget, Usage
+from neurorail.rules.reflex import circuits, observe
+from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
+
+OPENAI = {"provider": "openai", "model": "gpt-5"}
+FLAKY = ReflexRule(
+    id="flaky",
+    trigger=triggers.ConsecutiveFailures(count=3),
+    per=("provider",),
+    actions=(actions.Suspend(),),
+    breaker=actions.Breaker(cooldown_ms=10_000, probes=2, successes=2, probe_timeout_ms=5_000),
+    quiet_ms=0,
+)
+
+
+@pytest.fixture(params=[False, True], ids=["running", "restarting"])
+def worlds(request: pytest.FixtureRequest) -> Callable[..., World]:
+    def make(*rules: ReflexRule) -> World:
+        return World(manifest(*rules), restarts=request.param)
+
+    return make
+
+
+Worlds = Callable[..., World]
+
+
+def stops(world: World, facts: dict[str, Any]) -> list[str]:
+    return [one.code for one in blocking(world.engine.state, facts)]
+
+
+def fail(world: World, times: int = 3, **more: Any) -> None:
+    for _ in range(times):
+        world.pass_ms(20)
+        world.call(failed=True, **more)
+
+
+def probe(world: World, call: str, **facts: str) -> None:
+    passed(world.engine.state, {**OPENAI, **facts}, call)
+    world.apply()
+
+
+# ── breakers ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_failures_open_the_breaker_of_their_key_alone(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world, 2)
+    world.call(provider="mistral", failed=True)
+    assert stops(world, OPENAI) == []
+    fail(world, 1)
+    assert stops(world, OPENAI) == ["NR-E006"]
+    assert stops(world, {"provider": "mistral"}) == []
+    assert types(world.events) == [
+        "trigger_activated",
+        "circuit_state_changed",
+        "cooldown_activated",
+        "directive_issued",
+        "reflex_action_executed",
+    ]
+    (issued,) = world.of("directive_issued")
+    assert issued["scope"] == {"provider": "openai"}
+    assert issued["ttl_ms"] == 10_000
+    assert issued["limits"] == {}
+    (blocked,) = blocking(world.engine.state, OPENAI)
+    assert blocked.retry_after_ms == 10_000
+
+
+def test_breaker_heals_by_probes_that_ask(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.pass_ms(10_000)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "half_open"
+    assert world.of("directive_issued")[-1]["limits"] == {"probes": 2}
+    assert world.of("directive_issued")[-1]["ttl_ms"] is None
+    probe(world, "one", resource_id="r_one")
+    probe(world, "two")
+    (full,) = blocking(world.engine.state, OPENAI)
+    assert full.retry_after_ms == 5_000
+    world.call(reservation_id="two", started_ms=0)
+    assert stops(world, OPENAI) == []
+    world.call(ids=(*ids_of()[:4], "r_one"), started_ms=0)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "closed"
+    assert world.of("directive_lifted")[-1]["reason"] == "enough probes succeeded"
+    assert stops(world, OPENAI) == []
+
+
+def test_breaker_heals_by_calls_that_never_ask(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.pass_ms(10_100)
+    world.call()
+    world.call()
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "closed"
+
+
+def test_failed_probe_opens_it_for_longer(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.pass_ms(10_000)
+    probe(world, "one")
+    world.call(failed=True, reservation_id="one", started_ms=0)
+    assert world.of("cooldown_activated")[-1]["cooldown_ms"] == 20_000
+    (moved,) = [one for one in world.of("circuit_state_changed") if one["reason"].startswith("a p")]
+    assert (moved["from_state"], moved["to_state"]) == ("half_open", "open")
+    assert (moved["failure_count"], moved["openings"]) == (1, 2)
+
+
+def test_late_failures_of_the_outage_change_nothing(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    before = len(world.of("circuit_state_changed"))
+    world.pass_ms(5_000)
+    fail(world, 5, started_ms=0)
+    world.pass_ms(4_800)
+    assert len(world.of("circuit_state_changed")) == before
+    world.pass_ms(300)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "half_open"
+    fail(world, 5, started_ms=100)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "half_open"
+    world.call()
+    world.call()
+    fail(world, 5, started_ms=100)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "closed"
+
+
+@pytest.mark.parametrize("code", sorted(observe.REFUSALS))
+def test_refused_calls_feed_no_error_trigger(worlds: Worlds, code: str) -> None:
+    world = worlds(FLAKY)
+    fail(world, 10, error_code=code)
+    fail(world, 10, outcome="cancelled")
+    assert world.of("trigger_activated") == []
+
+
+def test_lost_and_released_probes_free_their_places(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.pass_ms(10_000)
+    probe(world, "one")
+    probe(world, "two")
+    circuits.released(world.engine.state, "unknown")
+    assert stops(world, OPENAI) == ["NR-E006"]
+    circuits.released(world.engine.state, "one")
+    assert stops(world, OPENAI) == []
+    probe(world, "three")
+    world.pass_ms(5_000)
+    assert stops(world, OPENAI) == []
+
+
+def test_closed_breakers_are_forgotten_in_the_end(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.pass_ms(10_100)
+    world.call()
+    world.call()
+    assert world.engine.state.kept.total(CIRCUITS) == 1
+    fail(world)
+    world.pass_ms(10_100)
+    world.pass_ms(circuits.FORGOTTEN_AFTER_NS // MS - 20_000)
+    world.call()
+    world.call()
+    world.pass_ms(100_000)
+    assert world.engine.state.kept.total(CIRCUITS) == 1
+    world.pass_ms(circuits.FORGOTTEN_AFTER_NS // MS)
+    assert world.engine.state.kept.total(CIRCUITS) == 0
+
+
+def test_breaker_closed_by_hand_is_forgotten_in_its_own_time(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.act("close", target="flaky:provider=openai")
+    world.pass_ms(20_000)
+    assert world.engine.state.kept.total(CIRCUITS) == 1
+    world.pass_ms(circuits.FORGOTTEN_AFTER_NS // MS)
+    assert world.engine.state.kept.total(CIRCUITS) == 0
+
+
+def test_breaker_of_a_trigger_without_outcomes_closes_by_time_alone(worlds: Worlds) -> None:
+    rule = ReflexRule(
+        id="swarm",
+        trigger=triggers.FanOut(level="job", count=2, window_ms=60_000),
+        per=("job_id",),
+        actions=(actions.Suspend(),),
+        breaker=actions.Breaker(cooldown_ms=10_000),
+        quiet_ms=0,
+    )
+    world = worlds(rule)
+    for number in range(5):
+        world.start((*ids_of(1, 2)[:3], f"a_{number}", None))
+    assert stops(world, {"job_id": "j_1"}) == ["NR-E006"]
+    assert len(world.of("trigger_activated")) == 1, "nothing is watched while it is open"
+    world.pass_ms(10_000)
+    assert stops(world, {"job_id": "j_1"}) == []
+    assert [one["to_state"] for one in world.of("circuit_state_changed")] == ["open", "closed"]
+    for number in range(5, 7):
+        world.start((*ids_of(1, 2)[:3], f"a_{number}", None))
+    assert stops(world, {"job_id": "j_1"}) == ["NR-E006"]
+
+
+def test_downtime_prolongs_a_cooldown(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+    fail(world)
+    world.down(60_000)
+    world.pass_ms(35_000)
+    assert stops(world, OPENAI) == ["NR-E006"]
+    world.pass_ms(6_000)
+    assert world.of("circuit_state_changed")[-1]["to_state"] == "half_open"
+
+
+def test_attempts_have_breakers_too(worlds: Worlds) -> None:
+    rule = ReflexRule(
+        id="jobs",
+        trigger=triggers.ErrorRate(window_ms=60_000, percent=100, min_volume=2),
+        over="attempts",
+        per=("job_type",),
+        actions=(actions.Suspend(),),
+    )
+    world = worlds(rule)
+    for number in (1, 2):
+        world.start(ids_of(number, 2), job_type="scrape")
+        world.start(ids_of(number))
+        world.report("fail", ids_of(number))
+    assert world.of("trigger_activated")[0]["key"] == {"job_type": "scrape"}
+    assert stops(world, {"job_type": "scrape"}) == ["NR-E006"]
+
+
+def test_too_many_breakers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(manifest(FLAKY))
+    monkeypatch.setattr(world.engine.state.kept, "put", lambda kind, *rest: kind is not CIRCUITS)
+    fail(world, 1)
+    state = world.engine.state
+    assert circuits.open_circuit(state, "rule", {}, actions.Breaker(), "why") is None
+    rule = ReflexRule(id="x", trigger=triggers.ConsecutiveFailures(count=1),
+                      actions=(actions.Suspend(),))  # fmt: skip
+    world = World(manifest(rule))
+    world.apply()
+    kept = world.engine.state.kept
+    real = kept.put
+    monkeypatch.setattr(
+        kept, "put", lambda kind, *rest: False if kind is CIRCUITS else real(kind, *rest)
+    )
+    world.call(failed=True)
+    (done,) = world.of("reflex_action_executed")
+    assert (done["success"], done["reason"]) == (False, "there are too many circuits")
+
+
+# ── the other actions ────────────────────────────────────────────────────────────────────────
+
+
+def acting(*done: actions.Action, **more: Any) -> ReflexRule:
+    given: dict[str, Any] = {
+        "trigger": triggers.ConsecutiveFailures(count=1),
+        "per": ("provider",),
+        "quiet_ms": 0,
+        **more,
+    }
+    return ReflexRule(id="act", actions=done, **given)
+
+
+def test_throttle_holds_for_its_time_and_goes_on_where_it_was(worlds: Worlds) -> None:
+    world = worlds(acting(actions.Throttle(calls=1, every_ms=60_000, burst=1, hold_ms=30_000)))
+    world.call(failed=True)
+    assert stops(world, OPENAI) == []
+    probe(world, "call")
+    assert stops(world, OPENAI) == ["NR-E010"]
+    world.pass_ms(10_000)
+    world.call(failed=True)
+    assert stops(world, OPENAI) == ["NR-E010"]
+    world.pass_ms(30_000)
+    assert stops(world, OPENAI) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "stopped", "goes_on"),
+    [
+        (
+            actions.Cancel(level="job"),
+            [{"job_id": "j_1", "entity_type": "job"}, {"job_id": "j_1", "entity_type": "attempt"}],
+            [{"job_id": "j_2", "entity_type": "job"}],
+        ),
+        (
+            actions.Cancel(level="job", subtree=False),
+            [{"job_id": "j_1", "entity_type": "job"}],
+            [{"job_id": "j_1", "entity_type": "attempt"}],
+        ),
+    ],
+)
+def test_cancel_stops_an_entity(
+    worlds: Worlds,
+    action: actions.Cancel,
+    stopped: list[dict[str, str]],
+    goes_on: list[dict[str, str]],
+) -> None:
+    world = worlds(acting(action))
+    world.call(failed=True)
+    assert [stops(world, facts) for facts in stopped] == [["NR-E006"]] * len(stopped)
+    assert [stops(world, facts) for facts in goes_on] == [[]] * len(goes_on)
+    world.pass_ms(3_600_000)
+    assert stops(world, stopped[0]) == []
+
+
+def test_cancel_without_an_entity_does_not_succeed(worlds: Worlds) -> None:
+    world = worlds(acting(actions.Cancel(level="plan")))
+    world.call(failed=True, ids=("m_1", None, "j_1", "a_1", None))
+    (done,) = world.of("reflex_action_executed")
+    assert (done["success"], done["reason"]) == (False, "no plan is known")
+
+
+def test_alert_says_where_to_and_how_bad(worlds: Worlds) -> None:
+    world = worlds(acting(actions.Alert(webhook="ops", severity="error", message="look")))
+    world.call(failed=True)
+    (done,) = world.of("reflex_action_executed")
+    assert done["alert"] == {"webhook": "ops", "severity": "error", "message": "look"}
+    assert done["action_type"] == "alert"
+
+
+@pytest.mark.parametrize(
+    ("severity", "done"), [("observe", []), ("warn", ["alert"]), ("enforce", ["suspend", "alert"])]
+)
+def test_severity_says_what_is_done(worlds: Worlds, severity: str, done: list[str]) -> None:
+    world = worlds(acting(actions.Suspend(), actions.Alert(), severity=severity))
+    world.call(failed=True)
+    assert len(world.of("trigger_activated")) == 1
+    assert [one["action_type"] for one in world.of("reflex_action_executed")] == done
+
+
+def test_quiet_rule_sees_nothing_until_its_time_is_over(worlds: Worlds) -> None:
+    world = worlds(acting(actions.Alert(), quiet_ms=5_000))
+    for _ in range(3):
+        world.call(failed=True)
+    assert len(world.of("trigger_activated")) == 1
+    world.pass_ms(5_000)
+    world.call(failed=True)
+    assert len(world.of("trigger_activated")) == 2
+
+
+# ── what is watched, and what is stopped ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("when", "per", "scope"),
+    [
+        ({}, ("provider", "model"), {"provider": "openai", "model": "gpt-5"}),
+        ({"provider": "openai"}, (), {"provider": "openai"}),
+        ({"all": [{"provider": "openai"}, {"failed": True}]}, (), {"provider": "openai"}),
+        ({"any": [{"provider": "openai"}]}, ("model",), {"model": "gpt-5"}),
+        ({"provider": ["openai"], "outcome": "failed"}, ("tool",), {"tool": None}),
+        ({"tag.team": "a"}, ("tag.team", "outcome"), {"tag.team": "a"}),
+        ({"not": {"provider": "mistral"}}, ("idempotent",), {"idempotent": None}),
+    ],
+)
+def test_scope_is_the_key_and_what_the_condition_asks_plainly(
+    worlds: Worlds, when: dict[str, Any], per: tuple[str, ...], scope: dict[str, Any]
+) -> None:
+    world = worlds(acting(actions.Suspend(), when=Condition(when), per=per))
+    if "tag.team" in when:
+        world.start(ids_of(level=0), tags=(("team", "a"),))
+    world.call(failed=True)
+    (issued,) = world.of("directive_issued")
+    assert issued["scope"] == scope
+
+
+def test_what_the_condition_does_not_match_is_not_watched(worlds: Worlds) -> None:
+    world = worlds(acting(actions.Alert(), when=Condition({"provider": "mistral"})))
+    world.call(failed=True)
+    assert world.of("trigger_activated") == []
+
+
+# ── every trigger in the engine ──────────────────────────────────────────────────────────────
+
+
+def repeated_calls(world: World) -> None:
+    for _ in range(3):
+        world.tool("search", "hash-a")
+        world.tool("search", "hash-b")
+    world.tool("search")
+
+
+def ping_pong(world: World) -> None:
+    for _ in range(2):
+        world.tool("open")
+        world.tool("close")
+
+
+def slow_calls(world: World) -> None:
+    for _ in range(3):
+        world.call(took_ms=9_000)
+
+
+def late_signals(world: World) -> None:
+    for _ in range(3):
+        world.call(first_signal_ms=4_000)
+
+
+def failures(world: World) -> None:
+    for _ in range(3):
+        world.call(failed=True)
+
+
+def fan_out(world: World) -> None:
+    world.start(ids_of(1, 2))
+    for number in range(4):
+        world.start((*ids_of(1, 2)[:3], f"a_{number}", None))
+    world.start(ids_of(2, 3))
+
+
+def silence(world: World) -> None:
+    world.start(ids_of())
+    world.pass_ms(20_000)
+    world.call()
+    world.pass_ms(29_000)
+    assert world.of("trigger_activated") == []
+    world.pass_ms(2_000)
+
+
+def violations(world: World) -> None:
+    for number in range(3):
+        world.start(ids_of(number, 0), Budget(max_tokens=5))
+        world.call(number)
+    world.report("succeed", ids_of(9, 0), from_state="pending", to_state="queued")
+
+
+def burning(world: World) -> None:
+    world.start(ids_of(level=0), Budget(max_tokens=1_000, timeout_ms=600_000))
+    for _ in range(30):
+        world.pass_ms(1_000)
+        world.call()
+
+
+TRIGGERS: dict[str, tuple[triggers.Trigger, Callable[[World], None], str]] = {
+    "error_rate": (
+        triggers.ErrorRate(window_ms=60_000, percent=50, min_volume=3),
+        failures,
+        "3 of 3 failed",
+    ),
+    "consecutive_failures": (triggers.ConsecutiveFailures(count=3), failures, "3 failed in a row"),
+    "latency": (
+        triggers.LatencyQuantile(window_ms=60_000, more_than_ms=5_000, min_volume=3),
+        slow_calls,
+        "the duration was above 5000 ms",
+    ),
+    "first_signal": (
+        triggers.TimeToFirstSignal(window_ms=60_000, more_than_ms=3_000, min_volume=3),
+        late_signals,
+        "the time to first signal was above 3000 ms",
+    ),
+    "burn_rate": (
+        triggers.BurnRate(level="mission", kind="tokens", lookback_ms=20_000),
+        burning,
+        "what is left lasts",
+    ),
+    "repeated_call": (
+        triggers.RepeatedCall(count=3, window_ms=60_000),
+        repeated_calls,
+        "search was called 3 times",
+    ),
+    "ping_pong": (triggers.PingPong(rounds=2, window_ms=60_000), ping_pong, "two steps alternated"),
+    "fan_out": (
+        triggers.FanOut(level="job", count=4, window_ms=60_000),
+        fan_out,
+        "4 children began",
+    ),
+    "no_progress": (triggers.NoProgress(silent_ms=30_000), silence, "nothing came for 30000 ms"),
+    "violation_storm": (
+        triggers.ViolationStorm(count=4, window_ms=60_000),
+        violations,
+        "4 violations came",
+    ),
+    "condition": (
+        triggers.ConditionMet(
+            holds=Condition({"error_code": "rate_limited"}), count=3, window_ms=60_000
+        ),
+        lambda world: fail(world, 3, error_code="rate_limited"),
+        "3 times the condition held",
+    ),
+}
+
+
+def test_every_trigger_and_action_of_a_manifest_is_tried() -> None:
+    assert set(TRIGGERS) == set(triggers.TRIGGERS)
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_trigger_fires_in_the_engine(worlds: Worlds, name: str) -> None:
+    trigger, happens, reason = TRIGGERS[name]
+    rule = ReflexRule(id="rule", trigger=trigger, actions=(actions.Alert(),))
+    world = worlds(rule)
+    happens(world)
+    found = world.of("trigger_activated")
+    assert found, "it did not fire"
+    assert found[0]["trigger"] == name
+    assert found[0]["reason"].startswith(reason)
+    assert world.of("reflex_action_executed")[0]["success"]
+
+
+def test_pools_tell_the_burn_rate_what_is_used() -> None:
+    trigger = triggers.BurnRate(pool="team", kind="cost", lookback_ms=10_000, min_used_percent=0)
+    world = World(manifest(ReflexRule(id="rule", trigger=trigger, actions=(actions.Alert(),))))
+    world.apply()
+    state = world.engine.state
+    for pool, kind in (("other", "cost"), ("team", "tokens"), ("team", "cost")):
+        observe.pool_used(
+            state, pool, kind, {}, ids_of(),
+            consumed=60, used=60, limit=100, renews_unix_nano=state.now + 60_000 * MS,
+        )  # fmt: skip
+    found = [event for event in state.events if event.type == "trigger_activated"]
+    assert len(found) == 1
+    plain = World(manifest())
+    plain.apply()
+    observe.pool_used(
+        plain.engine.state, "team", "cost", {}, ids_of(),
+        consumed=60, used=60, limit=100, renews_unix_nano=BASE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("budget", "ids"),
+    [
+        (None, ids_of()),
+        (Budget(timeout_ms=10_000), ids_of()),
+        (Budget(max_tokens=10), ids_of()),
+        (Budget(max_tokens=10, timeout_ms=10_000), ("m_other", *ids_of()[1:])),
+        (Budget(max_tokens=10, timeout_ms=10_000), (None, None, None, "a_1", None)),
+    ],
+)
+def test_nothing_burns_without_a_limit_and_a_time(
+    worlds: Worlds, budget: Budget | None, ids: Any
+) -> None:
+    trigger = triggers.BurnRate(level="mission", kind="tokens", lookback_ms=20_000)
+    world = worlds(ReflexRule(id="rule", trigger=trigger, actions=(actions.Alert(),)))
+    world.start(ids_of(level=0), budget)
+    world.call(ids=ids, usage=Usage("inference", input_tokens=9, has_tokens=True))
+    assert world.of("trigger_activated") == []
+
+
+def test_silence_of_what_ended_or_is_not_meant_is_none(worlds: Worlds) -> None:
+    trigger = triggers.NoProgress(level="job", silent_ms=1_000)
+    rule = ReflexRule(
+        id="rule", trigger=trigger, when=Condition({"job_type": "long"}), quiet_ms=5_000
+    )
+    world = worlds(rule)
+    world.start(ids_of(1, 2), job_type="short")
+    world.start(ids_of(2, 2), job_type="long")
+    world.report("succeed", ids_of(2, 2))
+    world.pass_ms(60_000)
+    assert world.of("trigger_activated") == []
+    world.start(ids_of(3, 2), job_type="long")
+    world.pass_ms(1_000)
+    assert len(world.of("trigger_activated")) == 1
+    world.pass_ms(4_999)
+    assert len(world.of("trigger_activated")) == 1
+    world.pass_ms(1)
+    assert len(world.of("trigger_activated")) == 2
+
+
+def test_fan_out_of_an_unknown_parent_is_not_counted(worlds: Worlds) -> None:
+    rule = ReflexRule(id="rule", trigger=triggers.FanOut(level="plan", count=1, window_ms=1_000))
+    world = worlds(rule)
+    world.start((None, None, "j_1", None, None))
+    assert world.of("trigger_activated") == []
+
+
+def test_circuit_without_a_name_is_none() -> None:
+    assert circuit_named(World(manifest()).engine.state, "") is None
