@@ -201,3 +201,9 @@ def test_encoding_leaves_the_event_as_it_was() -> None:
     said = event(type="cost_tracked", data={"cost_usd_pico": 5})
     encoded([said])
     assert said.data == {"cost_usd_pico": 5}
+
+
+@pytest.mark.parametrize(("permille", "rate"), [(None, "null"), (500, "0.500"), (1_000, "1.000")])
+def test_trigger_says_the_share_of_failures(permille: int | None, rate: str) -> None:
+    evidence = {} if permille is None else {"error_permille": permille}
+    assert money("trigger_activated", {"evidence": evidence})["error_rate"] == rate

@@ -13,6 +13,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from neurorail.collector.decode.attributes import TAGS_MAX
+from neurorail.collector.decode.people import (
+    AnswerCommand,
+    ReflexCommand,
+    question_answered,
+    reflex_acted,
+)
 from neurorail.collector.decode.values import INT64_MAX, decimal_usd_pico
 from neurorail.rules.observations import (
     RESOURCE,
@@ -118,7 +124,9 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     once: OnceInput | None = None
 
 
-Command: TypeAlias = CreateCommand | TransitionCommand | UsageCommand | AuditCommand
+Command: TypeAlias = (
+    CreateCommand | TransitionCommand | UsageCommand | AuditCommand | ReflexCommand | AnswerCommand
+)
 
 _DECODER: Final = msgspec.json.Decoder(Command)
 
@@ -135,10 +143,14 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
     except (msgspec.DecodeError, RecursionError, ValueError):
         stats["unknown_command"] += 1
         return []
-    if not isinstance(command, AuditCommand) and not 0 <= command.level <= RESOURCE:
+    if not 0 <= getattr(command, "level", 0) <= RESOURCE:
         stats["unknown_command"] += 1
         return []
     match command:
+        case ReflexCommand():
+            return [reflex_acted(command)]
+        case AnswerCommand():
+            return [question_answered(command)]
         case CreateCommand():
             return [_create(command, received_unix_nano, stats)]
         case TransitionCommand():

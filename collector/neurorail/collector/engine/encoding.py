@@ -82,6 +82,8 @@ def encode_events(
         get = data.get
         if event_type in _MONEY:
             data = _with_money(event_type, data)
+        elif event_type == "trigger_activated":
+            data = _with_rate(data)
         if event.event_time_unix_nano != at:
             at = event.event_time_unix_nano
             at_bytes = b'"event_time":%b,' % seconds_text(at).encode()
@@ -161,3 +163,12 @@ def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
     name = "cost" if event_type == "cost_tracked" else "cost_usd"
     data[name] = None if pico is None else usd_number(pico)
     return data
+
+
+def _with_rate(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with the share of failures, 0 to 1, where a trigger counted them."""
+    permille = data["evidence"].get("error_permille")
+    if permille is None:
+        return {**data, "error_rate": None}
+    whole, part = divmod(permille, 1_000)
+    return {**data, "error_rate": msgspec.Raw(f"{whole}.{part:03d}".encode())}

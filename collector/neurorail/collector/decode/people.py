@@ -1,0 +1,50 @@
+"""What people decide, as records: reflexes by hand, and answers to questions."""
+
+from __future__ import annotations
+
+import msgspec
+
+from neurorail.rules.observations import (
+    NO_IDS,
+    ConfirmationAnswered,
+    Ids,
+    Observation,
+    OperatorActed,
+)
+
+
+class ReflexCommand(msgspec.Struct, tag="reflex", omit_defaults=True):
+    """`POST …/reflex/{action}`."""
+
+    action: str
+    scope: dict[str, str | None] = {}
+    target: str = ""
+    reason: str = ""
+    ttl_ms: int = 0
+    ids: Ids = NO_IDS
+    """The chain that the scope names, so that its entities are at hand."""
+
+
+class AnswerCommand(msgspec.Struct, tag="answer", omit_defaults=True):
+    """`POST …/confirmations/{id}/{approve|deny}`."""
+
+    confirmation_id: str
+    approved: bool
+    reason: str = ""
+
+
+def reflex_acted(command: ReflexCommand) -> Observation:
+    """What the engine is told of a reflex by hand."""
+    return OperatorActed(
+        command.action,
+        command.scope,
+        command.target,
+        command.reason,
+        command.ttl_ms,
+        command.ids,
+    )
+
+
+def question_answered(command: AnswerCommand) -> Observation:
+    """What the engine is told of an answer."""
+    return ConfirmationAnswered(command.confirmation_id, command.approved, command.reason)
