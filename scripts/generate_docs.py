@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import typer
 
-from neurorail.api import ApiConfig, ApiDependencies, create_app
+from neurorail.api import ApiConfig, ApiDependencies, audit_verify, create_app, spans
 from neurorail.api.access import Needs, governed
 from neurorail.app import cli, config_example
 from neurorail.app.config import Config
-from neurorail.app.service import Service
+from neurorail.app.service import API_PREFIX, Service
 from neurorail.rules import errors, events, lifecycle
 from neurorail.rules.manifest.facts import FACTS
 from neurorail.rules.manifest.kinds import (
@@ -233,6 +233,9 @@ def api_page() -> str:
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(ApiDependencies))
     parts: Any = nothing | {"config": ApiConfig(), "version": "0"}
     app = create_app(ApiDependencies(**parts))
+    unused: Any = None
+    for module in (audit_verify, spans):
+        app.include_router(module.create_router(unused), prefix=API_PREFIX)
     needed = {name: needs_text(route.needs) for name, route in governed(app).items()}
     rows = []
     for path, operations in app.openapi()["paths"].items():

@@ -1,4 +1,4 @@
-"""Takes the picture of ControlDeck that the README shows, during a real `neurorail demo`.
+"""Takes the pictures of ControlDeck that README and docs show, during a real `neurorail demo`.
 
     python scripts/screenshot.py                              # runs the demo first
     python scripts/screenshot.py --url http://127.0.0.1:8000  # of a server that runs
@@ -28,11 +28,18 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTPUT = ROOT / "docs" / "images" / "controldeck.png"
+OUTPUT = ROOT / "docs" / "images"
 API = "/api/neurorail/v1"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 DEMO_URL = "http://127.0.0.1:8000"
 WAIT_S = 90
+PICTURES = {
+    "controldeck": ("", ".event"),
+    "controldeck-trace": ("trace?mission={mission}", "[data-entity]"),
+    "controldeck-lifecycle": ("lifecycle", ".moves .list-row"),
+    "controldeck-budget": ("budget", "[data-violation]"),
+}
+"""Each picture's page, and what is there when it has drawn itself."""
 
 
 def read(url: str) -> Any:
@@ -110,36 +117,35 @@ def interest(mission: dict[str, Any]) -> tuple[int, int]:
     return totals["retry_count"], totals["total_tokens"]
 
 
-def take(page: Page, url: str, arguments: argparse.Namespace) -> None:
-    """Opens the page, waits until there is enough to see, and writes the picture."""
+def take(page: Page, url: str, arguments: argparse.Namespace) -> list[Path]:
+    """Opens each page, waits until there is enough to see, and writes its picture."""
     wait_for_server(url)
-    page.goto(f"{url}/neurorail/")
-    page.locator('.connection[data-connection="live"]').wait_for()
-    # The chain is opened one violation early: the last one is then caught while its agent runs.
-    mission = arguments.mission or worth_showing(url, arguments.violations - 1)
-    page.evaluate("(id) => { location.hash = `mission=${id}`; }", mission)
-    page.locator("[data-entity]").first.wait_for()
-    page.locator(".mission-events li").first.wait_for()
-    page.evaluate("document.fonts.ready.then(() => true)")
-    page.locator('[data-tile="rate"] .spark:not([d=""])').wait_for(state="attached")
-    page.wait_for_function(
-        "(n) => Number(document.querySelector('[data-tile=violations] dd').textContent) >= n",
-        arg=arguments.violations,
-    )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=arguments.output, animations="disabled")
+    mission = arguments.mission or worth_showing(url, arguments.violations)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, (path, drawn) in PICTURES.items():
+        page.goto(f"{url}/neurorail/{path.format(mission=mission)}")
+        page.locator('.connection[data-connection="live"]').wait_for()
+        page.locator(drawn).first.wait_for()
+        page.wait_for_function("document.querySelector('.skeleton') === null")
+        page.evaluate("document.fonts.ready.then(() => true)")
+        page.wait_for_timeout(arguments.settle_ms)  # Rates are counted once a second.
+        written.append(arguments.output / f"{name}.png")
+        page.screenshot(path=written[-1], animations="disabled")
+    return written
 
 
 def main() -> int:
-    """Writes the picture; 0 when it is there."""
+    """Writes the pictures; 0 when they are there."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--url", help="of a server that runs; without it the demo is started")
     parser.add_argument("--mission", help="whose chain is shown; default: the most eventful")
-    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the pictures")
+    parser.add_argument("--settle-ms", type=int, default=1200, help="look so long before each")
     parser.add_argument("--scheme", choices=["dark", "light"], default="dark")
-    parser.add_argument("--width", type=int, default=1600)
-    parser.add_argument("--height", type=int, default=1000)
-    parser.add_argument("--scale", type=float, default=1.5, help="device pixels per pixel")
+    parser.add_argument("--width", type=int, default=1440)
+    parser.add_argument("--height", type=int, default=900)
+    parser.add_argument("--scale", type=float, default=1.25, help="device pixels per pixel")
     parser.add_argument("--violations", type=int, default=3, help="wait until so many happened")
     arguments = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
@@ -154,12 +160,12 @@ def main() -> int:
             color_scheme=arguments.scheme,
         )
         if arguments.url:
-            take(page, arguments.url, arguments)
+            written = take(page, arguments.url, arguments)
         else:
             with demo() as url:
-                take(page, url, arguments)
+                written = take(page, url, arguments)
         browser.close()
-    print(f"wrote {arguments.output}")
+    print("\n".join(f"wrote {path}" for path in written))
     return 0
 
 

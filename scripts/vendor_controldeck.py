@@ -24,10 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "api" / "vendor"
 TARGET = ROOT / "api" / "neurorail" / "api" / "static" / "controldeck" / "vendor"
 
-BUNDLED = ("preact", "htm", "@preact/signals", "@preact/signals-core")
-FONTS = {
-    "@fontsource-variable/inter": "inter-latin-wght-normal.woff2",
-    "@fontsource-variable/jetbrains-mono": "jetbrains-mono-latin-wght-normal.woff2",
+BUNDLES = {
+    "ui.js": ("preact", "htm", "@preact/signals", "@preact/signals-core"),
+    "chart.js": ("uplot",),
+}
+COPIED = {
+    "@fontsource-variable/inter": "files/inter-latin-wght-normal.woff2",
+    "@fontsource-variable/jetbrains-mono": "files/jetbrains-mono-latin-wght-normal.woff2",
+    "uplot": "dist/uPlot.min.css",
 }
 
 
@@ -35,30 +39,43 @@ def build(target: Path) -> None:
     """Installs the locked packages and writes every vendored file into `target`."""
     subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=SOURCE, check=True)
     modules = SOURCE / "node_modules"
-    subprocess.run(
-        [
-            str(modules / ".bin" / "esbuild"),
-            "ui.js",
-            "--bundle",
-            "--format=esm",
-            "--minify",
-            "--target=es2022",
-            "--legal-comments=none",
-            "--log-level=warning",
-            f"--outfile={target / 'ui.js'}",
-        ],
-        cwd=SOURCE,
-        check=True,
-    )
-    shutil.copyfile(SOURCE / "ui.d.ts", target / "ui.d.ts")
-    for package, file in FONTS.items():
-        shutil.copyfile(modules / package / "files" / file, target / file)
+    for bundle in BUNDLES:
+        subprocess.run(
+            [
+                str(modules / ".bin" / "esbuild"),
+                bundle,
+                "--bundle",
+                "--format=esm",
+                "--minify",
+                "--target=es2022",
+                "--legal-comments=none",
+                "--log-level=warning",
+                f"--outfile={target / bundle}",
+            ],
+            cwd=SOURCE,
+            check=True,
+        )
+        types = Path(bundle).with_suffix(".d.ts")
+        shutil.copyfile(SOURCE / types, target / types)
+    for package, file in COPIED.items():
+        shutil.copyfile(modules / package / file, target / Path(file).name)
     licences = target / "licences"
     licences.mkdir()
-    for package in (*BUNDLED, *FONTS):
+    for package in parts():
         name = package.removeprefix("@").replace("/", "-")
         shutil.copyfile(modules / package / "LICENSE", licences / f"{name}.txt")
     (target / "THIRD_PARTY.md").write_text(third_party(target, modules), encoding="utf-8")
+
+
+def parts() -> dict[str, list[str]]:
+    """Every package by name, with the files that hold something of it."""
+    found: dict[str, list[str]] = {}
+    for bundle, packages in BUNDLES.items():
+        for package in packages:
+            found.setdefault(package, []).append(bundle)
+    for package, file in COPIED.items():
+        found.setdefault(package, []).append(Path(file).name)
+    return found
 
 
 def third_party(target: Path, modules: Path) -> str:
@@ -71,10 +88,10 @@ def third_party(target: Path, modules: Path) -> str:
         "| part | version | licence | in | licence text |",
         "|---|---|---|---|---|",
     ]
-    for package in (*BUNDLED, *FONTS):
+    for package, files in parts().items():
         about = json.loads((modules / package / "package.json").read_text(encoding="utf-8"))
         text = f"licences/{package.removeprefix('@').replace('/', '-')}.txt"
-        held_in = FONTS.get(package, "ui.js")
+        held_in = ", ".join(files)
         lines.append(
             f"| {package} | {about['version']} | {about['license']} | {held_in} | {text} |"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -53,7 +54,7 @@ def served(rail: FakeRail) -> Iterator[Served]:
 
 @dataclass
 class Complaints:
-    """What the page wrote as an error; a test that cuts the network expects those lines."""
+    """What the page wrote as an error; a test that asks in vain expects those lines."""
 
     lines: list[str] = field(default_factory=list)
     network_expected: bool = False
@@ -62,7 +63,8 @@ class Complaints:
         """The lines that no test asked for."""
         if not self.network_expected:
             return self.lines
-        return [line for line in self.lines if "net::ERR_" not in line]
+        usual = ("net::ERR_", "status of 404")
+        return [line for line in self.lines if not any(text in line for text in usual)]
 
 
 @pytest.fixture
@@ -71,12 +73,9 @@ def complaints() -> Complaints:
     return Complaints()
 
 
-@pytest.fixture
-def page(browser: Browser, served: Served, complaints: Complaints) -> Iterator[Page]:
-    """A page that must end its test without one error, exception or broken content rule.
-
-    It closes before its server does.
-    """
+@contextmanager
+def watched(browser: Browser, complaints: Complaints) -> Iterator[Page]:
+    """A page that must end without one error, exception or broken content rule."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_init_script(_WATCH)
     opened = context.new_page()
@@ -90,3 +89,17 @@ def page(browser: Browser, served: Served, complaints: Complaints) -> Iterator[P
     yield opened
     context.close()
     assert complaints.unexpected() == []
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served, complaints: Complaints) -> Iterator[Page]:
+    """A watched page that closes before the scripted server does."""
+    with watched(browser, complaints) as opened:
+        yield opened
+
+
+@pytest.fixture
+def deck(browser: Browser, complaints: Complaints) -> Iterator[Page]:
+    """A watched page for a server of the test's own."""
+    with watched(browser, complaints) as opened:
+        yield opened

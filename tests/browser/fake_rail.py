@@ -11,6 +11,7 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -206,6 +207,7 @@ class FakeRail:
                 "snapshot_id": "s_1",
                 "timestamp": _iso(time.time()),
                 "entity_counts": {f"{level}s": len(all_of[level]) for level in LEVELS},
+                "by_state": {level: dict(Counter(all_of[level])) for level in LEVELS},
                 "active_executions": {
                     "running_missions": all_of["mission"].count("running"),
                     "running_jobs": all_of["job"].count("running"),
@@ -278,10 +280,53 @@ def build_app(rail: FakeRail) -> FastAPI:
         return JSONResponse({**answer, **dict.fromkeys(LEVELS[1:])})
 
     @app.get(prefix + "/audit/events")
-    async def audit(mission_id: str, limit: int = 100) -> dict[str, Any]:
+    async def audit(
+        mission_id: str = "",
+        event_type: str = "",
+        end_time: str = "",
+        cursor: str = "",
+        limit: int = 100,
+    ) -> dict[str, Any]:
         with rail.lock:
-            rows = [row for row in rail.audit if row["mission_id"] == mission_id]
-        return {"events": rows[::-1][:limit], "total": len(rows), "limit": limit}
+            rows = [
+                row
+                for row in rail.audit
+                if mission_id in ("", row["mission_id"])
+                and event_type in ("", row["event_type"])
+                and (not end_time or row["timestamp"] < end_time.replace("Z", "+00:00"))
+            ][::-1]
+        begin = int(cursor or 0)
+        more = begin + limit < len(rows)
+        return {
+            "events": rows[begin : begin + limit],
+            "total": len(rows),
+            "limit": limit,
+            "next_cursor": str(begin + limit) if more else None,
+        }
+
+    @app.get(prefix + "/lifecycle/history/{entity_type}/{entity_id}")
+    async def history(entity_type: str, entity_id: str) -> dict[str, Any]:
+        with rail.lock:
+            rows = [
+                row
+                for row in rail.audit
+                if row["event_type"] == "state_changed" and row["details"]["entity_id"] == entity_id
+            ]
+        transitions = [
+            {
+                **row["details"],
+                "transition_id": row["audit_id"],
+                "timestamp": row["timestamp"],
+                "received_at": row["timestamp"],
+                "gap": False,
+            }
+            for row in rows
+        ]
+        return {"transitions": transitions, "total_transitions": len(rows), "next_cursor": None}
+
+    @app.get(prefix + "/missions/{mission_id}/spans")
+    async def spans(mission_id: str) -> dict[str, Any]:
+        return {"mission_id": mission_id, "spans": [], "truncated": False}
 
     controldeck.mount(app)
     return app

@@ -13,7 +13,7 @@ from neurorail.api import controldeck
 
 DECK = controldeck.directory()
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((DECK / "app").glob("*.js"))
+MODULES = sorted([*(DECK / "app").rglob("*.js"), DECK / "neurorail-stream.js"])
 
 
 def test_vendored_files_are_those_that_the_list_of_parts_names() -> None:
@@ -25,19 +25,19 @@ def test_vendored_files_are_those_that_the_list_of_parts_names() -> None:
         if path.is_file() and path.name != "THIRD_PARTY.md"
     }
     assert listed == found
-    assert "ui.js" in found
+    assert {"ui.js", "chart.js", "uPlot.min.css"} <= found.keys()
 
 
 def test_versions_listed_are_those_locked() -> None:
     text = (DECK / "vendor" / "THIRD_PARTY.md").read_text(encoding="utf-8")
     lock = json.loads((ROOT / "api" / "vendor" / "package-lock.json").read_text(encoding="utf-8"))
     parts = re.findall(r"^\| (\S+) \| (\d+\.\d+\.\d+) \|", text, re.MULTILINE)
-    assert len(parts) == 6
+    assert len(parts) == 7
     for name, version in parts:
         assert lock["packages"][f"node_modules/{name}"]["version"] == version
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(DECK).as_posix())
 def test_modules_import_only_files_that_are_there(module: Path) -> None:
     source = module.read_text(encoding="utf-8")
     assert source.startswith("// @ts-check")

@@ -13,6 +13,8 @@ from starlette.types import Scope
 from neurorail.api.access import Router, public
 
 PATH = "/neurorail"
+PAGES = frozenset({"trace", "lifecycle", "budget"})
+"""Addresses below the path that are the same document: it draws the page that its address names."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -29,7 +31,7 @@ _HEADERS = {
 
 class _Pages(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        response = await super().get_response("index.html" if path in PAGES else path, scope)
         response.headers.update(_HEADERS)
         return response
 

@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from neurorail.api import audit_verify
+from neurorail.api import audit_verify, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
@@ -56,6 +56,7 @@ from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices
 from neurorail.collector.store.audit import VerificationReport
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
+from neurorail.collector.store.spans import spans_of
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamHub
 from neurorail.collector.stream.event import StreamEvent
@@ -210,6 +211,7 @@ class Service:
         app.include_router(
             audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
         )
+        app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
         self._api = ApiServer(app, self._hub, api_config(config))
         self._health.watch_hub(self._hub)
         watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)

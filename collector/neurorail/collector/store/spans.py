@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ SPANS_MAX: Final = 10_000
 """Spans that one read returns at most."""
 _LAST_SECOND: Final = 4_294_967_295
 """The last second that a DateTime holds: an end that is at it may lie anywhere beyond."""
+
+_OF_A_TRACE: Final = re.compile(r"m_([0-9a-f]{32})")
+"""The mission of telemetry that names none is its trace."""
 
 _COLUMNS: Final = """Timestamp, toUnixTimestamp64Nano(Timestamp) AS start_unix_nano, TraceId,
 SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName,
@@ -66,3 +70,12 @@ async def spans_of_mission(
         "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
         {"tenant": tenant, "mission_id": mission_id, "limit": min(limit, SPANS_MAX)},
     )
+
+
+async def spans_of(store: Store, tenant: str, mission_id: str, limit: int) -> list[Row]:
+    """The spans that name a mission; for one that was derived from a trace, those of the trace."""
+    named = await spans_of_mission(store, tenant, mission_id, limit)
+    derived = _OF_A_TRACE.fullmatch(mission_id)
+    if named or derived is None:
+        return named
+    return await spans_of_trace(store, tenant, derived[1], limit)

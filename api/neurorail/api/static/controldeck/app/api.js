@@ -1,7 +1,7 @@
 // @ts-check
-/** The read side of the HTTP API, as this page uses it. */
+/** The read side of the HTTP API, as the pages use it. */
 
-/** Found from this module's own address, so that the page works behind any path prefix. */
+/** Found from this module's own address, so that the pages work behind any path prefix. */
 const ROOT = new URL("../../api/neurorail/v1/", import.meta.url);
 
 /** @param {string} path @returns {string} */
@@ -13,18 +13,36 @@ export const address = (path) => new URL(path, ROOT).href;
  */
 export async function get(path) {
   const answer = await fetch(address(path), { headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${path}: the server answered ${answer.status}`);
-  return answer.json();
+  if (answer.ok) return answer.json();
+  const problem = await answer.json().catch(() => null);
+  throw new Error(problem?.detail ?? `${path}: the server answered ${answer.status}`);
+}
+
+/** Absent and empty values are left out. @param {Record<string, string | number | null | undefined>} values */
+export function query(values) {
+  const found = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== "") found.set(name, String(value));
+  }
+  return found.toString();
 }
 
 /** @param {number} limit */
 export const getMissions = (limit) => get(`missions?limit=${limit}`);
 
-/** @param {string} id */
-export const getTrace = (id) => get(`identity/trace/mission/${encodeURIComponent(id)}`);
+/** @param {string} type @param {string} id */
+export const getTrace = (type, id) => get(`identity/trace/${type}/${encodeURIComponent(id)}`);
 
-/** @param {string} id @param {number} limit */
-export const getMissionEvents = (id, limit) =>
-  get(`audit/events?mission_id=${encodeURIComponent(id)}&limit=${limit}`);
+/** @param {Record<string, string | number | null | undefined>} filter */
+export const getEvents = (filter) => get(`audit/events?${query(filter)}`);
+
+/** @param {Record<string, string | number | null | undefined>} filter */
+export const getStats = (filter = {}) => get(`audit/stats?${query(filter)}`);
+
+/** @param {string} type @param {string} id */
+export const getTransitions = (type, id) => get(`lifecycle/history/${type}/${encodeURIComponent(id)}?limit=1000`);
+
+/** @param {string} id */
+export const getSpans = (id) => get(`missions/${encodeURIComponent(id)}/spans`);
 
 export const getSnapshot = () => get("telemetry/snapshot");

@@ -2,8 +2,10 @@
 /** Small marks that several panels share. */
 
 import { html } from "../vendor/ui.js";
-import { shortId } from "./format.js";
-import { link } from "./route.js";
+import { elapsed, TERMINAL } from "./entity.js";
+import { ago, duration, moment, money, shortId } from "./format.js";
+import { traceLink } from "./route.js";
+import { now } from "./store.js";
 
 /** @param {{state: string}} props */
 export function State({ state }) {
@@ -22,11 +24,31 @@ export function Marks({ codes, flags }) {
   `;
 }
 
-/** @param {{id: string, missionId: string}} props */
-export function Id({ id, missionId }) {
+/** @param {{id: string, missionId: string, whole?: boolean}} props */
+export function Id({ id, missionId, whole = false }) {
   if (id === "") return null;
-  if (missionId === "") return html`<span class="id" title=${id}>${shortId(id)}</span>`;
-  return html`<a class="id" href=${link(missionId, id)} title=${id}>${shortId(id)}</a>`;
+  const text = whole ? id : shortId(id);
+  if (missionId === "") return html`<span class="id" title=${id}>${text}</span>`;
+  return html`<a class="id" href=${traceLink(missionId, id)} title=${id}>${text}</a>`;
+}
+
+/** How long ago. @param {{at: number | null}} props */
+export function Ago({ at }) {
+  if (at === null) return html`–`;
+  return html`<time dateTime=${new Date(at).toISOString()} title=${moment(at)}>${ago(at, now.value)}</time>`;
+}
+
+/** How long it took, or takes. @param {{row: import("./entity.js").Entity}} props */
+export function Elapsed({ row }) {
+  const running = row.startedMs !== null && row.endedMs === null && !TERMINAL.has(row.state);
+  return html`<span>${duration(elapsed(row, running ? now.value : 0))}</span>`;
+}
+
+/** @param {{row: import("./entity.js").Entity}} props */
+export function Cost({ row }) {
+  if (row.costUsd > 0) return html`<span>${money(row.costUsd)}${row.unpriced > 0 ? "+" : ""}</span>`;
+  if (row.unpriced > 0) return html`<span class="faint">unpriced</span>`;
+  return html`–`;
 }
 
 /** @type {Record<string, string>} */
@@ -41,6 +63,9 @@ const MEANING = {
   "NR-E008": "NR-E008 an operator's kill switch",
   "NR-E009": "NR-E009 confirmation required",
   "NR-E010": "NR-E010 over the allowed rate",
+  "NR-E011": "NR-E011 the server cannot be asked and the gate fails closed",
+  "NR-E110": "NR-E110 manifest invalid",
+  "NR-E132": "NR-E132 activation blocked",
   "NR-E301": "NR-E301 illegal transition",
   "NR-E304": "NR-E304 no usable chain",
 };

@@ -1,38 +1,117 @@
 // @ts-check
-/** The page: header, tiles, missions and chain on one side, the live stream on the other. */
+/** What surrounds every page: navigation, header, notices, and what opens above it. */
 
-import { html } from "../vendor/ui.js";
-import { Chain } from "./chain.js";
-import { Header } from "./header.js";
-import { Missions } from "./missions.js";
-import { notice, selected } from "./store.js";
-import { Stream } from "./stream-panel.js";
-import { Tiles } from "./tiles.js";
+import { html, useEffect, useRef } from "../vendor/ui.js";
+import { scheme, zone } from "./choice.js";
+import { EventSheet } from "./event-sheet.js";
+import { Help } from "./help.js";
+import { helpOpen } from "./keys.js";
+import { PAGES } from "./pages.js";
+import { link, place } from "./route.js";
+import { connection, notice, readProblem } from "./store.js";
 
 export function Deck() {
+  const page = PAGES.find((each) => each.path === place.value.page);
+  const title = page?.title ?? "No such page";
+  const heading = useRef(/** @type {HTMLElement | null} */ (null));
+  const first = useRef(true);
+
+  useEffect(() => {
+    document.title = `${title} · NeuroRail`;
+    // A reader who cannot see the page hears that it changed.
+    if (!first.current) heading.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [title]);
+
   return html`
-    <${Header} />
-    <main class=${selected.value ? "deck with-chain" : "deck"}>
-      <h1 class="unseen">ControlDeck</h1>
-      <${Tiles} />
-      <${Notice} />
-      <div class="columns">
-        <div class="column">
-          <${Missions} />
-          ${selected.value && html`<${Chain} />`}
-        </div>
-        <${Stream} />
+    <a class="skip" href="#page">Skip to the page</a>
+    <div class="frame">
+      <${Navigation} />
+      <div class="beside">
+        <header class="top">
+          <h1 ref=${heading} tabindex="-1">${title}</h1>
+          <${Choices} />
+          <${Connection} />
+        </header>
+        <${Notices} />
+        <main id="page" class="deck" data-page=${page?.path ?? "unknown"}>
+          ${page ? html`<${page.view} />` : html`<p class="nothing">There is no such page. <a class="plain" href=${link("")}>Go to the overview</a>.</p>`}
+        </main>
       </div>
-    </main>
+    </div>
+    <${EventSheet} />
+    <${Help} />
   `;
 }
 
-function Notice() {
-  if (notice.value === "") return null;
+function Navigation() {
   return html`
-    <div class="notice" role="status">
-      <span>${notice.value}</span>
-      <button type="button" class="quiet" onClick=${() => (notice.value = "")}>Dismiss</button>
-    </div>
+    <nav class="side" aria-label="Pages">
+      <a class="brand" href=${link("")}><${Mark} /><span class="brand-name">NeuroRail</span></a>
+      <ul>
+        ${PAGES.map((each) => html`
+          <li key=${each.path}>
+            <a href=${link(each.path)} aria-current=${each.path === place.value.page ? "page" : undefined} title=${`${each.title} (g ${each.key})`}>
+              <svg viewBox="0 0 24 24" aria-hidden="true"><path d=${each.icon} /></svg><span>${each.title}</span>
+            </a>
+          </li>
+        `)}
+      </ul>
+      <div class="side-end">
+        <a href="../docs" target="_blank" rel="noreferrer">API</a>
+        <a href="../metrics" target="_blank" rel="noreferrer">Metrics</a>
+        <button type="button" onClick=${() => (helpOpen.value = true)}>Keys</button>
+      </div>
+    </nav>
+  `;
+}
+
+const SCHEMES = { system: "Auto theme", dark: "Dark theme", light: "Light theme" };
+
+function Choices() {
+  return html`
+    <button type="button" class="quiet" onClick=${() => zone.next()} title="Time zone of all times">
+      <span class="unseen">Time zone: </span>${zone.value === "UTC" ? "UTC" : "Local time"}
+    </button>
+    <button type="button" class="quiet" onClick=${() => scheme.next()} title="Colour scheme">
+      <span class="unseen">Colour scheme: </span>${SCHEMES[scheme.value]}
+    </button>
+  `;
+}
+
+const SAYS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", refused: "Not allowed", closed: "Closed" };
+
+function Connection() {
+  return html`
+    <p class="connection" role="status" data-connection=${connection.value}>
+      <span class="dot" aria-hidden="true"></span>${SAYS[connection.value]}
+    </p>
+  `;
+}
+
+function Notices() {
+  const away = connection.value === "reconnecting";
+  return html`
+    ${away && html`
+      <div class="notice" role="status" data-notice="away">
+        <span>The server cannot be reached. What you see is as of the moment the connection broke; it goes on by itself.</span>
+      </div>`}
+    ${!away && readProblem.value && html`
+      <div class="notice" role="status" data-notice="unread"><span>${readProblem.value}</span></div>`}
+    ${notice.value && html`
+      <div class="notice" role="status" data-notice="lagged">
+        <span>${notice.value}</span>
+        <button type="button" class="quiet" onClick=${() => (notice.value = "")}>Dismiss</button>
+      </div>`}
+  `;
+}
+
+function Mark() {
+  return html`
+    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+      <path class="mark-rail" d="M9 4v24M23 4v24" />
+      <path class="mark-tie" d="M9 9h14M9 16h14M9 23h14" />
+      <circle class="mark-node" cx="16" cy="16" r="4" />
+    </svg>
   `;
 }

@@ -7,14 +7,19 @@
  *   createdMs: number | null, startedMs: number | null, endedMs: number | null,
  *   name: string, agent: string, service: string, errorCode: string,
  *   inputTokens: number, outputTokens: number, costUsd: number, unpriced: number, retries: number,
- *   codes: string[]
+ *   attempts: number, modelCalls: number, toolCalls: number, firstSignalMs: number | null,
+ *   budget: Budget | null, tags: Record<string, string>, metadata: Record<string, any>,
+ *   model: string, tool: string, provider: string, jobType: string
  * }} Entity
+ * @typedef {{timeout_ms: number | null, max_tokens: number | null, max_cost_usd: number | null,
+ *   max_retries: number | null, max_parallel: number | null, max_tool_calls: number | null}} Budget
  * @typedef {{entity: Entity, depth: number, parent: string, children: number}} TreeRow
  */
 
+export const STATES = ["pending", "queued", "running", "succeeded", "failed", "timeout", "cancelled"];
 export const TERMINAL = new Set(["succeeded", "failed", "timeout", "cancelled"]);
 
-const LEVELS = ["mission", "plan", "job", "attempt", "resource"];
+export const LEVELS = ["mission", "plan", "job", "attempt", "resource"];
 const PARENT_FIELD = ["", "mission_id", "plan_id", "job_id", "attempt_id"];
 
 /** Milliseconds of an ISO 8601 time; not every browser reads nine digits. @param {string | null | undefined} text */
@@ -61,7 +66,17 @@ export function readEntity(body) {
     costUsd: totals.cost_usd ?? 0,
     unpriced: totals.unpriced_calls ?? 0,
     retries: totals.retry_count ?? 0,
-    codes: [],
+    attempts: totals.attempt_count ?? 0,
+    modelCalls: totals.model_calls ?? 0,
+    toolCalls: totals.tool_calls ?? 0,
+    firstSignalMs: body.tt_first_signal_ms ?? null,
+    budget: body.budget ?? null,
+    tags: body.tags ?? {},
+    metadata: body.metadata ?? {},
+    model: body.model || "",
+    tool: body.tool || "",
+    provider: body.provider || "",
+    jobType: body.job_type || "",
   };
 }
 

@@ -91,7 +91,7 @@ const KINDS = { m_: "mission", p_: "plan", j_: "job", a_: "attempt", r_: "resour
 const PICO = 1e12;
 
 /** Amount in the unit of a budget. @param {string} type @param {any} value */
-function amount(type, value) {
+export function amount(type, value) {
   if (value === null || value === undefined) return "?";
   if (type === "timeout") return duration(Number(value));
   if (type === "cost") return money(Number(value) / PICO);

@@ -1,6 +1,8 @@
 // @ts-check
 /** How numbers, times and ids are written on the page. */
 
+import { zone } from "./choice.js";
+
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
@@ -9,6 +11,9 @@ export const whole = (value) => WHOLE.format(value);
 
 /** Whole up to 99,999, then 123.4K. @param {number} value */
 export const count = (value) => (value < 100_000 ? WHOLE.format(value) : COMPACT.format(value));
+
+/** Whole up to 9,999, then 12.3K. @param {number} value */
+export const brief = (value) => (value < 10_000 ? WHOLE.format(value) : COMPACT.format(value));
 
 /** US dollars; small amounts keep enough places to differ from zero. @param {number} usd */
 export function money(usd) {
@@ -44,11 +49,28 @@ export function ago(atMs, nowMs) {
   return `${Math.floor(seconds / 86_400)}d`;
 }
 
-/** Local wall clock, 14:03:22.481. @param {number} atMs */
+/** Wall clock in the chosen time zone, 14:03:22.481. @param {number} atMs */
 export function clock(atMs) {
   const at = new Date(atMs);
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(pad).join(":");
-  return `${time}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  const parts = zone.value === "UTC"
+    ? [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()]
+    : [at.getHours(), at.getMinutes(), at.getSeconds()];
+  return `${parts.map(pad).join(":")}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** Day and wall clock in the chosen time zone, 2026-11-26 14:03:22. @param {number} atMs */
+export function moment(atMs) {
+  const at = new Date(atMs);
+  const day = zone.value === "UTC"
+    ? [at.getUTCFullYear(), at.getUTCMonth() + 1, at.getUTCDate()]
+    : [at.getFullYear(), at.getMonth() + 1, at.getDate()];
+  return `${day.map(pad).join("-")} ${clock(atMs).slice(0, 8)}`;
+}
+
+/** A share of 1 as a percentage. @param {number} share */
+export function percent(share) {
+  if (share > 0 && share < 0.001) return "<0.1%";
+  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)}%`;
 }
 
 /** An id short enough for a column; its end tells ids of one moment apart. @param {string} id */

@@ -1,19 +1,15 @@
 // @ts-check
-/** Starts the page. */
+/** Starts the pages. */
 
-import { html, render } from "../vendor/ui.js";
+import { effect, html, render } from "../vendor/ui.js";
+import { scheme } from "./choice.js";
 import { Deck } from "./deck.js";
+import { listenForKeys } from "./keys.js";
 import { followAddress } from "./route.js";
 import { connection, refresh, startClock, takeBatch } from "./store.js";
-import { openStream } from "./stream.js";
-import { applyScheme } from "./scheme.js";
+import { joinStream } from "./stream.js";
 
-applyScheme();
-render(html`<${Deck} />`, /** @type {HTMLElement} */ (document.getElementById("deck")));
-followAddress();
-startClock();
-refresh();
-openStream({
+joinStream({
   onConnection(state) {
     // What happened while the connection was away may not come as events: read it.
     if (state === "live") refresh();
@@ -21,3 +17,13 @@ openStream({
   },
   onBatch: takeBatch,
 });
+effect(() => {
+  const root = document.documentElement;
+  if (scheme.value === "system") delete root.dataset.scheme;
+  else root.dataset.scheme = scheme.value;
+});
+followAddress();
+listenForKeys();
+render(html`<${Deck} />`, /** @type {HTMLElement} */ (document.getElementById("deck")));
+startClock();
+refresh();

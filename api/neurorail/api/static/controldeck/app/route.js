@@ -1,26 +1,55 @@
 // @ts-check
-/** The chosen mission is part of the address, so that it can be linked to and the back key works. */
+/** Which page is open and what it shows: all of it in the address, so that everything can be linked to. */
 
-import { select } from "./store.js";
+import { signal } from "../vendor/ui.js";
 
-/** @param {string} missionId @param {string} [entityId] */
-export function link(missionId, entityId = "") {
-  const query = new URLSearchParams({ mission: missionId });
-  if (entityId !== "" && entityId !== missionId) query.set("entity", entityId);
-  return `#${query}`;
-}
+/** Where the pages live, whatever path prefix a proxy adds. */
+const BASE = new URL("../", import.meta.url).pathname;
 
+/** @typedef {{page: string, query: URLSearchParams}} Place */
+
+/** @returns {Place} */
 function read() {
-  const query = new URLSearchParams(location.hash.slice(1));
-  select(query.get("mission") ?? "", query.get("entity") ?? "");
+  const below = location.pathname.startsWith(BASE) ? location.pathname.slice(BASE.length) : "";
+  return { page: below.replace(/\/$/, ""), query: new URLSearchParams(location.search) };
 }
 
+export const place = signal(read());
+
+/** The address of a page. @param {string} page @param {Record<string, string>} [query] empty values are left out */
+export function link(page, query = {}) {
+  const kept = Object.entries(query).filter(([, value]) => value !== "");
+  const text = new URLSearchParams(kept).toString();
+  return BASE + page + (text === "" ? "" : `?${text}`);
+}
+
+/** The address of a mission's trace, with one of its entities in focus. @param {string} mission @param {string} [entity] */
+export const traceLink = (mission, entity = "") =>
+  link("trace", { mission, entity: entity === mission ? "" : entity });
+
+/** @param {string} address */
+export function go(address) {
+  history.pushState(null, "", address);
+  place.value = read();
+}
+
+/** Changes part of what the page shows, without a step in the history. @param {Record<string, string>} changes */
+export function adjust(changes) {
+  const { page, query } = place.value;
+  const next = { ...Object.fromEntries(query), ...changes };
+  history.replaceState(null, "", link(page, next));
+  place.value = read();
+}
+
+/** Links between pages change the page in place, so that its connection and its data stay. */
 export function followAddress() {
-  addEventListener("hashchange", read);
-  read();
-}
-
-export function leave() {
-  history.pushState(null, "", location.pathname + location.search);
-  select("", "");
+  addEventListener("popstate", () => (place.value = read()));
+  addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const anchor = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!anchor || anchor.target || anchor.hasAttribute("download") || anchor.origin !== location.origin) return;
+    if (!anchor.pathname.startsWith(BASE)) return;
+    event.preventDefault();
+    if (anchor.href !== location.href) go(anchor.href);
+  });
 }

@@ -1,54 +1,67 @@
 // @ts-check
-/** The page's state: signals, and the few functions that change them. */
+/** What every page shares: the live events, the counts, the missions. Signals, and what changes them. */
 
 import { batch, signal } from "../vendor/ui.js";
-import { getMissionEvents, getMissions, getSnapshot, getTrace } from "./api.js";
-import { readEntity, readTrace, TERMINAL, time } from "./entity.js";
-import { CHANNELS, readEvent, codeOf } from "./events.js";
+import { getMissions, getSnapshot } from "./api.js";
+import { time } from "./entity.js";
+import { CHANNELS, codeOf, readEvent } from "./events.js";
+import { Flow } from "./flow.js";
+import { mergeMissions, moveMissions } from "./mission-rows.js";
 import { Rate } from "./rate.js";
-import { addEvent, readSnapshot } from "./totals.js";
 import { soon } from "./soon.js";
+import { addEvent, readSnapshot } from "./totals.js";
 
 /**
  * @typedef {import("./events.js").StreamEvent} StreamEvent
  * @typedef {import("./entity.js").Entity} Entity
  */
 
-export const EVENTS_MAX = 500;
-export const MISSIONS_MAX = 200;
-const MISSION_EVENTS_MAX = 100;
-const CODES_MAX = 1000;
+/** Live events kept; older ones are read from the server when a reader scrolls to them. */
+export const EVENTS_MAX = 5000;
+export const MISSIONS_MAX = 1000;
+const CODES_MAX = 2000;
 const REFRESH_MS = 1000;
-const TRACE_MS = 300;
 const IDLE_MS = 15_000;
 
 export const connection = signal(/** @type {import("./stream.js").Connection} */ ("connecting"));
 /** A sentence about something the reader should know, or "". */
 export const notice = signal("");
+/** The server's time in Unix milliseconds, once a second. */
 export const now = signal(Date.now());
+/** Why the last reading of the server failed, or "". */
+export const readProblem = signal("");
 
 export const totals = signal(readSnapshot({}));
+export const totalsLoaded = signal(false);
 export const rate = signal(/** @type {number[]} */ ([]));
+/** Moves of entities over the last minute, by edge of the lifecycle. */
+export const edges = signal(/** @type {Map<string, number>} */ (new Map()));
 
 /** Newest first, at most EVENTS_MAX. */
 export const events = signal(/** @type {StreamEvent[]} */ ([]));
 export const received = signal(0);
 export const channels = signal(new Set(CHANNELS));
-export const typeFilter = signal("");
-/** What the stream shows while it is held, or null while it follows. */
-export const held = signal(/** @type {StreamEvent[] | null} */ (null));
 
 export const missions = signal(/** @type {Entity[]} */ ([]));
 export const missionsLoaded = signal(false);
-export const selected = signal("");
-export const focused = signal("");
-export const chain = signal(/** @type {Entity[]} */ ([]));
-export const chainProblem = signal("");
-export const missionEvents = signal(/** @type {StreamEvent[]} */ ([]));
 /** Violation codes seen, by entity id (a violation counts for its mission too). */
 export const codes = signal(/** @type {Map<string, string[]>} */ (new Map()));
 
 const arrivals = new Rate();
+const flow = new Flow();
+/** The server's clock minus the browser's, in milliseconds. */
+let skewMs = 0;
+
+/** @type {Set<(fresh: StreamEvent[]) => void>} */
+const followers = new Set();
+
+/** Calls back with what arrives, oldest first; gives the function that ends it. @param {(fresh: StreamEvent[]) => void} follower */
+export function follow(follower) {
+  followers.add(follower);
+  return () => {
+    followers.delete(follower);
+  };
+}
 
 /** @param {import("./stream.js").Message[]} messages @param {number} dropped */
 export function takeBatch(messages, dropped) {
@@ -58,13 +71,16 @@ export function takeBatch(messages, dropped) {
   batch(() => {
     if (lagged.length > 0 || dropped > 0) noteLag(lagged, dropped);
     if (fresh.length === 0) return;
-    for (const event of fresh) arrivals.add(event.atMs);
+    for (const event of fresh) {
+      arrivals.add(event.atMs);
+      flow.add(event);
+    }
     received.value += fresh.length;
     events.value = [...fresh.slice(-EVENTS_MAX).reverse(), ...events.value].slice(0, EVENTS_MAX);
     totals.value = fresh.reduce(addEvent, totals.value);
     noteCodes(fresh);
-    moveMissions(fresh);
-    moveSelected(fresh);
+    missions.value = moveMissions(missions.value, fresh, MISSIONS_MAX);
+    for (const follower of followers) follower(fresh);
   });
   refresh();
 }
@@ -78,7 +94,7 @@ function noteLag(lagged, dropped) {
 }
 
 /** @param {StreamEvent[]} fresh */
-function noteCodes(fresh) {
+export function noteCodes(fresh) {
   /** @type {Map<string, string[]> | null} */
   let next = null;
   for (const event of fresh) {
@@ -98,146 +114,34 @@ function noteCodes(fresh) {
   codes.value = next;
 }
 
-/** Shows at once what the next reading will confirm. @param {StreamEvent[]} fresh */
-function moveMissions(fresh) {
-  /** @type {Map<string, Entity> | null} */
-  let rows = null;
-  for (const event of fresh) {
-    if (event.data.entity_type !== "mission") continue;
-    const move = MISSION_MOVES[event.type];
-    if (move === undefined) continue;
-    rows ??= new Map(missions.value.map((row) => [row.id, row]));
-    const row = rows.get(event.missionId) ?? { ...stub(event.missionId), createdMs: event.atMs };
-    rows.set(event.missionId, move(row, event));
-  }
-  if (rows !== null) missions.value = ordered([...rows.values()]);
-}
-
-/** @type {Record<string, (row: Entity, event: StreamEvent) => Entity>} */
-const MISSION_MOVES = {
-  state_changed(row, { data, atMs }) {
-    // States only go forward; a replayed event says what the row has known for long.
-    if (rank(data.to_state) <= rank(row.state)) return row;
-    const startedMs = row.startedMs ?? (data.to_state === "running" ? atMs : null);
-    return { ...row, state: data.to_state, startedMs };
-  },
-  metrics_recorded(row, { data }) {
-    return {
-      ...row,
-      startedMs: data.started_at_unix_nano ? data.started_at_unix_nano / 1e6 : row.startedMs,
-      endedMs: data.completed_at_unix_nano ? data.completed_at_unix_nano / 1e6 : row.endedMs,
-      inputTokens: data.input_tokens ?? row.inputTokens,
-      outputTokens: data.output_tokens ?? row.outputTokens,
-      costUsd: data.cost_usd_pico === undefined ? row.costUsd : data.cost_usd_pico / 1e12,
-      unpriced: data.unpriced_calls ?? row.unpriced,
-    };
-  },
-};
-
-/** @param {string} state */
-const rank = (state) => (TERMINAL.has(state) ? 4 : ["", "pending", "queued", "running"].indexOf(state));
-
-/** @param {string} id */
-const stub = (id) => readEntity({ entity_type: "mission", entity_id: id, mission_id: id });
-
-/** @param {Entity[]} rows */
-function ordered(rows) {
-  return rows
-    .sort((a, b) => (b.createdMs ?? b.startedMs ?? 0) - (a.createdMs ?? a.startedMs ?? 0))
-    .slice(0, MISSIONS_MAX);
-}
-
-/** @param {StreamEvent[]} fresh */
-function moveSelected(fresh) {
-  const mine = fresh.filter((event) => event.missionId !== "" && event.missionId === selected.value);
-  if (mine.length === 0) return;
-  missionEvents.value = merged(mine, missionEvents.value);
-  refreshChain();
-}
-
-/** Newest first, each once. @param {StreamEvent[]} some @param {StreamEvent[]} others */
-function merged(some, others) {
-  const byId = new Map([...others, ...some].map((event) => [event.id, event]));
-  return [...byId.values()].sort((a, b) => b.atMs - a.atMs).slice(0, MISSION_EVENTS_MAX);
-}
-
 export const refresh = soon(REFRESH_MS, async () => {
   const [counted, listed] = await Promise.allSettled([getSnapshot(), getMissions(MISSIONS_MAX)]);
   batch(() => {
-    if (counted.status === "fulfilled") totals.value = readSnapshot(counted.value);
+    if (counted.status === "fulfilled") {
+      totals.value = readSnapshot(counted.value);
+      totalsLoaded.value = true;
+      skewMs = (time(counted.value.timestamp) ?? Date.now()) - Date.now();
+    }
     if (listed.status === "fulfilled") {
-      missions.value = ordered(listed.value.missions.map(readEntity));
+      missions.value = mergeMissions(missions.value, listed.value.missions, MISSIONS_MAX);
       missionsLoaded.value = true;
     }
+    const failed = [counted, listed].find((each) => each.status === "rejected");
+    readProblem.value = failed?.status === "rejected" ? String(failed.reason?.message ?? failed.reason) : "";
   });
 });
-
-const refreshChain = soon(TRACE_MS, async () => {
-  const id = selected.value;
-  if (id === "") return;
-  try {
-    const trace = await getTrace(id);
-    if (selected.value !== id) return;
-    batch(() => {
-      chain.value = readTrace(trace);
-      chainProblem.value = "";
-    });
-  } catch (problem) {
-    if (selected.value === id) chainProblem.value = String(problem);
-  }
-});
-
-/** Shows a mission's chain, with one of its entities in focus. @param {string} id @param {string} entityId */
-export function select(id, entityId) {
-  batch(() => {
-    focused.value = entityId;
-    if (id === selected.value) return;
-    selected.value = id;
-    chain.value = [];
-    chainProblem.value = "";
-    missionEvents.value = merged(events.value.filter((event) => event.missionId === id), []);
-  });
-  if (id === "") return;
-  refreshChain();
-  void readHistory(id);
-}
-
-/** @param {string} id */
-async function readHistory(id) {
-  const answer = await getMissionEvents(id, MISSION_EVENTS_MAX).catch(() => null);
-  if (answer === null || selected.value !== id) return;
-  const past = answer.events.map((/** @type {any} */ row) =>
-    readEvent(row.audit_id, {
-      channel: row.channel ?? "audit",
-      event_type: row.event_type,
-      timestamp: (time(row.timestamp) ?? 0) / 1000,
-      data: { ...row.details, mission_id: row.mission_id },
-    }),
-  );
-  batch(() => {
-    noteCodes(past);
-    missionEvents.value = merged(missionEvents.value, past);
-  });
-}
 
 export function clearEvents() {
-  batch(() => {
-    events.value = [];
-    held.value = null;
-  });
+  events.value = [];
 }
 
-/** Stops the list from moving, or lets it follow again. @param {boolean} hold */
-export function hold(hold) {
-  held.value = hold ? events.value : null;
-}
-
-/** Once a second: the clock that relative times read, and the rate. */
+/** Once a second: the clock that relative times read, and the rates. */
 export function startClock() {
   setInterval(() => {
     batch(() => {
-      now.value = Date.now();
+      now.value = Date.now() + skewMs;
       rate.value = arrivals.series(now.value);
+      edges.value = flow.perMinute(now.value);
     });
   }, 1000);
   setInterval(refresh, IDLE_MS);

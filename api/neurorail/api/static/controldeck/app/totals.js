@@ -9,7 +9,7 @@ import { isViolation } from "./events.js";
  *   asOfMs: number, missions: number, missionsActive: number, jobs: number, jobsRunning: number,
  *   jobsQueued: number, attempts: number, attemptsRunning: number, tokens: number,
  *   inputTokens: number, outputTokens: number, costUsd: number, unpriced: number, violations: number,
- *   orphans: number
+ *   orphans: number, errorShare: number, byState: Record<string, Record<string, number>>
  * }} Totals
  */
 
@@ -34,6 +34,8 @@ export function readSnapshot(snapshot) {
     unpriced: totals.unpriced_calls ?? 0,
     violations: totals.violations ?? 0,
     orphans: totals.orphans ?? 0,
+    errorShare: Object.values(snapshot.error_rates ?? {}).reduce((sum, each) => sum + Number(each), 0),
+    byState: snapshot.by_state ?? {},
   };
 }
 
@@ -60,8 +62,9 @@ export function addEvent(totals, event) {
   return totals;
 }
 
-/** @param {Totals} totals @param {Record<string, any>} data @returns {Totals} */
-function addTransition(totals, data) {
+/** @param {Totals} before @param {Record<string, any>} data @returns {Totals} */
+function addTransition(before, data) {
+  const totals = { ...before, byState: moved(before.byState, data) };
   const created = data.from_state ? 0 : 1;
   const running = step(data, "running");
   switch (data.entity_type) {
@@ -94,3 +97,11 @@ const step = (data, state) => Number(data.to_state === state) - Number(data.from
 
 /** @param {number} value */
 const atLeast0 = (value) => Math.max(0, value);
+
+/** @param {Record<string, Record<string, number>>} byState @param {Record<string, any>} data */
+function moved(byState, data) {
+  const of = { ...byState[data.entity_type] };
+  if (data.from_state) of[data.from_state] = atLeast0((of[data.from_state] ?? 0) - 1);
+  of[data.to_state] = (of[data.to_state] ?? 0) + 1;
+  return { ...byState, [data.entity_type]: of };
+}

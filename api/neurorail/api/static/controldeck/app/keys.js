@@ -1,0 +1,31 @@
+// @ts-check
+/** Keys that work on every page. */
+
+import { signal } from "../vendor/ui.js";
+import { PAGES } from "./pages.js";
+import { go, link } from "./route.js";
+
+export const helpOpen = signal(false);
+/** `g` was pressed a moment ago: the next key names a page. */
+let going = 0;
+const GO_MS = 1500;
+
+/** @param {EventTarget | null} target */
+const typing = (target) =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+/** @param {KeyboardEvent} event */
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  const page = Date.now() - going < GO_MS ? PAGES.find((each) => each.key === event.key) : undefined;
+  going = 0;
+  if (page) go(link(page.path));
+  else if (event.key === "g") going = Date.now();
+  else if (event.key === "?") helpOpen.value = true;
+  else if (event.key === "/") /** @type {HTMLElement | null} */ (document.querySelector("main input[type=search]"))?.focus();
+  else if (event.key === "p") /** @type {HTMLElement | null} */ (document.querySelector("[data-action=pause]"))?.click();
+  else return;
+  event.preventDefault();
+}
+
+export const listenForKeys = () => addEventListener("keydown", pressed);

@@ -1,0 +1,66 @@
+// @ts-check
+/** Missions as rows; more columns where there is room. */
+
+import { html } from "../vendor/ui.js";
+import { Ago, Cost, Elapsed, Marks, State } from "./badge.js";
+import { count, shortId } from "./format.js";
+import { go, traceLink } from "./route.js";
+import { codes, missions, missionsLoaded, readProblem, refresh } from "./store.js";
+import { Nothing } from "./panel.js";
+import { Td, Th, VirtualList } from "./virtual.js";
+
+/** @typedef {import("./entity.js").Entity} Entity */
+
+/** @type {string[]} */
+const NONE = [];
+
+/** @param {{rows: Entity[], wide?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void}} props */
+export function MissionList({ rows, wide = false, empty, chosen, onChoose }) {
+  const template = [
+    onChoose && "22px", "minmax(112px, 1fr)", "minmax(84px, 1.4fr)", "102px", "52px", "66px", "58px", "76px",
+    wide && "56px", wide && "minmax(120px, 1.6fr)", "minmax(74px, 1fr)",
+  ].filter(Boolean).join(" ");
+  return html`
+    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" template=${template} minWidthPx=${wide ? 940 : 700}
+      keyOf=${(/** @type {Entity} */ row) => row.id} rowProps=${(/** @type {Entity} */ row) => ({ "data-mission": row.id })}
+      onOpen=${(/** @type {Entity} */ row) => go(traceLink(row.id))}
+      head=${html`
+        ${onChoose && html`<${Th}><span class="unseen">Compare</span><//>`}
+        <${Th}>Mission<//><${Th}>Agent<//><${Th}>State<//><${Th} number>Started<//><${Th} number>Duration<//>
+        <${Th} number>Tokens<//><${Th} number>Cost<//>${wide && html`<${Th} number>Retries<//><${Th}>Tags<//>`}<${Th}>Flags<//>`}
+      cells=${(/** @type {Entity} */ row) => html`<${Cells} row=${row} wide=${wide} found=${codes.value.get(row.id) ?? NONE}
+        picked=${chosen?.has(row.id)} onChoose=${onChoose} />`}
+      empty=${empty ?? html`<${NoMissions} />`} />
+  `;
+}
+
+/** @param {{row: Entity, wide: boolean, found: string[], picked?: boolean, onChoose?: (id: string) => void}} props */
+function Cells({ row, wide, found, picked, onChoose }) {
+  const marks = row.errorCode && !found.includes(row.errorCode) ? [row.errorCode, ...found] : found;
+  const tokens = row.inputTokens + row.outputTokens;
+  const tags = Object.entries(row.tags).map(([key, value]) => `${key}=${value}`);
+  return html`
+    ${onChoose && html`<${Td}><input type="checkbox" aria-label=${`Compare ${row.id}`} checked=${picked} onChange=${() => onChoose(row.id)} /><//>`}
+    <${Td}><a class="id" href=${traceLink(row.id)} title=${row.id}>${shortId(row.id)}</a><//>
+    <${Td} clip><span class="agent">${row.agent || row.service || "–"}</span>${row.agent && row.service && row.agent !== row.service ? html`<span class="service">${row.service}</span>` : null}<//>
+    <${Td}><${State} state=${row.state} /><//>
+    <${Td} number><${Ago} at=${row.startedMs ?? row.createdMs} /><//>
+    <${Td} number><${Elapsed} row=${row} /><//>
+    <${Td} number>${tokens > 0 ? count(tokens) : "–"}<//>
+    <${Td} number><${Cost} row=${row} /><//>
+    ${wide && html`<${Td} number>${row.retries || "–"}<//><${Td} clip faint title=${tags.join(" ")}>${tags.join(" ")}<//>`}
+    <${Td}><${Marks} codes=${marks} flags=${row.flags.filter((flag) => flag !== "derived")} /><//>
+  `;
+}
+
+function NoMissions() {
+  const failed = !missionsLoaded.value && readProblem.value !== "";
+  return html`
+    <${Nothing} loading=${!missionsLoaded.value && !failed} problem=${failed ? readProblem.value : ""} onRetry=${refresh}>
+      <p><strong>${missions.value.length > 0 ? "No mission matches." : "No mission yet."}</strong></p>
+      <p>${missions.value.length > 0
+        ? "Take a filter away to see more."
+        : html`Point any OpenTelemetry exporter at port 4317 (gRPC) or 4318 (HTTP), or run <code>neurorail demo</code>.`}</p>
+    <//>
+  `;
+}

@@ -1,0 +1,17 @@
+// @ts-check
+/** The pages: their address, their name, the key that leads to them, and what draws them. */
+
+import { Budget } from "./pages/budget.js";
+import { Lifecycle } from "./pages/lifecycle.js";
+import { Main } from "./pages/main.js";
+import { Trace } from "./pages/trace.js";
+
+/** @typedef {{path: string, title: string, key: string, icon: string, view: any}} Page `icon`: an SVG path in a 24 × 24 box */
+
+/** @type {Page[]} */
+export const PAGES = [
+  { path: "", title: "Overview", key: "o", view: Main, icon: "M4 13h6V4H4zm0 7h6v-4H4zm10 0h6v-9h-6zm0-16v4h6V4z" },
+  { path: "trace", title: "Trace explorer", key: "t", view: Trace, icon: "M4 6h9M7 12h10M11 18h9" },
+  { path: "lifecycle", title: "Lifecycle", key: "l", view: Lifecycle, icon: "M5 12a2 2 0 1 0 .01 0M19 5a2 2 0 1 0 .01 0M19 17a2 2 0 1 0 .01 0M7 13c6 0 4-6 10-6M7 14c6 0 4 5 10 5" },
+  { path: "budget", title: "Budgets", key: "b", view: Budget, icon: "M12 3v18M16.5 7.5C16 6 14.5 5.2 12 5.2c-2.700 0-4.500 1.300-4.500 3.300 0 4.600 9.500 2.200 9.500 7 0 2.200-2 3.500-5 3.500-2.800 0-4.700-1-5.200-3" },
+];

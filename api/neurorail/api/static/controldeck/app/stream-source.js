@@ -1,0 +1,99 @@
+// @ts-check
+/** One connection for every page: holds what came last, so that a page that joins sees it at once. */
+
+import { openStream } from "../neurorail-stream.js";
+
+/** Messages held for pages that join later. */
+const HELD_MAX = 5000;
+/** Messages of one moment travel together; the first of a quiet time travels at once. */
+const GATHER_MS = 12;
+/** Ids remembered, so that a replay after a fresh connection shows nothing twice. */
+const SEEN_MAX = 20_000;
+
+/**
+ * @typedef {{id: string, text: string}} Raw
+ * @typedef {{state: string} | {messages: Raw[]}} News
+ * @typedef {(news: News) => void} Listener
+ */
+
+export class StreamSource {
+  constructor() {
+    /** @type {Set<Listener>} */
+    this.listeners = new Set();
+    /** @type {Raw[]} */
+    this.held = [];
+    /** @type {Raw[]} */
+    this.gathered = [];
+    this.state = "connecting";
+    this.seen = new Recent(SEEN_MAX);
+    this.lastSentMs = 0;
+    this.scheduled = false;
+    /** @type {{close: () => void} | null} */
+    this.stream = null;
+  }
+
+  /** @param {Listener} listener */
+  join(listener) {
+    this.listeners.add(listener);
+    listener({ state: this.state });
+    if (this.held.length > 0) listener({ messages: this.held.slice() });
+    this.stream ??= openStream({
+      onText: (id, text) => this.take(id, text),
+      onState: (state) => this.become(state),
+    });
+  }
+
+  /** @param {Listener} listener */
+  leave(listener) {
+    this.listeners.delete(listener);
+  }
+
+  /** @param {string} state */
+  become(state) {
+    this.state = state;
+    for (const listener of this.listeners) listener({ state });
+  }
+
+  /** @param {string} id @param {string} text */
+  take(id, text) {
+    // A lag notice has no id of its own.
+    if (id !== "" && !this.seen.add(id)) return;
+    this.gathered.push({ id, text });
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setTimeout(() => this.send(), Math.max(0, this.lastSentMs + GATHER_MS - Date.now()));
+  }
+
+  send() {
+    this.scheduled = false;
+    this.lastSentMs = Date.now();
+    const messages = this.gathered;
+    this.gathered = [];
+    this.held.push(...messages);
+    if (this.held.length > 2 * HELD_MAX) this.held = this.held.slice(-HELD_MAX);
+    for (const listener of this.listeners) listener({ messages });
+  }
+}
+
+/** The last ids added, at least half of `limit` of them. */
+class Recent {
+  /** @param {number} limit */
+  constructor(limit) {
+    this.limit = limit;
+    /** @type {Set<string>} */
+    this.young = new Set();
+    /** @type {Set<string>} */
+    this.old = new Set();
+  }
+
+  /** False when it was there already. @param {string} id */
+  add(id) {
+    if (this.young.has(id) || this.old.has(id)) return false;
+    this.young.add(id);
+    if (this.young.size >= this.limit / 2) {
+      this.old = this.young;
+      this.young = new Set();
+    }
+    return true;
+  }
+}

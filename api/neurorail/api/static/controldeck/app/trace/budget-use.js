@@ -1,0 +1,58 @@
+// @ts-check
+/** What an entity has used of each of its limits. */
+
+import { html } from "../../vendor/ui.js";
+import { elapsed } from "../entity.js";
+import { count, duration, money, percent } from "../format.js";
+import { now } from "../store.js";
+
+/**
+ * @typedef {import("../entity.js").Entity} Entity
+ * @typedef {{kind: string, used: number, limit: number, text: string, of: string, share: number}} Use
+ */
+
+/** Each limit of an entity with what is used of it; parallelism is of a moment and is left out. @param {Entity} entity @param {number} nowMs @returns {Use[]} */
+export function usesOf(entity, nowMs) {
+  const { budget } = entity;
+  if (!budget) return [];
+  /** @type {[string, number | null, number, (value: number) => string][]} */
+  const all = [
+    ["tokens", budget.max_tokens, entity.inputTokens + entity.outputTokens, count],
+    ["cost", budget.max_cost_usd, entity.costUsd, money],
+    ["time", budget.timeout_ms, elapsed(entity, nowMs) ?? 0, duration],
+    ["retries", budget.max_retries, entity.retries, count],
+    ["tool calls", budget.max_tool_calls, entity.toolCalls, count],
+  ];
+  return all.flatMap(([kind, limit, used, write]) =>
+    limit === null || limit === undefined
+      ? []
+      : [{ kind, used, limit, text: write(used), of: write(limit), share: limit > 0 ? used / limit : used > 0 ? Infinity : 0 }],
+  );
+}
+
+/** @param {number} share */
+export const levelOf = (share) => (share > 1 ? "over" : share >= 0.8 ? "near" : "well");
+
+/** @param {{entity: Entity}} props */
+export function BudgetUse({ entity }) {
+  const uses = usesOf(entity, now.value);
+  if (uses.length === 0) return html`<p class="faint">No limit but parallelism.</p>`;
+  return html`
+    <ul class="uses">
+      ${uses.map((use) => html`<${UseBar} key=${use.kind} use=${use} />`)}
+    </ul>
+  `;
+}
+
+/** @param {{use: Use, label?: any}} props */
+export function UseBar({ use, label }) {
+  const width = Math.min(100, use.share * 100);
+  return html`
+    <li class="use" data-level=${levelOf(use.share)} data-kind=${use.kind}>
+      <span class="use-name">${label ?? use.kind}</span>
+      <span class="use-text">${use.text} <span class="faint">of ${use.of}</span></span>
+      <b class="use-share">${Number.isFinite(use.share) ? percent(use.share) : "over"}</b>
+      <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="use-rail" width="100" height="4" /><rect class="use-run" width=${width} height="4" /></svg>
+    </li>
+  `;
+}

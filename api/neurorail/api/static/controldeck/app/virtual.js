@@ -1,0 +1,116 @@
+// @ts-check
+/** A list of any length of which only the rows in sight exist. */
+
+import { html, useEffect, useRef, useSignal } from "../vendor/ui.js";
+
+const OVERSCAN = 8;
+
+/**
+ * Rows of one height below a head that stays. Arrow keys, Page Up and Down, Home and End walk the
+ * rows; Enter opens one.
+ * @template T
+ * @param {{
+ *   rows: readonly T[], rowPx: number, label: string, head?: any, template: string, minWidthPx?: number,
+ *   keyOf: (row: T) => string, cells: (row: T) => any, rowProps?: (row: T) => Record<string, any>,
+ *   onOpen?: (row: T) => void, onEnd?: () => void, onScrolled?: (topPx: number) => void,
+ *   empty?: any, chosen?: string
+ * }} props `head` and `cells` are lists of cells; `template` the columns of both
+ */
+export function VirtualList(props) {
+  const { rows, rowPx, label, head, template, keyOf, cells, rowProps, onOpen, onEnd, onScrolled, empty } = props;
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const top = useSignal(0);
+  const height = useSignal(600);
+  const active = useSignal(0);
+  const from = Math.max(0, Math.floor(top.value / rowPx) - OVERSCAN);
+  const to = Math.min(rows.length, Math.ceil((top.value + height.value) / rowPx) + OVERSCAN);
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => (height.value = element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  useEffect(() => {
+    if (to >= rows.length - OVERSCAN) onEnd?.();
+  }, [to, rows.length]);
+
+  function scrolled() {
+    if (!box.current) return;
+    top.value = box.current.scrollTop;
+    onScrolled?.(box.current.scrollTop);
+  }
+
+  /** @param {number} index */
+  function goTo(index) {
+    const element = box.current;
+    if (!element || rows.length === 0) return;
+    const at = Math.min(Math.max(index, 0), rows.length - 1);
+    active.value = at;
+    const headPx = head ? rowPx : 0;
+    if (at * rowPx < element.scrollTop) element.scrollTop = at * rowPx;
+    else if ((at + 1) * rowPx + headPx > element.scrollTop + element.clientHeight) {
+      element.scrollTop = (at + 1) * rowPx + headPx - element.clientHeight;
+    }
+    requestAnimationFrame(() => {
+      /** @type {HTMLElement | null} */ (element.querySelector(`[data-index="${at}"]`))?.focus({ preventScroll: true });
+    });
+  }
+
+  /** @param {KeyboardEvent} event */
+  function pressed(event) {
+    const page = Math.max(1, Math.floor(height.value / rowPx) - 1);
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page };
+    if (event.key in steps) goTo(active.value + steps[/** @type {keyof typeof steps} */ (event.key)]);
+    else if (event.key === "Home") goTo(0);
+    else if (event.key === "End") goTo(rows.length - 1);
+    else if (event.key === "Enter" && onOpen && event.target instanceof HTMLElement && event.target.dataset.index) {
+      const row = rows[Number(event.target.dataset.index)];
+      if (row !== undefined) onOpen(row);
+    } else return;
+    event.preventDefault();
+  }
+
+  /** @param {MouseEvent} event @param {T} row */
+  function clicked(event, row) {
+    const target = /** @type {Element} */ (event.target);
+    if (target.closest("a, button, input, label") || String(getSelection()) !== "") return;
+    onOpen?.(row);
+  }
+
+  const style = { gridTemplateColumns: template };
+  return html`
+    <div class="scroll list" ref=${box} onScroll=${scrolled} onKeyDown=${pressed}
+      role="table" aria-label=${label} aria-rowcount=${rows.length + (head ? 1 : 0)} tabindex="0">
+      <div class="list-wide" style=${{ minWidth: `${props.minWidthPx ?? 0}px` }}>
+        ${head && html`<div class="list-head" role="row" style=${style}>${head}</div>`}
+        <div class="list-body" role="rowgroup" style=${{ height: `${rows.length * rowPx}px` }}>
+          ${rows.slice(from, to).map((row, at) => {
+            const index = from + at;
+            return html`
+              <div key=${keyOf(row)} class="list-row" role="row" aria-rowindex=${index + 1 + (head ? 1 : 0)}
+                data-index=${index} tabindex=${index === active.value ? 0 : -1}
+                onFocus=${() => (active.value = index)}
+                onClick=${onOpen && ((/** @type {MouseEvent} */ event) => clicked(event, row))}
+                aria-current=${props.chosen !== undefined && keyOf(row) === props.chosen ? "true" : undefined}
+                ...${rowProps?.(row)}
+                style=${{ ...style, height: `${rowPx}px`, transform: `translateY(${index * rowPx}px)` }}>
+                ${cells(row)}
+              </div>`;
+          })}
+        </div>
+      </div>
+      ${rows.length === 0 && empty}
+    </div>
+  `;
+}
+
+/** A cell of the head. @param {{children?: any, number?: boolean}} props */
+export const Th = ({ children, number = false }) =>
+  html`<span role="columnheader" class=${number ? "number" : ""}>${children}</span>`;
+
+/** A cell of a row. @param {{children?: any, number?: boolean, faint?: boolean, title?: string, clip?: boolean}} props */
+export const Td = ({ children, number = false, faint = false, clip = false, title }) =>
+  html`<span role="cell" class=${[number && "number", faint && "faint", clip && "clip"].filter(Boolean).join(" ")} title=${title}>${children}</span>`;

@@ -1,0 +1,341 @@
+"""The pages on a whole server with real telemetry: each number is what the API says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import Complaints
+from tests.end_to_end.rail import LEVELS, MS, SECOND, Chain, Rail, lifecycle_log, until
+from tests.support.process import running_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+ENTITIES = 6
+"""Of a mission that `overspent` makes: two attempts, one call."""
+
+
+@pytest.fixture(scope="module")
+def rail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
+    """A server of this module's own."""
+    with running_server(tmp_path_factory.mktemp("pages") / "data") as server:
+        yield Rail(server)
+
+
+def overspent(rail: Rail, limit: int = 100) -> Chain:
+    """A mission that retried, and used 400 tokens where its job was allowed fewer."""
+    chain = Chain()
+    now = time.time_ns()
+    second = {"neurorail.attempt.id": chain.attempt + "2"}
+    attempts = [
+        chain.entity("attempt", 4, times=(now - 3 * SECOND, now - 2 * SECOND),
+                     **{"neurorail.attempt.number": 1, "neurorail.outcome": "failed",
+                        "neurorail.error.code": "NR-E004"}),
+        chain.entity("attempt", 5, times=(now - 2 * SECOND, now - SECOND),
+                     **second, **{"neurorail.attempt.number": 2}),
+    ]  # fmt: skip
+    call = chain.entity(
+        "resource", 6, times=(now - 2 * SECOND, now - 1500 * MS), **second,
+        gen_ai__operation__name="chat", gen_ai__request__model="gpt-4o-mini",
+        gen_ai__provider__name="openai", gen_ai__usage__input_tokens=300,
+        gen_ai__usage__output_tokens=100,
+    )  # fmt: skip
+    whole = (now - 3 * SECOND, now - SECOND)
+    rail.send_spans(
+        *attempts,
+        call,
+        chain.entity("job", 3, times=whole, **{
+            "neurorail.job.type": "llm_call", "neurorail.budget.max_tokens": limit}),
+        chain.entity("plan", 2, times=whole),
+        chain.entity("mission", 1, times=whole, **{
+            "gen_ai.agent.name": "browser-test", "neurorail.tag.case": chain.mark[:6],
+            "neurorail.budget.max_tokens": 1000}),
+    )  # fmt: skip
+    until("the mission ended", lambda: state_of(rail, chain.mission) == "succeeded")
+    return chain
+
+
+def state_of(rail: Rail, mission_id: str) -> str | None:
+    """The state of a mission, None while it is unknown."""
+    found = rail.get("/missions", limit=1000)["missions"]
+    return next((str(m["state"]) for m in found if m["entity_id"] == mission_id), None)
+
+
+def spans_of(rail: Rail, chain: Chain) -> list[Any]:
+    """The spans of a mission that are archived."""
+    found: list[Any] = rail.get(f"/missions/{chain.mission}/spans")["spans"]
+    return found
+
+
+def begin(rail: Rail, chain: Chain, *levels: str) -> None:
+    """Reports that entities run."""
+    now = time.time_ns()
+    for level in levels:
+        depth = LEVELS.index(level) + 1
+        told = {
+            "neurorail.entity.type": level,
+            "neurorail.transitions": ["create", "enqueue", "start"],
+            "neurorail.transition.times_unix_nano": [now] * 3,
+        }
+        rail.send("logs", lifecycle_log(chain.attributes(depth, **told), now))
+
+
+def opened(deck: Page, rail: Rail, path: str = "") -> None:
+    """Opens a page and waits until its stream is live."""
+    deck.goto(f"{rail.server.api}/neurorail/{path}")
+    expect(deck.locator(".connection")).to_have_text("Live")
+
+
+def tile(deck: Page, name: str) -> Any:
+    return deck.locator(f'[data-tile="{name}"] .tile-value')
+
+
+def test_the_overview_shows_the_servers_counts(deck: Page, rail: Rail) -> None:
+    chain = overspent(rail)
+    opened(deck, rail)
+    expect(deck.locator(f'[data-mission="{chain.mission}"]')).to_contain_text("browser-test")
+    said = rail.get("/telemetry/snapshot")
+    tokens = said["totals"]["input_tokens"] + said["totals"]["output_tokens"]
+    expect(tile(deck, "tokens")).to_have_text(f"{tokens:,}")
+    expect(tile(deck, "violations")).to_have_text(f"{said['totals']['violations']:,}")
+    expect(deck.locator('[data-tile="missions"] .tile-note')).to_have_text(
+        f"{said['entity_counts']['missions']:,} in all"
+    )
+    event = deck.locator('.event[data-type="budget_violation"]').first
+    deck.get_by_role("searchbox", name="Search events").fill("budget_violation")
+    event.click()
+    sheet = deck.get_by_role("dialog")
+    expect(sheet).to_contain_text("tokens 400 of 100")
+    sheet.get_by_role("link", name="Open its trace").click()
+    expect(deck.locator('[data-panel="chain"]')).to_be_visible()
+    assert chain.mission in deck.url
+
+
+def test_a_trace_shows_chain_facts_transitions_events_and_spans(deck: Page, rail: Rail) -> None:
+    chain = overspent(rail)
+    opened(deck, rail, f"trace?mission={chain.mission}&entity={chain.job}")
+    rows = deck.locator("[data-entity]")
+    expect(rows).to_have_count(ENTITIES)
+    expect(deck.locator(f'[data-entity="{chain.job}"]')).to_have_attribute("aria-current", "true")
+    expect(deck.locator(f'[data-entity="{chain.job}"] .code')).to_have_text("NR-E002")
+    beside = deck.locator('[data-panel="inspector"]')
+    expect(beside).to_contain_text("llm_call")
+    expect(beside.locator('.use[data-kind="tokens"]')).to_contain_text("400 of 100")
+    expect(beside.locator('.use[data-kind="tokens"]')).to_have_attribute("data-level", "over")
+
+    beside.get_by_role("tab", name="Transitions").click()
+    history = rail.get(f"/lifecycle/history/job/{chain.job}")["transitions"]
+    expect(beside.locator(".steps li")).to_have_count(len(history))
+    inferred = sum(step["inferred"] for step in history)
+    assert inferred > 0
+    expect(beside.locator('.steps li[data-inferred="true"]')).to_have_count(inferred)
+
+    deck.locator(f'[data-entity="{chain.mission}"]').click()
+    total = rail.get("/audit/events", mission_id=chain.mission)["total"]
+    expect(beside.get_by_role("tab", name="Events")).to_contain_text(str(total))
+
+    until("the spans are archived", lambda: len(spans_of(rail, chain)) == ENTITIES)
+    beside.get_by_role("tab", name="Spans").click()
+    again = beside.get_by_role("button", name="Look again")
+    if again.is_visible():
+        again.click()
+    expect(beside.locator("details.span")).to_have_count(ENTITIES)
+    deck.locator(f'[data-entity="{chain.resource}"]').click()
+    expect(beside.locator("details.span")).to_have_count(1)
+    beside.locator("details.span summary").click()
+    expect(beside).to_contain_text("gen_ai.usage.input_tokens")
+
+
+def test_a_running_mission_grows_on_the_page(deck: Page, rail: Rail) -> None:
+    chain = Chain()
+    begin(rail, chain, "mission", "plan")
+    opened(deck, rail, f"trace?mission={chain.mission}")
+    expect(deck.locator("[data-entity]")).to_have_count(2)
+    expect(deck.locator(f'[data-entity="{chain.mission}"] .state')).to_have_text("running")
+    begin(rail, chain, "job", "attempt")
+    expect(deck.locator("[data-entity]")).to_have_count(4)
+    now = time.time_ns()
+    rail.send_spans(chain.entity("attempt", 4, times=(now - SECOND, now)))
+    expect(deck.locator(f'[data-entity="{chain.attempt}"] .state')).to_have_text("succeeded")
+
+
+def test_missions_are_found_by_word_state_and_id(
+    deck: Page, rail: Rail, complaints: Complaints
+) -> None:
+    complaints.network_expected = True
+    chain, running = overspent(rail), Chain()
+    begin(rail, running, "mission")
+    opened(deck, rail, "trace")
+    search = deck.get_by_role("searchbox", name="Search missions")
+    rows = deck.locator("[data-mission]")
+    search.fill(f"case={chain.mark[:6]}")
+    expect(rows).to_have_count(1)
+    assert "q=case" in deck.url
+    deck.get_by_role("button", name="running", exact=True).click()
+    expect(rows).to_have_count(0)
+    search.fill(running.mission)
+    expect(rows).to_have_count(1)
+    deck.reload()
+    expect(rows).to_have_count(1)
+    search.fill("j_" + chain.mark)
+    found = deck.get_by_role("link", name="Open its trace")
+    found.click()
+    expect(deck.locator(f'[data-entity="{chain.job}"]')).to_have_attribute("aria-current", "true")
+    opened(deck, rail, "trace?q=m_nobody_knows_it")
+    expect(deck.locator("[data-lookup=none]")).to_contain_text("does not know m_nobody_knows_it")
+
+
+def test_two_missions_are_compared(deck: Page, rail: Rail) -> None:
+    first, second = overspent(rail), overspent(rail)
+    opened(deck, rail, "trace")
+    for chain in (first, second):
+        deck.get_by_role("checkbox", name=f"Compare {chain.mission}").check()
+    deck.get_by_role("button", name="Compare 2/2").click()
+    row = deck.locator('[data-measure="Input tokens"]')
+    expect(row).to_contain_text("300")
+    expect(row).to_contain_text("same")
+    expect(deck.locator("[data-entity]")).to_have_count(2 * ENTITIES)
+
+
+def test_the_lifecycle_shows_states_flow_and_what_was_refused(deck: Page, rail: Rail) -> None:
+    chain = overspent(rail)
+    now = time.time_ns()
+    illegal = {
+        "neurorail.entity.type": "mission", "neurorail.transition": "start",
+        "neurorail.state.from": "succeeded", "neurorail.state.to": "running",
+    }  # fmt: skip
+    rail.send("logs", lifecycle_log(chain.attributes(1, **illegal), now))
+    refusals = {"event_type": "transition_rejected", "mission_id": chain.mission}
+    until("it was refused", lambda: rail.get("/audit/events", **refusals)["total"])
+    opened(deck, rail, "lifecycle")
+    by_state = rail.get("/telemetry/snapshot")["by_state"]
+    for state in ("pending", "queued", "running", "succeeded", "failed", "timeout", "cancelled"):
+        held = sum(states.get(state, 0) for states in by_state.values())
+        expect(tile(deck, state)).to_have_text(f"{held:,}")
+        expect(deck.locator(f'[data-node="{state}"] .node-count')).to_have_text(f"{held:,}")
+    expect(deck.locator('[data-edge="running-succeeded"]')).to_have_attribute("data-moving", "true")
+    deck.get_by_role("button", name="jobs", exact=True).click()
+    expect(tile(deck, "succeeded")).to_have_text(f"{by_state['job']['succeeded']:,}")
+    deck.get_by_role("button", name="all types").click()
+    deck.get_by_role("tab", name="Rejected").click()
+    refused = deck.locator('.list-row[data-type="transition_rejected"]').first
+    expect(refused).to_contain_text("NR-E301")
+    expect(refused).to_contain_text("cannot start from succeeded")
+
+
+def test_budgets_show_counts_kinds_and_violations_live(
+    deck: Page, rail: Rail, tmp_path: Path
+) -> None:
+    overspent(rail)
+    opened(deck, rail, "budget")
+    said = rail.get("/audit/stats")["events_by_type"]
+    expect(tile(deck, "violations")).to_have_text(f"{said['budget_violation']:,}")
+    expect(tile(deck, "retries")).to_have_text(f"{said['retry_attempted']:,}")
+    expect(tile(deck, "timeouts")).to_have_text(f"{said.get('timeout_enforced', 0):,}")
+    expect(deck.locator(".pie [data-kind=tokens] b")).to_have_text(str(said["budget_violation"]))
+    expect(deck.locator("[data-violation]")).to_have_count(said["budget_violation"])
+    expect(deck.locator("[data-group=gpt-4o-mini]")).to_contain_text(
+        f"{400 * said['budget_violation']:,} tokens"
+    )
+
+    chain = overspent(rail)
+    expect(tile(deck, "violations")).to_have_text(f"{said['budget_violation'] + 1:,}")
+    newest = deck.locator("[data-violation]").first
+    expect(newest).to_contain_text("NR-E002")
+    expect(newest).to_contain_text("400")
+
+    with deck.expect_download() as download:
+        deck.locator("[data-panel=violations]").get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "violations.csv")
+    with (tmp_path / "violations.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == said["budget_violation"] + 1
+    assert (rows[0]["violation_type"], rows[0]["consumed"]) == ("tokens", "400")
+    with deck.expect_download() as download:
+        deck.locator("[data-panel=near]").get_by_role("button", name="JSON").click()
+    download.value.save_as(tmp_path / "budgets.json")
+    used = json.loads((tmp_path / "budgets.json").read_text(encoding="utf-8"))
+    assert {"kind": "tokens", "used": 400, "limit": 1000, "share": 0.4} in [
+        {name: each[name] for name in ("kind", "used", "limit", "share")} for each in used
+    ]
+    newest.get_by_role("link").last.click()
+    expect(deck.locator(f'[data-entity="{chain.mission}"]')).to_be_visible()
+
+
+def test_all_tabs_share_one_connection(deck: Page, rail: Rail) -> None:
+    before = rail.get("/stream/stats")["total_subscribers"]
+    opened(deck, rail)
+    overspent(rail)
+    second = deck.context.new_page()
+    opened(second, rail, "budget")
+    opened(deck, rail, "lifecycle")
+    assert rail.get("/stream/stats")["total_subscribers"] == before + 1
+    # What came before this tab was opened is there, without the server sending it again.
+    second.get_by_role("link", name="Overview").click()
+    expect(second.locator(".event").first).to_be_visible()
+
+
+def test_keys_lead_to_pages_and_lists_are_walked(deck: Page, rail: Rail) -> None:
+    overspent(rail)
+    opened(deck, rail)
+    deck.keyboard.press("g")
+    deck.keyboard.press("l")
+    expect(deck.get_by_role("heading", level=1)).to_have_text("Lifecycle")
+    deck.keyboard.press("g")
+    deck.keyboard.press("t")
+    expect(deck.locator("[data-mission]").first).to_be_visible()
+    deck.keyboard.press("/")
+    expect(deck.get_by_role("searchbox", name="Search missions")).to_be_focused()
+    deck.locator(".list-row").first.focus()
+    deck.keyboard.press("ArrowDown")
+    expect(deck.locator('.list-row[data-index="1"]')).to_be_focused()
+    deck.keyboard.press("Enter")
+    expect(deck.locator("[data-panel=chain]")).to_be_visible()
+    deck.keyboard.press("?")
+    expect(deck.get_by_role("dialog")).to_contain_text("Search on this page")
+    deck.keyboard.press("Escape")
+    expect(deck.get_by_role("dialog")).to_have_count(0)
+
+
+def test_times_are_written_in_the_chosen_zone(deck: Page, rail: Rail) -> None:
+    overspent(rail)
+    opened(deck, rail, "lifecycle")
+    row = deck.locator(".moves .list-row time").first
+    moment = row.get_attribute("datetime") or ""
+    deck.get_by_role("button", name="Time zone").click()
+    expect(row).to_have_text(moment[11:23])
+
+
+READ_STREAM = """
+async ([module, after]) => {
+  const { openStream } = await import(module);
+  const events = [];
+  await new Promise((done) => {
+    const stream = openStream({
+      channels: ["enforcement"], eventTypes: ["budget_violation"], lastEventId: after || undefined,
+      onEvent: (event) => { events.push(event); stream.close(); done(); },
+    });
+  });
+  return events;
+}
+"""
+
+
+def test_other_front_ends_can_use_the_stream_module(deck: Page, rail: Rail) -> None:
+    overspent(rail)
+    newest = overspent(rail)
+    opened(deck, rail)
+    module = f"{rail.server.api}/neurorail/neurorail-stream.js"
+    (first,) = deck.evaluate(READ_STREAM, [module, ""])
+    assert (first["channel"], first["event_type"]) == ("enforcement", "budget_violation")
+    (following,) = deck.evaluate(READ_STREAM, [module, first["id"]])
+    assert following["id"] != first["id"]
+    listed = rail.get("/audit/events", event_type="budget_violation")["events"]
+    assert listed[0]["mission_id"] == newest.mission
+    assert [row["audit_id"] for row in listed[::-1]][:2] == [first["id"], following["id"]]
