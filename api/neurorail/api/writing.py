@@ -23,7 +23,8 @@ from neurorail.api.encoding import JsonResponse
 from neurorail.api.looking import must_cover
 from neurorail.api.problems import Problem
 from neurorail.collector.access import Principal
-from neurorail.collector.decode.commands import Command, OnceInput, encode_command
+from neurorail.collector.decode.commands import Command, encode_command
+from neurorail.collector.decode.once import OnceInput
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.history import EventFilter
 from neurorail.collector.views import EntityView

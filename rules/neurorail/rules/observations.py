@@ -210,6 +210,7 @@ class OperatorActed:
     ttl_ms: int = 0
     """How long it is to hold; 0 until it is taken back."""
     ids: Ids = NO_IDS
+    once: Once | None = None
 
 
 @dataclass(slots=True)
@@ -219,6 +220,7 @@ class ConfirmationAnswered:
     confirmation_id: str
     approved: bool
     reason: str = ""
+    once: Once | None = None
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from neurorail.rules.directives import entity_scope
 from neurorail.rules.entity import SUSPENDED
 from neurorail.rules.manifest import actions
 from neurorail.rules.manifest.model import ReflexRule
+from neurorail.rules.observations import ConfirmationAnswered, Once
 from neurorail.rules.reflex import confirmations
 from neurorail.rules.reflex.changed import manifest_changed
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS, require
@@ -225,6 +226,23 @@ def test_what_is_not_known_is_said(worlds: Worlds, action: str, target: str) -> 
     success, reason = outcome(world)
     assert not success
     assert "nothing" in reason
+
+
+def test_what_is_sent_again_is_done_once(worlds: Worlds) -> None:
+    world = worlds(asking())
+    once = Once("reflex/kill 7", "digest")
+    world.act("kill", once=once)
+    world.act("kill", once=once)
+    assert len(world.of("reflex_action_executed")) == 1
+    world.call(failed=True)
+    answers = [
+        ConfirmationAnswered(question_of(world), True, "", Once("answer 8", "digest"))
+        for _ in range(2)
+    ]
+    world.apply(answers[0])
+    world.apply(answers[1])
+    assert "confirmations_not_open" not in world.engine.state.counters
+    assert len(world.of("write_repeated")) == 2
 
 
 def test_every_operator_action_is_tried() -> None:

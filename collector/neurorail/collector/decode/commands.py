@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from neurorail.collector.decode.attributes import TAGS_MAX
+from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.collector.decode.people import (
     AnswerCommand,
     ReflexCommand,
@@ -27,7 +28,6 @@ from neurorail.rules.observations import (
     Fields,
     Ids,
     Observation,
-    Once,
     TransitionReported,
     Usage,
     UsageReported,
@@ -47,13 +47,6 @@ class BudgetInput(msgspec.Struct, omit_defaults=True):
     max_retries: int | None = None
     max_parallel: int | None = None
     max_tool_calls: int | None = None
-
-
-class OnceInput(msgspec.Struct):
-    """The request's idempotency key, and what it was sent with."""
-
-    key: str
-    body_sha256: str
 
 
 class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
@@ -161,10 +154,6 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [_audit(command, received_unix_nano)]
 
 
-def _once(given: OnceInput | None) -> Once | None:
-    return None if given is None else Once(given.key, given.body_sha256)
-
-
 def _json_text(raw: msgspec.Raw) -> str | None:
     return None if raw == NO_JSON else bytes(raw).decode("utf-8", "replace")
 
@@ -225,7 +214,7 @@ def _create(
         received_unix_nano,
         _SOURCE,
         fields=fields,
-        once=_once(command.once),
+        once=once_of(command.once),
     )
 
 
@@ -240,7 +229,7 @@ def _transition(command: TransitionCommand, received_unix_nano: int) -> Transiti
         error_code=command.error_code,
         metadata_json=_json_text(command.metadata),
         caused_by=command.caused_by,
-        once=_once(command.once),
+        once=once_of(command.once),
     )
 
 
@@ -265,7 +254,7 @@ def _usage(command: UsageCommand, received_unix_nano: int, stats: Counter[str]) 
         success=command.success,
         error_code=command.error_code,
         metadata_json=_json_text(command.metadata),
-        once=_once(command.once),
+        once=once_of(command.once),
     )
 
 
@@ -280,5 +269,5 @@ def _audit(command: AuditCommand, received_unix_nano: int) -> AuditLogged:
         received_unix_nano,
         caused_by_agent=command.caused_by_agent,
         caused_by_event=command.caused_by_event,
-        once=_once(command.once),
+        once=once_of(command.once),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.rules.observations import (
     NO_IDS,
     ConfirmationAnswered,
@@ -23,6 +24,7 @@ class ReflexCommand(msgspec.Struct, tag="reflex", omit_defaults=True):
     ttl_ms: int = 0
     ids: Ids = NO_IDS
     """The chain that the scope names, so that its entities are at hand."""
+    once: OnceInput | None = None
 
 
 class AnswerCommand(msgspec.Struct, tag="answer", omit_defaults=True):
@@ -31,6 +33,7 @@ class AnswerCommand(msgspec.Struct, tag="answer", omit_defaults=True):
     confirmation_id: str
     approved: bool
     reason: str = ""
+    once: OnceInput | None = None
 
 
 def reflex_acted(command: ReflexCommand) -> Observation:
@@ -42,9 +45,12 @@ def reflex_acted(command: ReflexCommand) -> Observation:
         command.reason,
         command.ttl_ms,
         command.ids,
+        once_of(command.once),
     )
 
 
 def question_answered(command: AnswerCommand) -> Observation:
     """What the engine is told of an answer."""
-    return ConfirmationAnswered(command.confirmation_id, command.approved, command.reason)
+    return ConfirmationAnswered(
+        command.confirmation_id, command.approved, command.reason, once_of(command.once)
+    )

@@ -15,6 +15,7 @@ from neurorail.rules.entity import SUSPENDED
 from neurorail.rules.events import INFO, WARNING
 from neurorail.rules.manifest.actions import Breaker as Settings
 from neurorail.rules.observations import ConfirmationAnswered, OperatorActed
+from neurorail.rules.once import is_repeated
 from neurorail.rules.reflex import circuits, confirmations
 from neurorail.rules.reflex.circuit import circuit_named
 from neurorail.rules.state import State
@@ -24,7 +25,9 @@ OPERATOR_ACTIONS: Final = ("open", "close", "suspend", "resume", "kill", "releas
 
 
 def acted(state: State, seen: OperatorActed) -> None:
-    """Do what an operator asks, and say what came of it."""
+    """Do what an operator asks, and say what came of it; once for an idempotency key."""
+    if seen.once is not None and is_repeated(state, seen.once, None):
+        return
     why = _DO[seen.action](state, seen)
     state.emit(
         "reflex_action_executed",
@@ -137,6 +140,8 @@ _DO: Final[dict[str, Callable[[State, OperatorActed], str]]] = {
 
 def answered(state: State, seen: ConfirmationAnswered) -> None:
     """A person answered a question; nothing happens if it is not open any more."""
+    if seen.once is not None and is_repeated(state, seen.once, None):
+        return
     said = confirmations.APPROVED if seen.approved else confirmations.DENIED
     if not confirmations.answer(state, seen.confirmation_id, said, seen.reason):
         state.count("confirmations_not_open")
