@@ -20,12 +20,15 @@ from tests.support.live_engine import LiveEngine
 from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
 from neurorail.api.access import Access
 from neurorail.collector.access import DenialLog, Gate, KeyStore
+from neurorail.collector.engine.applier import Busy
+from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Stamp, Submission
 from neurorail.collector.health import Health
 from neurorail.collector.history import OutboxEvents, UnitedHistory
 from neurorail.collector.stream import StreamConfig, StreamEvent, StreamHub
+from neurorail.rules.engine import Engine
 
 
 @dataclass(slots=True)
@@ -43,6 +46,16 @@ class AnsweringInbox:
     async def applied(self, seq: int) -> list[StreamEvent]:
         """No events."""
         return []
+
+
+class SilentEngine:
+    """An engine that is not running."""
+
+    seq = 0
+
+    async def ask(self, question: Callable[[Engine], Any]) -> Any:
+        """Refuse."""
+        raise Busy("the engine is not running")
 
 
 def open_access(inbox: AnsweringInbox, keys: Path = Path("/nonexistent/keys.json")) -> Access:
@@ -108,6 +121,7 @@ async def running_rail(
         config=config,
         writes=Writes(live, live) if live is not None else Writes(inbox, inbox),
         access=access or open_access(inbox),
+        governor=AppliedGovernor(live or SilentEngine()),
     )
     hub.start()
     app = create_app(parts)

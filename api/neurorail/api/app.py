@@ -11,6 +11,7 @@ from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
 from neurorail.api.routes import (
     audit,
     creation,
+    governor,
     identity,
     lifecycle,
     missions,
@@ -23,6 +24,7 @@ from neurorail.api.routes import (
 _PREFIX = "/api/neurorail/v1"
 BODY_BYTES_MAX = 1 << 20
 """Largest body of a request."""
+_GOVERNOR_PREFIX = "/api/governor/v1"
 
 
 def create_app(parts: ApiDependencies) -> FastAPI:
@@ -40,6 +42,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
     problems.install(app)
     for module in (identity, creation, lifecycle, audit, telemetry, missions, rbac, stream):
         app.include_router(module.router, prefix=_PREFIX)
+    app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)
     controldeck.mount(app)
     if parts.config.cors_origins:

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from neurorail.api.access import Access, tenant_of
 from neurorail.api.config import ApiConfig
 from neurorail.collector.decode.system import SystemRecord, encode_system
+from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.health import Health
@@ -25,6 +26,7 @@ class ApiDependencies:
 
     engine: EngineView
     history: UnitedHistory
+    governor: AppliedGovernor
     hub: StreamHub
     health: Health
     readiness: Callable[[], Mapping[str, str | None]]

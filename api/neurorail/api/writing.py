@@ -23,7 +23,7 @@ from neurorail.api.encoding import JsonResponse
 from neurorail.api.looking import must_cover
 from neurorail.api.problems import Problem
 from neurorail.collector.access import Principal
-from neurorail.collector.decode.commands import Command, encode_command
+from neurorail.collector.decode.commands import OnceCommand, encode_command
 from neurorail.collector.decode.once import OnceInput
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.history import EventFilter
@@ -40,7 +40,7 @@ Count = Annotated[int | None, Field(ge=0, le=2**63 - 1)]
 """A whole number that the engine can hold."""
 _EVENTS_MAX: Final = 1_000
 _KEY_MAX: Final = 255
-CommandT = TypeVar("CommandT", bound=Command)
+CommandT = TypeVar("CommandT", bound=OnceCommand)
 
 
 class Body(BaseModel):
@@ -133,7 +133,7 @@ class Writer:
         """Raise 403 if the caller is limited to other missions."""
         await must_cover(self._request, self.parts, self.tenant, self.caller, mission_id)
 
-    async def write(self, command: Command, body: Body, operation: str) -> Outcome:
+    async def write(self, command: OnceCommand, body: Body, operation: str) -> Outcome:
         """Make a command durable and let the engine judge it.
 
         Args:

@@ -43,6 +43,7 @@ from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine import epoch
+from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
 from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.engine.view import AppliedView
@@ -191,6 +192,7 @@ class Service:
             ApiDependencies(
                 engine=self._view,
                 history=UnitedHistory(history, outbox),
+                governor=AppliedGovernor(self._engine),
                 hub=self._hub,
                 health=self._health,
                 readiness=self._readiness,

@@ -15,6 +15,8 @@ from neurorail.rules import chain, metering, noted, once, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
+from neurorail.rules.governor import settlement
+from neurorail.rules.governor.decide import decide
 from neurorail.rules.kinds import KINDS
 from neurorail.rules.lifecycle import outcome_of
 from neurorail.rules.observations import (
@@ -27,6 +29,7 @@ from neurorail.rules.observations import (
     AuditLogged,
     ConfirmationAnswered,
     DeadLettered,
+    DecideRequested,
     EpochStarted,
     Fields,
     Heartbeat,
@@ -36,6 +39,7 @@ from neurorail.rules.observations import (
     OperatorActed,
     PricesLoaded,
     Rejected,
+    ReservationReported,
     Resumed,
     SpanLinks,
     SpanObserved,
@@ -87,6 +91,8 @@ class Engine:
             Rejected: self._on_rejected,
             DeadLettered: self._on_dead_letter,
             Noted: self._on_noted,
+            DecideRequested: partial(decide, self.state),
+            ReservationReported: partial(settlement.reported, self.state),
         }
 
     # ── the caller's side ────────────────────────────────────────────────────────────────────

@@ -6,6 +6,11 @@ from typing import Any, Final
 
 from neurorail.rules import once
 from neurorail.rules.directives import DIRECTIVES, KILLS
+from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS
+from neurorail.rules.governor.decided import DECIDED
+from neurorail.rules.governor.idempotency import ANSWERS
+from neurorail.rules.governor.pools import POOLS
+from neurorail.rules.governor.reservations import OPEN, REMEMBERED
 from neurorail.rules.kept import Kind
 from neurorail.rules.reflex.circuit import CIRCUITS
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS
@@ -18,4 +23,10 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     CIRCUITS,
     WATCHES,
     CONFIRMATIONS,
+    OPEN,
+    REMEMBERED,
+    ENTITY_ACCOUNTS,
+    POOLS,
+    ANSWERS,
+    DECIDED,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurorail.rules import budgets
+from neurorail.rules.charging import charge
 from neurorail.rules.config import DAY_NS, MS
 from neurorail.rules.entity import (
     CACHE_READ,
@@ -24,23 +24,11 @@ from neurorail.rules.entity import (
     TOOL_CALLS,
     UNPRICED,
 )
+from neurorail.rules.governor import settlement
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import LINKS_MAX, Bill, Trace
-
-_SUMS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost_usd_pico",
-    "unpriced_calls",
-    "model_calls",
-    "tool_calls",
-)
-"""Counters over everything, in the order of `Entity.totals`."""
 
 BILLABLE = frozenset({"inference", "embedding", "tool"})
 """Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
@@ -82,6 +70,7 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
     charge(state, ids, amounts, seen.end_unix_nano)
     _tracked(state, seen, usage, ids, amounts, priced)
     observe.call_ended(state, seen, ids, amounts)
+    bill.governed = settlement.usage_charged(state, seen, ids, amounts)
 
 
 def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int], bool]:
@@ -110,23 +99,6 @@ def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int]
     return amounts, True
 
 
-def charge(state: State, ids: Ids, amounts: list[int], time: int, sign: int = 1) -> None:
-    """Add amounts to every entity of a chain and check each one's budget."""
-    added = [(place, sign * amount) for place, amount in enumerate(amounts) if amount]
-    for entity_id in ids:
-        entity = state.entity(entity_id) if entity_id else None
-        if entity is None:
-            continue
-        totals = entity.totals
-        for place, amount in added:
-            totals[place] += amount
-        state.touch(entity)
-        if sign > 0 and entity.budget is not None:
-            budgets.check_usage(state, entity, time)
-    for place, amount in added:
-        state.count(_SUMS[place], amount)
-
-
 def move_bill(
     state: State, trace: Trace, span_id: bytes, to_ids: Ids | None, time: int, reason: str
 ) -> None:
@@ -138,12 +110,14 @@ def move_bill(
     if to_ids is None:
         charge(state, from_ids, bill.amounts, time, -1)
         bill.counted = False
+        settlement.usage_taken_back(state, bill)
     else:
         away: Any = tuple(a if a != b else None for a, b in zip(from_ids, to_ids, strict=True))
         toward: Any = tuple(b if a != b else None for a, b in zip(from_ids, to_ids, strict=True))
         charge(state, away, bill.amounts, time, -1)
         charge(state, toward, bill.amounts, time)
         bill.ids = to_ids
+        settlement.usage_moved(state, bill)
     amounts = bill.amounts
     state.emit(
         "usage_moved",
@@ -272,5 +246,6 @@ def usage_reported(state: State, seen: UsageReported, ids: Ids) -> None:
     """Charge usage that was written through REST."""
     amounts, priced = amounts_of(state, seen.usage, seen.time_unix_nano)
     charge(state, ids, amounts, seen.time_unix_nano)
-    span = SpanObserved(b"", b"", b"", seen.time_unix_nano, seen.time_unix_nano)
+    span = SpanObserved(b"", b"", b"", seen.time_unix_nano, seen.time_unix_nano, usage=seen.usage)
     _tracked(state, span, seen.usage, ids, amounts, priced)
+    settlement.usage_charged(state, span, ids, amounts)

@@ -283,6 +283,43 @@ class Noted:
     severity: str
 
 
+@dataclass(slots=True)
+class DecideRequested:
+    """Somebody asks whether something may be done (`POST /api/governor/v1/decide`)."""
+
+    decision_id: str
+    reservation_id: str
+    """Both made at the edge; the second is used if the request is granted."""
+    ids: Ids
+    job_type: str
+    context: tuple[tuple[str, str | int | bool], ...] = ()
+    """Sorted by key."""
+    estimates: tuple[tuple[str, int], ...] = ()
+    """`tokens`, `input_tokens`, `output_tokens`, `cost_usd_pico`, `tool_calls`, `model_calls`,
+    `duration_ms`, where they are stated."""
+    parent_reservation_id: str | None = None
+    idempotency_key: str | None = None
+    request_sha256: str = ""
+    """Of the request as it was sent, to know another one with the same key by."""
+    override_reason: str | None = None
+    """Why it is to be granted whatever the rules say; only for who may."""
+    principal: str = ""
+    """Who asks."""
+
+
+@dataclass(slots=True)
+class ReservationReported:
+    """Somebody without telemetry says what became of a reservation."""
+
+    operation: str
+    """`reconcile` or `release`."""
+    reservation_id: str
+    usage: tuple[tuple[str, int], ...] = ()
+    """What was used, by the names of `DecideRequested.estimates`."""
+    owner: str | None = None
+    """Only a reservation that this principal asked for is its to report on; None is any."""
+
+
 Observation: TypeAlias = (
     SpanLinks
     | SpanObserved
@@ -299,4 +336,6 @@ Observation: TypeAlias = (
     | Rejected
     | DeadLettered
     | Noted
+    | DecideRequested
+    | ReservationReported
 )

@@ -19,10 +19,11 @@ WAITING_MAX = 1_000
 class Bill:
     """One call that was metered: whom it was charged to and how much.
 
-    `counted` is false for a call that only repeats another one's numbers.
+    `counted` is false for a call that only repeats another one's numbers. `governed` is what the
+    governor charged for it, None for nothing.
     """
 
-    __slots__ = ("amounts", "counted", "ids", "operation", "response_id")
+    __slots__ = ("amounts", "counted", "governed", "ids", "operation", "response_id")
 
     def __init__(
         self, ids: Ids, operation: str, response_id: str | None, amounts: list[int], counted: bool
@@ -32,6 +33,7 @@ class Bill:
         self.response_id = response_id
         self.amounts = amounts
         self.counted = counted
+        self.governed: list[Any] | None = None
 
 
 class Trace:
@@ -131,7 +133,15 @@ class Trace:
             b"".join(span + (parent or bytes(8)) for span, parent in self.links.items()),
             [[span, ids] for span, ids in self.chains.items()],
             [
-                [span, bill.ids, bill.operation, bill.response_id, bill.amounts, bill.counted]
+                [
+                    span,
+                    bill.ids,
+                    bill.operation,
+                    bill.response_id,
+                    bill.amounts,
+                    bill.counted,
+                    bill.governed,
+                ]
                 for span, bill in self.bills.items()
             ],
             sorted(self.above),
@@ -152,8 +162,10 @@ class Trace:
             parent = links[at + 8 : at + 16]
             trace.links[links[at : at + 8]] = b"" if parent == bytes(8) else parent
         trace.chains = {span: _ids(ids) for span, ids in row[1]}
-        for span, ids, operation, response_id, amounts, counted in row[2]:
-            trace.bill(span, Bill(_ids(ids), operation, response_id, list(amounts), counted))
+        for span, ids, operation, response_id, amounts, counted, *governed in row[2]:
+            bill = Bill(_ids(ids), operation, response_id, list(amounts), counted)
+            bill.governed = governed[0] if governed else None
+            trace.bill(span, bill)
         trace.above = set(row[3])
         trace.unlinked = dict.fromkeys(row[4])
         trace.waiting = {span: [due, seen] for span, due, seen in row[5]}

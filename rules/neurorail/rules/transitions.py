@@ -9,6 +9,7 @@ from neurorail.rules.config import MS
 from neurorail.rules.entity import LEVEL_NAMES, ORPHAN, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, INFO, WARNING
+from neurorail.rules.governor import reservations
 from neurorail.rules.lifecycle import (
     MISSING_STEPS,
     NONE,
@@ -142,6 +143,7 @@ def _started(state: State, entity: Entity) -> None:
             "execution started",
         )
         budgets.attempt_started(state, entity)
+        reservations.attempt_started(state, entity)
     observe.entity_began(state, entity)
 
 
@@ -154,6 +156,7 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
         if timeout_ms is not None and entity.ended > entity.started + timeout_ms * MS:
             budgets.timed_out(state, entity, duration_ms, entity.started + timeout_ms * MS)
     succeeded = entity.state == SUCCEEDED
+    reservations.entity_ended(state, entity)
     if entity.level == ATTEMPT:
         budgets.attempt_ended(state, entity)
         if succeeded:

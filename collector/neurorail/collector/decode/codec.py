@@ -33,6 +33,8 @@ _TAGS: Final[dict[int, type[Any]]] = {
     13: seam.Noted,
     20: seam.OperatorActed,
     21: seam.ConfirmationAnswered,
+    14: seam.DecideRequested,
+    15: seam.ReservationReported,
 }
 _PARTS: Final = (seam.Budget, seam.Fields, seam.Usage, seam.Once)
 """Values inside observations, the inner ones first."""

@@ -13,6 +13,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from neurorail.collector.decode.attributes import TAGS_MAX
+from neurorail.collector.decode.decide import (
+    DecideCommand,
+    ReservationCommand,
+    decide_requested,
+    reservation_reported,
+)
 from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.collector.decode.people import (
     AnswerCommand,
@@ -117,9 +123,11 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     once: OnceInput | None = None
 
 
-Command: TypeAlias = (
+OnceCommand: TypeAlias = (
     CreateCommand | TransitionCommand | UsageCommand | AuditCommand | ReflexCommand | AnswerCommand
 )
+"""Commands that are not repeated when they are sent again."""
+Command: TypeAlias = OnceCommand | DecideCommand | ReservationCommand
 
 _DECODER: Final = msgspec.json.Decoder(Command)
 
@@ -144,6 +152,10 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [reflex_acted(command)]
         case AnswerCommand():
             return [question_answered(command)]
+        case DecideCommand():
+            return [decide_requested(command)]
+        case ReservationCommand():
+            return [reservation_reported(command)]
         case CreateCommand():
             return [_create(command, received_unix_nano, stats)]
         case TransitionCommand():

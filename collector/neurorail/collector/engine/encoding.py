@@ -145,13 +145,38 @@ _KINDS: Final = {
 }
 
 
-_MONEY: Final = frozenset(
+_GOVERNED: Final = frozenset(
+    {"mode_decided", "decision_repeated", "reservation_settled", "reservation_unsettled"}
+)
+_MONEY: Final = _GOVERNED | frozenset(
     {"cost_tracked", "usage_moved", "metrics_recorded", "budget_warning", "budget_violation"}
 )
 
 
+_COST_FIELDS: Final = ("limit", "consumed", "held", "left", "asked")
+
+
+def _in_usd(value: Any) -> Any:
+    """Nested data with every amount in pico-USD as an exact decimal number of USD instead."""
+    if isinstance(value, dict):
+        is_cost = value.get("kind") == "cost"
+        return {
+            name.removesuffix("_pico") if name.endswith("_usd_pico") else name: (
+                usd_number(part)
+                if name.endswith("_usd_pico") or (is_cost and name in _COST_FIELDS)
+                else _in_usd(part)
+            )
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_in_usd(part) for part in value]
+    return value
+
+
 def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
     """The data with money as an exact decimal number beside (for limits: instead of) pico-USD."""
+    if event_type in _GOVERNED:
+        return {name: _in_usd(part) for name, part in data.items()}
     data = dict(data)
     if event_type in ("budget_warning", "budget_violation"):
         if data["violation_type"] == "cost":

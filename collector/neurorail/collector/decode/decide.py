@@ -1,0 +1,62 @@
+"""The governor's requests as records, and the observations they become.
+
+The edge has read and completed them: money is whole pico-USD, ids are minted.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from neurorail.rules.observations import DecideRequested, Ids, ReservationReported
+
+
+class DecideCommand(msgspec.Struct, tag="decide", omit_defaults=True):
+    """`POST /api/governor/v1/decide`."""
+
+    decision_id: str
+    reservation_id: str
+    ids: Ids
+    job_type: str
+    context: dict[str, str | int | bool] = {}
+    estimates: dict[str, int] = {}
+    parent_reservation_id: str | None = None
+    idempotency_key: str | None = None
+    request_sha256: str = ""
+    override_reason: str | None = None
+    principal: str = ""
+
+
+class ReservationCommand(msgspec.Struct, tag="reservation", omit_defaults=True):
+    """`POST /api/governor/v1/reservations/{id}/{reconcile|release}`."""
+
+    operation: str
+    reservation_id: str
+    usage: dict[str, int] = {}
+    owner: str | None = None
+
+
+def decide_requested(command: DecideCommand) -> DecideRequested:
+    """The observation of a request to decide."""
+    return DecideRequested(
+        command.decision_id,
+        command.reservation_id,
+        command.ids,
+        command.job_type,
+        tuple(sorted(command.context.items())),
+        tuple(sorted(command.estimates.items())),
+        command.parent_reservation_id,
+        command.idempotency_key,
+        command.request_sha256,
+        command.override_reason,
+        command.principal,
+    )
+
+
+def reservation_reported(command: ReservationCommand) -> ReservationReported:
+    """The observation of a reconciliation or release."""
+    return ReservationReported(
+        command.operation,
+        command.reservation_id,
+        tuple(sorted(command.usage.items())),
+        command.owner,
+    )

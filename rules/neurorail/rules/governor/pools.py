@@ -1,0 +1,206 @@
+"""Pools: budgets of everything that shares a key, over a rolling window or a calendar period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from neurorail.rules.config import MS
+from neurorail.rules.events import ERROR, INFO, WARNING
+from neurorail.rules.governor import accounts
+from neurorail.rules.governor.accounts import POOL_ACCOUNTS_MAX, Account
+from neurorail.rules.governor.amounts import PLACE, Amounts
+from neurorail.rules.kept import Kind
+from neurorail.rules.manifest.facts import Facts
+from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, Limit
+from neurorail.rules.manifest.model import Manifest, PoolRule
+from neurorail.rules.observations import Ids
+from neurorail.rules.state import State
+
+KEEP_NS: Final = 3_600_000 * MS
+"""How long a calendar window is kept after its end, for usage that comes late."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWindow:
+    """One window of one pool."""
+
+    rule: PoolRule
+    key: str
+    begins: int
+    """Of a calendar window, in nanoseconds; 0 for a rolling one."""
+    ends: int
+
+    @property
+    def name(self) -> str:
+        """The name of its account. Another length of a rolling window is another pool."""
+        rolling = self.rule.window.rolling_ms
+        span = f"~{rolling}" if rolling is not None else f"@{self.begins // (1_000 * MS)}"
+        return f"{self.rule.id}{span}|{self.key}"
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Its rule's limits."""
+        return limits_of(self.rule)
+
+    @property
+    def label(self) -> dict[str, str]:
+        """Which pool it is, as events say it."""
+        return {"pool": self.rule.id, "key": self.key}
+
+    def renews_at(self, account: Account | None) -> int:
+        """When the period ends, or the oldest slice leaves; 0 while nothing is consumed."""
+        if self.ends:
+            return self.ends
+        if account is None or not account.slices:
+            return 0
+        return account.leaves_at(account.slices[0][0])
+
+
+def limits_of(rule: PoolRule) -> tuple[Limit, ...]:
+    """The limits of every pool of a rule."""
+    return tuple(
+        Limit(kind, amount, rule.severity, rule.warn_percent, rule.id)
+        for kind, amount in rule.limits.stated()
+    )
+
+
+def matching(policy: Manifest, facts: Facts, at: int) -> Iterator[PoolWindow]:
+    """The pool windows that facts belong to at a moment."""
+    for rule in policy.pools:
+        if rule.when.matches(facts):
+            yield window_of(policy, rule, facts, at)
+
+
+def window_of(policy: Manifest, rule: PoolRule, facts: Facts, at: int) -> PoolWindow:
+    """The window of a pool rule for facts at a moment."""
+    begins = ends = 0
+    if rule.window.rolling_ms is None:
+        begins, ends = rule.window.bounds(at, policy.zone(rule.window))
+    return PoolWindow(rule, rule.key_of(facts), begins, ends)
+
+
+def account(state: State, pool: PoolWindow) -> Account | None:
+    """The books of a window, if there are any yet."""
+    return state.kept.get(POOLS, state.tenant, pool.name)
+
+
+def open_account(state: State, pool: PoolWindow) -> Account | None:
+    """The books of a window, begun if need be; None when there are too many."""
+    found = account(state, pool)
+    if found is not None:
+        return found
+    rolling = pool.rule.window.rolling_ms
+    begun = Account(pool.begins, pool.ends, 0 if rolling is None else rolling * MS)
+    if not state.kept.put(POOLS, state.tenant, pool.name, begun):
+        return None
+    state.kept.schedule(POOLS, state.tenant, pool.name, _look_again(state, begun))
+    return begun
+
+
+def consume(
+    state: State, name: str, ids: Ids, amounts: Amounts, at: int, limits: tuple[Limit, ...]
+) -> None:
+    """Charge amounts to the books of a window, and say what that means for its limits."""
+    books = state.kept.get(POOLS, state.tenant, name)
+    if books is not None:
+        books.roll(state.now)
+    if books is None or books.outside(at, state.now):
+        state.count("pool_usage_outside")  # So late that its window is forgotten.
+        return
+    books.consume(amounts, at)
+    state.kept.changed(POOLS, state.tenant, name)
+    for limit in limits:
+        _check(state, books, name, ids, limit)
+
+
+def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> None:
+    """Warn at each level once, and once when the limit is passed; a window that empties forgets."""
+    place = PLACE[limit.kind]
+    consumed = books.consumed[place]
+    mark = f"{limit.rule_id} {limit.kind}"
+    if consumed > limit.amount:
+        if mark not in books.violated:
+            books.violated[mark] = None
+            _tell_violation(state, books, name, ids, limit, consumed)
+        return
+    books.violated.pop(mark, None)
+    reached = [share for share in limit.warn_percent if consumed * 100 >= limit.amount * share]
+    level = max(reached, default=0) if limit.amount else 0
+    before = books.warned.pop(mark, 0)
+    if level:
+        books.warned[mark] = level
+    if level > before and limit.severity != OBSERVE:
+        _tell_warning(state, books, name, ids, limit, consumed)
+
+
+def _data(books: Account, name: str, limit: Limit, consumed: int) -> dict[str, object]:
+    place = PLACE[limit.kind]
+    return {
+        "violation_type": limit.kind,
+        "limit": limit.amount,
+        "consumed": consumed,
+        "reserved": books.held(place),
+        "scope": {"pool": limit.rule_id, "key": name.partition("|")[2]},
+        "rule_id": limit.rule_id,
+        "severity": limit.severity,
+    }
+
+
+def _tell_warning(
+    state: State, books: Account, name: str, ids: Ids, limit: Limit, consumed: int
+) -> None:
+    percent = consumed * 100 // limit.amount
+    state.emit(
+        "budget_warning",
+        ids,
+        state.now,
+        {**_data(books, name, limit, consumed), "percent": percent},
+        f"pool {limit.rule_id} used {percent} % of its {limit.kind}",
+        WARNING,
+    )
+
+
+def _tell_violation(
+    state: State, books: Account, name: str, ids: Ids, limit: Limit, consumed: int
+) -> None:
+    state.count("violations")
+    state.emit(
+        "budget_violation",
+        ids,
+        state.now,
+        {
+            **_data(books, name, limit, consumed),
+            "code": "NR-E002",
+            "category": "MECHANICAL",
+            "overshoot": consumed - limit.amount,
+            "evidence": {},
+        },
+        f"pool {limit.rule_id} broke its {limit.kind} limit: {consumed} of {limit.amount}",
+        _SEVERITY[limit.severity],
+    )
+
+
+_SEVERITY: Final = {OBSERVE: INFO, "warn": WARNING, ENFORCE: ERROR}
+
+
+def _look_again(state: State, books: Account) -> int:
+    """When an account may be forgotten, if nothing more comes."""
+    if books.ends:
+        return max(books.ends, state.now) + KEEP_NS
+    newest = books.slices[-1][0] if books.slices else state.now
+    return max(books.leaves_at(newest), state.now + books.slice_ns)
+
+
+def _fire(state: State, name: str, books: Account, at: int) -> None:
+    books.roll(at)
+    over = books.ends + KEEP_NS <= at if books.ends else not books.slices
+    if over and not books.live:
+        state.kept.remove(POOLS, state.tenant, name)
+    else:
+        state.kept.schedule(POOLS, state.tenant, name, _look_again(state, books))
+
+
+POOLS: Final = Kind("pool", POOL_ACCOUNTS_MAX, accounts.to_row, accounts.from_row, fire=_fire)
+"""By rule, window and key."""

@@ -1,0 +1,182 @@
+"""Settlement: what was really used is charged once, whoever reports it.
+
+A span's usage is charged where the span belongs, like any other, and to the pools that it touches.
+What REST reports for a reservation is charged to the reservation's chain and pools. Where both
+report, the larger counts: when the second comes, the difference is corrected there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neurorail.rules import placement
+from neurorail.rules.charging import charge
+from neurorail.rules.governor import pools, reservations
+from neurorail.rules.governor.amounts import Amounts, add, given, none, of_totals, to_totals
+from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
+from neurorail.rules.lifecycle import FAILED, SUCCEEDED
+from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
+from neurorail.rules.observations import NO_IDS, RESOURCE, Ids, ReservationReported, SpanObserved
+from neurorail.rules.state import State
+from neurorail.rules.trace import Bill
+
+RECONCILE, RELEASE = "reconcile", "release"
+
+
+def usage_charged(
+    state: State, seen: SpanObserved, ids: Ids, totals: list[int]
+) -> list[Any] | None:
+    """A call was charged to its chain: charge its pools, and settle its reservation.
+
+    Returns:
+        What to remember with its bill: reservation id, time, pools charged (rule id and name), and
+        the call's own facts.
+    """
+    one = reservations.find(state, seen.reservation_id) if seen.reservation_id else None
+    if one is not None and not _belongs(one, ids):
+        state.count("reservations_misused")
+        one = None
+    policy = state.manifest
+    if one is None and not policy.pools:
+        return None
+    at = min(seen.end_unix_nano, state.now)
+    facts: Facts = call_facts(state, seen, ids, totals, _outcome(seen)) if policy.pools else {}
+    charged = [list(pool) for pool in one.pools] if one is not None else []
+    charged += _further_pools(state, facts, at, charged)
+    amounts = of_totals(totals)
+    _consume(state, charged, ids, amounts, at)
+    if one is not None:
+        add(one.seen, amounts)
+        correction = _correct(state, one, amounts, at)
+        _settled(state, one, "settled", seen.end_unix_nano, correction)
+    own = _own(state, ids, facts) if facts else {}
+    return [one.id if one is not None else None, at, charged, own]
+
+
+_OF_CALL = frozenset({"operation", "provider", "model", "tool", "outcome", "failed"})
+
+
+def _own(state: State, ids: Ids, facts: Facts) -> dict[str, FactValue]:
+    """What a call says itself, and does not only have from its chain."""
+    chain = request_facts(state, ids, None, {}, {})
+    return {
+        name: value for name, value in facts.items() if name in _OF_CALL or chain.get(name) != value
+    }
+
+
+def _outcome(seen: SpanObserved) -> str:
+    return seen.outcome or (FAILED if seen.error else SUCCEEDED)
+
+
+def _belongs(one: Reservation, ids: Ids) -> bool:
+    """Whether a chain is not another one than the reservation was granted for."""
+    return all(
+        mine is None or its is None or mine == its for mine, its in zip(one.ids, ids, strict=True)
+    )
+
+
+def _further_pools(state: State, facts: Facts, at: int, known: list[list[str]]) -> list[list[str]]:
+    """The pools that a call belongs to, besides those in which it had a reservation."""
+    keys = {(rule_id, name.partition("|")[2]) for rule_id, name in known}
+    found = []
+    policy = state.manifest
+    for pool in pools.matching(policy, facts, at):
+        if (pool.rule.id, pool.key) in keys:
+            continue
+        if pools.open_account(state, pool) is not None:
+            found.append([pool.rule.id, pool.name])
+    return found
+
+
+def _consume(state: State, charged: list[list[str]], ids: Ids, amounts: Amounts, at: int) -> None:
+    policy = state.manifest
+    for rule_id, name in charged:
+        rule = policy.pool(rule_id)
+        limits = pools.limits_of(rule) if rule is not None else ()
+        pools.consume(state, name, ids, amounts, at, limits)
+
+
+def _correct(state: State, one: Reservation, just_charged: Amounts, at: int) -> Amounts:
+    """Let what is charged for a reservation be what was used, no more and no less."""
+    wanted = used(one)
+    correction = [
+        now - before - just
+        for now, before, just in zip(wanted, one.charged, just_charged, strict=True)
+    ]
+    one.charged = wanted
+    if any(correction):
+        # Whoever is named exists, even if nobody else spoke of it so far.
+        placement.imply_ancestors(state, one.ids, RESOURCE + 1, at, running=False, fields=None)
+        charge(state, one.ids, to_totals(correction), at)
+        _consume(state, one.pools, one.ids, correction, at)
+    return correction
+
+
+def _settled(state: State, one: Reservation, how: str, time: int, correction: Amounts) -> None:
+    if one.state != CLOSED:
+        reservations.close(state, one, how, time, correction)
+        return
+    state.kept.changed(reservations.REMEMBERED, state.tenant, one.id)
+    reservations.tell(state, one, how, time, correction)
+
+
+# ── bills that change ────────────────────────────────────────────────────────────────────────
+
+
+def usage_taken_back(state: State, bill: Bill) -> None:
+    """A charge was taken back, since another span reports the same call."""
+    if bill.governed is None:
+        return
+    reservation_id, at, charged, _ = bill.governed
+    bill.governed = None
+    amounts = [-amount for amount in of_totals(bill.amounts)]
+    _consume(state, charged, bill.ids, amounts, at)
+    one = reservations.find(state, reservation_id) if reservation_id else None
+    if one is not None:
+        add(one.seen, amounts)
+        correction = _correct(state, one, amounts, at)
+        _settled(state, one, "settled", state.now, correction)
+
+
+def usage_moved(state: State, bill: Bill) -> None:
+    """A charge moved to another chain: pools that go by the chain change with it."""
+    if bill.governed is None or not bill.governed[3]:
+        return
+    reservation_id, at, charged, own = bill.governed
+    one = reservations.find(state, reservation_id) if reservation_id else None
+    stays = [list(pool) for pool in one.pools] if one is not None else []
+    facts = {**request_facts(state, bill.ids, None, {}, {}), **own}
+    goes_to = stays + _further_pools(state, facts, at, stays)
+    amounts = of_totals(bill.amounts)
+    left = [pool for pool in charged if pool not in goes_to]
+    _consume(state, left, bill.ids, [-amount for amount in amounts], at)
+    _consume(state, [pool for pool in goes_to if pool not in charged], bill.ids, amounts, at)
+    bill.governed = [reservation_id, at, goes_to, own]
+
+
+# ── reports through REST ─────────────────────────────────────────────────────────────────────
+
+
+def reported(state: State, seen: ReservationReported) -> None:
+    """Somebody reconciles or releases a reservation."""
+    one = reservations.find(state, seen.reservation_id)
+    if one is None or seen.owner not in (None, one.principal):
+        state.emit(
+            "reservation_unknown",
+            NO_IDS,
+            state.now,
+            {"reservation_id": seen.reservation_id, "operation": seen.operation},
+            "a reservation was reported on that is not known",
+        )
+        return
+    if seen.operation == RECONCILE:
+        _raise_reported(one, dict(seen.usage))
+    correction = _correct(state, one, none(), state.now)
+    how = "reconciled" if seen.operation == RECONCILE else "released"
+    _settled(state, one, how, state.now, correction)
+
+
+def _raise_reported(one: Reservation, usage: dict[str, int]) -> None:
+    """Take over what REST says was used, where it is more than it said before."""
+    said = given(usage)
+    one.reported = [max(a, b) for a, b in zip(one.reported, said, strict=True)]
