@@ -20,10 +20,12 @@ from neurorail.rules.kept import Kind
 from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.observations import (
     Budget,
+    ConfirmationAnswered,
     DecideRequested,
     Fields,
     Heartbeat,
     Observation,
+    OperatorActed,
     ReservationReported,
     Resumed,
     SpanObserved,
@@ -205,6 +207,14 @@ class Desk:
         """An entity says that it is alive."""
         at = BASE + round(self.now * 1_000) * 1_000_000
         self.send(Heartbeat(len(ids) - 1, chain(ids), at))
+
+    def operate(self, action: str, scope: dict[str, str | None], ttl_ms: int = 0) -> None:
+        """A person does something by hand."""
+        self.send(OperatorActed(action, scope, reason="by hand", ttl_ms=ttl_ms))
+
+    def answer(self, confirmation_id: str, said: str) -> None:
+        """A person answers a question."""
+        self.send(ConfirmationAnswered(confirmation_id, said == "approved"))
 
     def resume(self, down_s: int) -> None:
         """The server was down; the time has passed already."""

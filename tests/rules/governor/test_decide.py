@@ -241,3 +241,44 @@ def test_a_request_without_a_chain_is_decided_too() -> None:
     desk.begin(*IDS)
     assert desk.ask("a_1", cost_usd_pico=CENT)["allowed"]
     assert desk.books(*IDS) == dict.fromkeys(IDS, (0, 1, 0))
+
+
+# ── directives and confirmations ─────────────────────────────────────────────────────────────
+
+
+def test_directives_refuse_until_they_expire() -> None:
+    desk = Desk()
+    scope: dict[str, str | None] = {"job_type": "llm_call"}
+    desk.operate("suspend", scope, ttl_ms=5_000)
+    refused = desk.ask("m_1")
+    assert (refused["code"], refused["retry_after_ms"]) == ("NR-E006", 4_999)
+    assert refused["reasons"][0]["action"] == "suspend"
+    assert desk.ask("m_1", job_type="tool_execution")["allowed"]
+    desk.wait(6)
+    assert desk.ask("m_1")["allowed"]
+    desk.operate("kill", {"entity_type": "mission", "entity_id": "m_1"})
+    killed = desk.ask("m_1")
+    assert (killed["code"], killed["retry_after_ms"]) == ("NR-E008", None)
+
+
+def test_a_person_confirms_once_for_a_job() -> None:
+    rule = ModeRule(id="personal", effect="confirm", reason="personal data",
+                    when=Condition({"uses_personal_data": True}))  # fmt: skip
+    desk = modes(rule)
+    context = {"uses_personal_data": True}
+    refused = desk.ask(*IDS, context=context)
+    (reason,) = refused["reasons"]
+    assert (refused["code"], reason["confirmation"], reason["message"]) == (
+        "NR-E009", "pending", "personal data",
+    )  # fmt: skip
+    assert reason["scope"] == {"entity_type": "job", "entity_id": "j_1"}
+    (question,) = desk.said("confirmation_requested")
+    # What the question is about waits, whatever its facts.
+    assert desk.ask(*IDS)["code"] == "NR-E009"
+    desk.answer(question["confirmation_id"], "approved")
+    assert desk.ask(*IDS, context=context)["allowed"]
+    # Another job is another question; without a chain it is about the type of job.
+    assert desk.ask("m_1", context=context)["reasons"][0]["scope"]["entity_id"] == "m_1"
+    assert desk.ask(context=context)["reasons"][0]["scope"] == {"job_type": "llm_call"}
+    desk.answer(desk.said("confirmation_requested")[1]["confirmation_id"], "denied")
+    assert desk.ask("m_1", context=context)["reasons"][0]["confirmation"] == "denied"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from neurorail.rules import chain
+from neurorail.rules import chain, directives
 from neurorail.rules.entity import LEVEL_NAMES
 from neurorail.rules.events import INFO, WARNING
 from neurorail.rules.governor import decided, idempotency, reservations
@@ -32,7 +32,7 @@ from neurorail.rules.governor.amounts import (
 from neurorail.rules.governor.idempotency import ANSWERS, Answer
 from neurorail.rules.governor.limits import fill_estimates, line, remaining, shortfalls
 from neurorail.rules.governor.reasons import SOON_MS, Reason, ordered, retry_after_ms
-from neurorail.rules.governor.reservation_row import Reservation
+from neurorail.rules.governor.reservation_row import LIVE, Reservation
 from neurorail.rules.governor.scopes import Scope, places, scopes_of
 from neurorail.rules.manifest.facts import Facts, request_facts
 from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
@@ -48,11 +48,13 @@ from neurorail.rules.manifest.model import (
     Manifest,
     ModeRule,
 )
-from neurorail.rules.observations import ATTEMPT, JOB, RESOURCE, DecideRequested, Ids
+from neurorail.rules.observations import ATTEMPT, JOB, MISSION, PLAN, RESOURCE, DecideRequested, Ids
+from neurorail.rules.reflex import confirmations
 from neurorail.rules.state import State
 
 TOO_MANY: Final = "reservations"
 """Rule id of the built-in limit on open reservations."""
+CONFIRMATION: Final = "NR-E009"
 REFUSED: Final = "NR-E200"
 """Code of a mode rule that refuses and names none of its own."""
 
@@ -79,7 +81,8 @@ def decide(state: State, seen: DecideRequested) -> None:
         return
     case = _case(state, seen)
     parent = reservations.draw_from(state, seen.parent_reservation_id, case.scopes)
-    mode, recovery = _mode(case)
+    mode, recovery = _mode(state, case)
+    case.reasons += _directives_refuse(state, case)
     case.reasons += _chain_refuses(state, case.ids)
     _fill(case)
     case.reasons += shortfalls(case.scopes, case.asked, state.now)
@@ -113,7 +116,23 @@ def _chain_refuses(state: State, ids: Ids) -> list[Reason]:
     return found
 
 
-def _mode(case: _Case) -> tuple[str, str]:
+def _directives_refuse(state: State, case: _Case) -> list[Reason]:
+    """What is suspended, throttled, cancelled or killed. A live reservation outlasts budgets."""
+    parent_id = case.seen.parent_reservation_id
+    parent = reservations.find(state, parent_id) if parent_id is not None else None
+    reserved = parent is not None and parent.state == LIVE
+    asked = {reason.rule_id for reason in case.reasons if reason.code == CONFIRMATION}
+    found = []
+    for one in directives.blocking(state, case.facts, reserved=reserved):
+        if one.action == directives.CONFIRM and one.rule in asked:
+            continue  # Its rule has been heard.
+        rule_id = one.rule or one.directive_id
+        evidence = {"directive_id": one.directive_id, "action": one.action, "scope": one.scope}
+        found.append(Reason(rule_id, one.code, ENFORCE, one.reason, one.retry_after_ms, evidence))
+    return found
+
+
+def _mode(state: State, case: _Case) -> tuple[str, str]:
     """The strictest mode and recovery of all mode rules that match; their effects as reasons."""
     policy = case.policy
     modes, recoveries = [], []
@@ -127,17 +146,40 @@ def _mode(case: _Case) -> tuple[str, str]:
             modes.append(rule.mode)
         if rule.recovery is not None:
             recoveries.append(rule.recovery)
-        if rule.effect != ALLOW:
-            case.reasons.append(_effect(rule))
+        reason = _effect(state, case, rule)
+        if reason is not None:
+            case.reasons.append(reason)
     mode = max(modes, key=MODES.index, default=policy.default_mode)
     return mode, max(recoveries, key=RECOVERIES.index, default=policy.default_recovery)
 
 
-def _effect(rule: ModeRule) -> Reason:
+def _effect(state: State, case: _Case, rule: ModeRule) -> Reason | None:
+    """What a matching rule has against a request, if anything."""
+    if rule.effect == ALLOW:
+        return None
     message = rule.reason or f"rule {rule.id} says {rule.effect}"
-    severity = WARNS if rule.effect == WARN else rule.severity
-    code = "NR-E009" if rule.effect == CONFIRM else rule.code or REFUSED
-    return Reason(rule.id, code if severity == ENFORCE else "", severity, message)
+    if rule.severity != ENFORCE or rule.effect == WARN:
+        return Reason(rule.id, "", WARNS, message)
+    if rule.effect == CONFIRM:
+        return _confirmation(state, case, rule, message)
+    return Reason(rule.id, rule.code or REFUSED, ENFORCE, message)
+
+
+def _confirmation(state: State, case: _Case, rule: ModeRule, message: str) -> Reason | None:
+    """A person has to approve of the job, or of the nearest level above it that is named."""
+    scope: directives.Scope = {"job_type": case.seen.job_type}
+    for level in (JOB, PLAN, MISSION):
+        entity_id = case.ids[level]
+        if entity_id is not None:
+            scope = directives.entity_scope(LEVEL_NAMES[level], entity_id)
+            break
+    said = confirmations.require(
+        state, rule.id, scope, message, rule.confirm_within_ms, ids=case.ids
+    )
+    if said == confirmations.APPROVED:
+        return None
+    evidence = {"confirmation": said, "scope": scope}
+    return Reason(rule.id, CONFIRMATION, ENFORCE, message, None, evidence)
 
 
 # ── what is asked for ────────────────────────────────────────────────────────────────────────
@@ -199,6 +241,7 @@ def _grant(state: State, case: _Case, parent: Reservation | None) -> Reservation
     one.lease_ms, one.settle_ms = times.lease_ms, times.settle_ms
     one.reserved = list(case.asked)
     if reservations.reserve(state, one, case.scopes, parent):
+        directives.passed(state, case.facts, one.id)
         return one
     message = "too many reservations or pools are open: settle or release some"
     case.reasons.append(Reason(TOO_MANY, "NR-E010", ENFORCE, message, SOON_MS))
@@ -262,7 +305,7 @@ def _recovery(base: str, code: str | None, wait: int | None, allowed: bool) -> s
     """What is to be done: never `retry` where trying again cannot help."""
     if allowed or wait is not None:
         return base
-    least = MANUAL_CONFIRM if code == "NR-E009" else ROLLBACK_REQUIRED
+    least = MANUAL_CONFIRM if code == CONFIRMATION else ROLLBACK_REQUIRED
     return max(base, least, key=RECOVERIES.index)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 from neurorail.rules import placement
 from neurorail.rules.charging import charge
 from neurorail.rules.governor import pools, reservations
-from neurorail.rules.governor.amounts import Amounts, add, given, none, of_totals, to_totals
+from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
 from neurorail.rules.lifecycle import FAILED, SUCCEEDED
 from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
 from neurorail.rules.observations import NO_IDS, RESOURCE, Ids, ReservationReported, SpanObserved
+from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import Bill
 
@@ -45,6 +46,7 @@ def usage_charged(
     charged += _further_pools(state, facts, at, charged)
     amounts = of_totals(totals)
     _consume(state, charged, ids, amounts, at)
+    _tell_reflexes(state, charged, facts, ids, amounts)
     if one is not None:
         add(one.seen, amounts)
         correction = _correct(state, one, amounts, at)
@@ -94,6 +96,30 @@ def _consume(state: State, charged: list[list[str]], ids: Ids, amounts: Amounts,
         rule = policy.pool(rule_id)
         limits = pools.limits_of(rule) if rule is not None else ()
         pools.consume(state, name, ids, amounts, at, limits)
+
+
+def _tell_reflexes(
+    state: State, charged: list[list[str]], facts: Facts, ids: Ids, amounts: Amounts
+) -> None:
+    """Let reflexes see how fast pools are used up."""
+    for rule_id, name in charged:
+        rule = state.manifest.pool(rule_id)
+        books = state.kept.get(pools.POOLS, state.tenant, name)
+        if rule is None or books is None:
+            continue
+        for limit in pools.limits_of(rule):
+            place = PLACE[limit.kind]
+            observe.pool_used(
+                state,
+                rule_id,
+                limit.kind,
+                facts,
+                ids,
+                consumed=amounts[place],
+                used=books.consumed[place],
+                limit=limit.amount,
+                renews_unix_nano=books.ends or state.now + books.window_ns,
+            )
 
 
 def _correct(state: State, one: Reservation, just_charged: Amounts, at: int) -> Amounts:
