@@ -63,7 +63,7 @@ class Complaints:
         """The lines that no test asked for."""
         if not self.network_expected:
             return self.lines
-        usual = ("net::ERR_", "status of 404")
+        usual = ("net::ERR_", "responded with a status of 4")
         return [line for line in self.lines if not any(text in line for text in usual)]
 
 

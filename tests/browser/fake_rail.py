@@ -23,6 +23,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
 from neurorail.api import controldeck
+from neurorail.collector.access.permissions import ROLES
 from neurorail.rules.events import EVENT_TYPES
 from neurorail.rules.lifecycle import TRANSITIONS
 
@@ -278,6 +279,21 @@ def build_app(rail: FakeRail) -> FastAPI:
         resources = [body for body in below if body["entity_type"] == "resource"]
         answer = {"mission": mission.body(), "resources": resources, "descendants": below}
         return JSONResponse({**answer, **dict.fromkeys(LEVELS[1:])})
+
+    @app.get(prefix + "/rbac/whoami")
+    async def whoami() -> dict[str, Any]:
+        return {
+            "principal": "open",
+            "tenant": "default",
+            "role": "admin",
+            "agent": False,
+            "permissions": list(ROLES["admin"]),
+            "expires_at": None,
+        }
+
+    @app.get(prefix + "/rbac/keys")
+    async def keys() -> dict[str, Any]:
+        return {"keys": []}
 
     @app.get(prefix + "/audit/events")
     async def audit(

@@ -208,7 +208,15 @@ def test_falling_behind_is_said(page: Page, served: Served, rail: FakeRail) -> N
 def test_nothing_overflows_the_page(page: Page, served: Served, rail: FakeRail, width: int) -> None:
     a_mission(rail, "m_" + "w" * 64)
     page.set_viewport_size({"width": width, "height": 900})
-    for path in ("", "/trace", "/trace?mission=m_" + "w" * 64, "/lifecycle", "/budget"):
+    for path in (
+        "",
+        "/trace",
+        "/trace?mission=m_" + "w" * 64,
+        "/lifecycle",
+        "/budget",
+        "/audit",
+        "/access",
+    ):
         opened(page, served, path)
         expect(page.locator(".skeleton")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

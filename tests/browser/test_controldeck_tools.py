@@ -66,6 +66,8 @@ PAGES = {
     "trace?mission=m_fail&compare=m_timeout": "[data-measure]",
     "lifecycle": "[data-panel=moves] .list-row",
     "budget": "[data-violation]",
+    "audit": "[data-panel=audit] .list-row",
+    "access": "[data-panel=keys] .nothing",
 }
 """What is there when a page has drawn itself."""
 

@@ -1,5 +1,7 @@
 // @ts-check
-/** The read side of the HTTP API, as the pages use it. */
+/** The HTTP API, as the pages use it. */
+
+import { credentials, signOut } from "./session.js";
 
 /** Found from this module's own address, so that the pages work behind any path prefix. */
 const ROOT = new URL("../../api/neurorail/v1/", import.meta.url);
@@ -12,10 +14,22 @@ export const address = (path) => new URL(path, ROOT).href;
  * @returns {Promise<any>} the answer's JSON; rejects with a sentence when there is none
  */
 export async function get(path) {
-  const answer = await fetch(address(path), { headers: { accept: "application/json" } });
+  return read(path, await fetch(address(path), { headers: { accept: "application/json", ...credentials() } }));
+}
+
+/** @param {string} path @param {object} [body] @returns {Promise<any>} as `get` */
+export async function post(path, body = {}) {
+  const headers = { accept: "application/json", "content-type": "application/json", ...credentials() };
+  return read(path, await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** @param {string} path @param {Response} answer */
+async function read(path, answer) {
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => null);
-  throw new Error(problem?.detail ?? `${path}: the server answered ${answer.status}`);
+  const detail = problem?.detail ?? `${path}: the server answered ${answer.status}`;
+  if (answer.status === 401) signOut(detail);
+  throw new Error(detail);
 }
 
 /** Absent and empty values are left out. @param {Record<string, string | number | null | undefined>} values */

@@ -6,11 +6,18 @@ import { scheme, zone } from "./choice.js";
 import { EventSheet } from "./event-sheet.js";
 import { Help } from "./help.js";
 import { helpOpen } from "./keys.js";
+import { Mark } from "./mark.js";
 import { PAGES } from "./pages.js";
 import { link, place } from "./route.js";
+import { heldKey, may, session, signOut, who } from "./session.js";
+import { SignIn } from "./sign-in.js";
 import { connection, notice, readProblem } from "./store.js";
 
 export function Deck() {
+  return session.value === "in" ? html`<${Pages} />` : html`<${SignIn} />`;
+}
+
+function Pages() {
   const page = PAGES.find((each) => each.path === place.value.page);
   const title = page?.title ?? "No such page";
   const heading = useRef(/** @type {HTMLElement | null} */ (null));
@@ -31,6 +38,7 @@ export function Deck() {
         <header class="top">
           <h1 ref=${heading} tabindex="-1">${title}</h1>
           <${Choices} />
+          <${Reader} />
           <${Connection} />
         </header>
         <${Notices} />
@@ -49,7 +57,7 @@ function Navigation() {
     <nav class="side" aria-label="Pages">
       <a class="brand" href=${link("")}><${Mark} /><span class="brand-name">NeuroRail</span></a>
       <ul>
-        ${PAGES.map((each) => html`
+        ${PAGES.filter((each) => each.needs === undefined || may(each.needs)).map((each) => html`
           <li key=${each.path}>
             <a href=${link(each.path)} aria-current=${each.path === place.value.page ? "page" : undefined} title=${`${each.title} (g ${each.key})`}>
               <svg viewBox="0 0 24 24" aria-hidden="true"><path d=${each.icon} /></svg><span>${each.title}</span>
@@ -79,6 +87,16 @@ function Choices() {
   `;
 }
 
+/** Who is signed in; on an open server there is nobody to sign out. */
+function Reader() {
+  if (heldKey() === "") return null;
+  return html`
+    <button type="button" class="quiet reader" onClick=${() => signOut()} title=${`${who.value?.principal} · ${who.value?.role ?? "no role"}`}>
+      Sign out<span class="unseen"> ${who.value?.principal}</span>
+    </button>
+  `;
+}
+
 const SAYS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", refused: "Not allowed", closed: "Closed" };
 
 function Connection() {
@@ -103,15 +121,5 @@ function Notices() {
         <span>${notice.value}</span>
         <button type="button" class="quiet" onClick=${() => (notice.value = "")}>Dismiss</button>
       </div>`}
-  `;
-}
-
-function Mark() {
-  return html`
-    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <path class="mark-rail" d="M9 4v24M23 4v24" />
-      <path class="mark-tie" d="M9 9h14M9 16h14M9 23h14" />
-      <circle class="mark-node" cx="16" cy="16" r="4" />
-    </svg>
   `;
 }

@@ -175,3 +175,9 @@ function otherwise(data) {
     .map(([name, value]) => `${name} ${typeof value === "string" ? shortId(value) : value}`)
     .join(" · ");
 }
+
+/** The filter of the API for an id of any level, or none. @param {string} id @returns {Record<string, string>} */
+export function entityFilter(id) {
+  const level = KINDS[id.slice(0, 2)];
+  return level === undefined ? {} : { [`${level}_id`]: id };
+}

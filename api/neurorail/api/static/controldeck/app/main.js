@@ -6,16 +6,31 @@ import { scheme } from "./choice.js";
 import { Deck } from "./deck.js";
 import { listenForKeys } from "./keys.js";
 import { followAddress } from "./route.js";
+import { channelsFor, heldKey, identify, session, signOut, who } from "./session.js";
 import { connection, refresh, startClock, takeBatch } from "./store.js";
 import { joinStream } from "./stream.js";
 
-joinStream({
-  onConnection(state) {
-    // What happened while the connection was away may not come as events: read it.
-    if (state === "live") refresh();
-    connection.value = state;
-  },
-  onBatch: takeBatch,
+/** Leaves the stream, or nothing while nobody is signed in. */
+let leave = () => {};
+
+effect(() => {
+  leave();
+  leave = () => {};
+  const reader = session.value === "in" ? who.peek() : null;
+  if (reader === null) return;
+  leave = joinStream(
+    { key: heldKey(), channels: channelsFor(reader.permissions) },
+    {
+      onConnection(state, status) {
+        // What happened while the connection was away may not come as events: read it.
+        if (state === "live") refresh();
+        connection.value = state;
+        if (status === 401) signOut("the key is good for nothing any more");
+      },
+      onBatch: takeBatch,
+    },
+  );
+  refresh();
 });
 effect(() => {
   const root = document.documentElement;
@@ -26,4 +41,4 @@ followAddress();
 listenForKeys();
 render(html`<${Deck} />`, /** @type {HTMLElement} */ (document.getElementById("deck")));
 startClock();
-refresh();
+void identify();

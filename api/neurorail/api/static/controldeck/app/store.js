@@ -8,6 +8,7 @@ import { CHANNELS, codeOf, readEvent } from "./events.js";
 import { Flow } from "./flow.js";
 import { mergeMissions, moveMissions } from "./mission-rows.js";
 import { Rate } from "./rate.js";
+import { session } from "./session.js";
 import { soon } from "./soon.js";
 import { addEvent, readSnapshot } from "./totals.js";
 
@@ -115,6 +116,7 @@ export function noteCodes(fresh) {
 }
 
 export const refresh = soon(REFRESH_MS, async () => {
+  if (session.value !== "in") return;
   const [counted, listed] = await Promise.allSettled([getSnapshot(), getMissions(MISSIONS_MAX)]);
   batch(() => {
     if (counted.status === "fulfilled") {

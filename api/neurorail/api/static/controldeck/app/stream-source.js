@@ -12,12 +12,17 @@ const SEEN_MAX = 20_000;
 
 /**
  * @typedef {{id: string, text: string}} Raw
- * @typedef {{state: string} | {messages: Raw[]}} News
+ * @typedef {{state: string, status: number} | {messages: Raw[]}} News
  * @typedef {(news: News) => void} Listener
  */
 
+/** @typedef {{key: string, channels: string[]}} Wish with which key, and which channels; none means all */
+
 export class StreamSource {
-  constructor() {
+  /** @param {Wish} wish */
+  constructor(wish) {
+    this.wish = wish;
+    this.status = 0;
     /** @type {Set<Listener>} */
     this.listeners = new Set();
     /** @type {Raw[]} */
@@ -35,23 +40,32 @@ export class StreamSource {
   /** @param {Listener} listener */
   join(listener) {
     this.listeners.add(listener);
-    listener({ state: this.state });
+    listener({ state: this.state, status: this.status });
     if (this.held.length > 0) listener({ messages: this.held.slice() });
+    // A key that was refused may have been mended meanwhile.
+    if (this.state === "refused") this.stream = null;
     this.stream ??= openStream({
+      channels: this.wish.channels,
+      headers: this.wish.key === "" ? {} : { Authorization: `Bearer ${this.wish.key}` },
       onText: (id, text) => this.take(id, text),
-      onState: (state) => this.become(state),
+      onState: (state, status) => this.become(state, status),
     });
   }
 
   /** @param {Listener} listener */
   leave(listener) {
     this.listeners.delete(listener);
+    if (this.listeners.size > 0) return;
+    // Nobody reads: the server need not send.
+    this.stream?.close();
+    this.stream = null;
   }
 
-  /** @param {string} state */
-  become(state) {
+  /** @param {string} state @param {number} status */
+  become(state, status) {
     this.state = state;
-    for (const listener of this.listeners) listener({ state });
+    this.status = status;
+    for (const listener of this.listeners) listener({ state, status });
   }
 
   /** @param {string} id @param {string} text */

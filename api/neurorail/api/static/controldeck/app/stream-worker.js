@@ -6,15 +6,29 @@ import { StreamSource } from "./stream-source.js";
 /** A page says every 20 seconds that it is there; one that crashed is forgotten after this. */
 const SILENT_MS_MAX = 180_000;
 
-const source = new StreamSource();
-/** @type {Map<MessagePort, {listener: import("./stream-source.js").Listener, heardMs: number}>} */
+/** One for each key that pages of this browser use. @type {Map<string, StreamSource>} */
+const sources = new Map();
+/** @type {Map<MessagePort, {source: StreamSource, listener: import("./stream-source.js").Listener, heardMs: number}>} */
 const pages = new Map();
+
+/** @param {import("./stream-source.js").Wish} wish */
+function sourceFor(wish) {
+  const name = JSON.stringify([wish.key, wish.channels]);
+  const found = sources.get(name) ?? new StreamSource(wish);
+  sources.set(name, found);
+  return found;
+}
 
 /** @param {MessagePort} port */
 function forget(port) {
   const page = pages.get(port);
-  if (page) source.leave(page.listener);
+  if (!page) return;
   pages.delete(port);
+  page.source.leave(page.listener);
+  // What a key could see is not kept when nobody with it reads.
+  for (const [name, source] of sources) {
+    if (source.listeners.size === 0) sources.delete(name);
+  }
 }
 
 addEventListener("connect", (event) => {
@@ -25,8 +39,9 @@ addEventListener("connect", (event) => {
     if (data === "leave") return forget(port);
     const page = pages.get(port);
     if (page) page.heardMs = Date.now();
-    else {
-      pages.set(port, { listener, heardMs: Date.now() });
+    else if (data !== "here") {
+      const source = sourceFor(data);
+      pages.set(port, { source, listener, heardMs: Date.now() });
       source.join(listener);
     }
   };

@@ -13,29 +13,42 @@ const ALIVE_MS = 20_000;
  * @typedef {"connecting" | "live" | "reconnecting" | "refused" | "closed"} Connection
  * @typedef {{id: string, payload: import("./events.js").Payload}} Message
  * @typedef {{
- *   onConnection: (state: Connection) => void,
+ *   onConnection: (state: Connection, status: number) => void,
  *   onBatch: (messages: Message[], dropped: number) => void
  * }} Listener
  */
 
-/** Joins the stream that all tabs share, or opens one where tabs cannot share. @param {Listener} listener */
-export function joinStream(listener) {
+/**
+ * Joins the stream that all tabs share, or opens one where tabs cannot share.
+ * @param {import("./stream-source.js").Wish} wish @param {Listener} listener @returns {() => void} leaves it
+ */
+export function joinStream(wish, listener) {
   const take = batches(listener);
   /** @param {any} news */
   function heard(news) {
-    if (news.state) listener.onConnection(news.state);
+    if (news.state) listener.onConnection(news.state, news.status);
     else take(news.messages);
   }
   if (typeof SharedWorker === "undefined") {
-    new StreamSource().join(heard);
-    return;
+    const source = new StreamSource(wish);
+    source.join(heard);
+    return () => source.leave(heard);
   }
   const worker = new SharedWorker(new URL("./stream-worker.js", import.meta.url), { type: "module", name: "controldeck" });
   worker.port.onmessage = ({ data }) => heard(data);
-  worker.port.postMessage("join");
-  setInterval(() => worker.port.postMessage("here"), ALIVE_MS);
-  addEventListener("pagehide", () => worker.port.postMessage("leave"));
-  addEventListener("pageshow", ({ persisted }) => persisted && worker.port.postMessage("join"));
+  const joined = new AbortController();
+  const { signal } = joined;
+  const leave = () => worker.port.postMessage("leave");
+  worker.port.postMessage(wish);
+  const alive = setInterval(() => worker.port.postMessage("here"), ALIVE_MS);
+  addEventListener("pagehide", leave, { signal });
+  addEventListener("pageshow", ({ persisted }) => persisted && worker.port.postMessage(wish), { signal });
+  return () => {
+    clearInterval(alive);
+    joined.abort();
+    leave();
+    worker.port.onmessage = null;
+  };
 }
 
 /** @param {Listener} listener */

@@ -1,0 +1,38 @@
+// @ts-check
+/** Asks for a key. */
+
+import { html, useSignal } from "../vendor/ui.js";
+import { Mark } from "./mark.js";
+import { refusal, session, signIn } from "./session.js";
+
+export function SignIn() {
+  const busy = useSignal(false);
+
+  /** @param {SubmitEvent} event */
+  async function submitted(event) {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    const key = String(new FormData(form).get("key") ?? "");
+    busy.value = true;
+    await signIn(key);
+    busy.value = false;
+  }
+
+  if (session.value === "asking") {
+    return html`<main class="sign-in"><p class="panel sign-in-box" role="status">Asking the server who you are…</p></main>`;
+  }
+  return html`
+    <main class="sign-in">
+      <form class="panel sign-in-box" onSubmit=${submitted}>
+        <p class="brand"><${Mark} /><span class="brand-name">NeuroRail</span></p>
+        <h1>Sign in</h1>
+        <label for="key">Key</label>
+        <input id="key" name="key" type="password" required autocomplete="current-password" placeholder="nrk_…" spellcheck="false" autofocus
+          aria-describedby="key-help" aria-invalid=${refusal.value !== ""} />
+        ${refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
+        <button type="submit" class="primary" disabled=${busy.value}>${busy.value ? "Asking…" : "Sign in"}</button>
+        <p id="key-help" class="faint">Kept in this tab until it is closed. Whoever runs the server makes one with <code>neurorail keys create --role viewer</code>.</p>
+      </form>
+    </main>
+  `;
+}

@@ -1,0 +1,98 @@
+"""Signing in, keys and the audit page, on a whole server that is closed by its first key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.browser.conftest import Complaints, watched
+from tests.end_to_end.rail import Rail
+from tests.support.process import running_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+STATES = "[data-key-state]"
+
+
+@pytest.fixture
+def rail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
+    """A server without credentials, of one test's own."""
+    with running_server(tmp_path_factory.mktemp("access") / "data") as server:
+        yield Rail(server)
+
+
+def new_key(page: Page, name: str, kind: str) -> str:
+    """Makes a key on the page; gives the key, which is shown once."""
+    page.get_by_role("button", name="New key").click()
+    sheet = page.get_by_role("dialog")
+    sheet.get_by_label("Name").fill(name)
+    sheet.get_by_label("It may").select_option(kind)
+    sheet.get_by_role("button", name="Make it").click()
+    secret = sheet.locator("[data-secret]").inner_text()
+    assert re.fullmatch(r"nrk_\S{20,}", secret)
+    sheet.get_by_role("button", name="Done").click()
+    expect(page.locator(f"{STATES}", has_text=name)).to_be_visible()
+    assert secret not in page.content()
+    return secret
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("Key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_the_first_key_closes_the_server_and_keys_open_the_pages(
+    browser: Browser, rail: Rail
+) -> None:
+    address = f"{rail.server.api}/neurorail"
+    expected = Complaints(network_expected=True)
+    with watched(browser, expected) as admin, watched(browser, expected) as other:
+        admin.goto(f"{address}/access")
+        expect(admin.locator('[data-tile="open"]')).to_contain_text("open on loopback")
+        new_key(admin, "me", "admin")
+        expect(admin.locator('[data-tile="open"]')).to_contain_text("asks for keys")
+        reader = new_key(admin, "reader", "viewer")
+        admin.reload()
+        expect(admin.locator(STATES)).to_have_count(2)
+        expect(admin.locator(".connection")).to_have_text("Live")
+
+        other.goto(address)
+        expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+        sign_in(other, "nrk_wrong")
+        expect(other.get_by_role("alert")).to_be_visible()
+        sign_in(other, reader)
+        expect(other.locator(".connection")).to_have_text("Live")
+        other.goto(f"{address}/access")
+        expect(other.locator('[data-tile="role"]')).to_contain_text("viewer")
+        expect(other.locator('[data-panel="keys"]')).to_contain_text("Not for this key")
+        expect(other.get_by_role("button", name="New key")).to_have_count(0)
+        expect(other.locator('[data-panel="denials"] .list-row').first).to_be_visible()
+
+        admin.get_by_role("button", name="Revoke reader").click()
+        admin.get_by_role("button", name="Revoke", exact=True).click()
+        expect(admin.locator('[data-key-state="revoked"]')).to_have_count(1)
+        other.reload()
+        expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+        admin.get_by_role("button", name="Sign out").click()
+        expect(admin.get_by_role("heading", name="Sign in")).to_be_visible()
+        assert admin.evaluate("sessionStorage.length") == 0
+
+
+def test_the_audit_page_searches_and_verifies(rail: Rail, deck: Page) -> None:
+    deck.goto(f"{rail.server.api}/neurorail/audit")
+    rows = deck.locator('[data-panel="audit"] .list-row')
+    total = rail.get("/audit/events")["total"]
+    expect(rows).to_have_count(total)
+    deck.get_by_role("searchbox", name="Event type").fill("prices_loaded")
+    deck.keyboard.press("Enter")
+    expect(rows).to_have_count(1)
+    assert "type=prices_loaded" in deck.url
+    rows.first.click()
+    expect(deck.get_by_role("dialog")).to_contain_text("sha256")
+    deck.keyboard.press("Escape")
+    deck.get_by_role("button", name="Verify the chain").click()
+    verified = deck.locator('[data-panel="verification"]')
+    expect(verified).to_have_attribute("data-verified", "true")
+    expect(verified).to_contain_text("The chain holds.")
