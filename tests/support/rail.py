@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -22,6 +22,7 @@ from neurorail.api.access import Access
 from neurorail.collector.access import DenialLog, Gate, KeyStore
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.engine.governor_view import AppliedGovernor
+from neurorail.collector.engine.manifest_view import AppliedManifests
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Stamp, Submission
@@ -29,6 +30,8 @@ from neurorail.collector.health import Health
 from neurorail.collector.history import OutboxEvents, UnitedHistory
 from neurorail.collector.stream import StreamConfig, StreamEvent, StreamHub
 from neurorail.rules.engine import Engine
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -43,9 +46,18 @@ class AnsweringInbox:
         self.records.extend(submissions)
         return [Stamp(seq, seq) for seq in range(first, first + len(submissions))]
 
+    @property
+    def seq(self) -> int:
+        """The last record."""
+        return len(self.records)
+
     async def applied(self, seq: int) -> list[StreamEvent]:
         """No events."""
         return []
+
+    async def ask(self, question: Callable[[Engine], T]) -> T:
+        """Nobody answers."""
+        raise Busy("the engine is not running")
 
 
 class SilentEngine:
@@ -120,6 +132,7 @@ async def running_rail(
         version="1.2.3",
         config=config,
         writes=Writes(live, live) if live is not None else Writes(inbox, inbox),
+        manifests=AppliedManifests(live if live is not None else inbox),
         access=access or open_access(inbox),
         governor=AppliedGovernor(live or SilentEngine()),
     )

@@ -35,3 +35,12 @@ def ended_mission(api: str, mission_id: str, *, descendants: int = 0) -> Any:
                 return tree
         time.sleep(PAUSE_S)
     raise AssertionError(f"{mission_id} was not there after {PATIENCE_S} s")
+
+
+def active_manifest(api: str, version: str) -> None:
+    """Wait until a manifest is in force: what was acknowledged is applied again after a crash."""
+    client = Client(api)
+    ends = time.monotonic() + PATIENCE_S
+    while client.get_json("/api/governor/v1/manifests")["active"]["version"] != version:
+        assert time.monotonic() < ends, f"manifest {version} was not in force after {PATIENCE_S} s"
+        time.sleep(PAUSE_S)

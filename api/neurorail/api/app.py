@@ -14,6 +14,7 @@ from neurorail.api.routes import (
     governor,
     identity,
     lifecycle,
+    manifests,
     missions,
     rbac,
     stream,
@@ -43,6 +44,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
     for module in (identity, creation, lifecycle, audit, telemetry, missions, rbac, stream):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
+    app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)
     controldeck.mount(app)
     if parts.config.cors_origins:

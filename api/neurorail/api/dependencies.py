@@ -12,6 +12,7 @@ from neurorail.api.access import Access, tenant_of
 from neurorail.api.config import ApiConfig
 from neurorail.collector.decode.system import SystemRecord, encode_system
 from neurorail.collector.engine.governor_view import AppliedGovernor
+from neurorail.collector.engine.manifest_view import AppliedManifests
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.health import Health
@@ -37,6 +38,7 @@ class ApiDependencies:
     version: str
     writes: Writes
     access: Access
+    manifests: AppliedManifests
     config: ApiConfig = field(default_factory=ApiConfig)
 
     async def note(self, record: SystemRecord, tenant: str, principal: str) -> None:

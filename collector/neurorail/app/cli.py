@@ -32,7 +32,17 @@ def build() -> typer.Typer:
     """The application with every command. Commands import what they need when they run."""
     import typer
 
-    from neurorail.app.commands import audit, demo, doctor, keys, rules, serve, tail, trace
+    from neurorail.app.commands import (
+        audit,
+        demo,
+        doctor,
+        keys,
+        manifest,
+        rules,
+        serve,
+        tail,
+        trace,
+    )
 
     app = typer.Typer(
         name="neurorail",
@@ -58,6 +68,7 @@ def build() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.add_typer(audit.app, name="audit")
     app.add_typer(keys.app, name="keys")
+    app.add_typer(manifest.app, name="manifest")
     app.add_typer(rules.app, name="rules")
     return app
 

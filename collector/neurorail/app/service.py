@@ -44,6 +44,7 @@ from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.governor_view import AppliedGovernor
+from neurorail.collector.engine.manifest_view import AppliedManifests
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
 from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.engine.view import AppliedView
@@ -200,6 +201,7 @@ class Service:
                 node=node,
                 version=version("neurorail"),
                 writes=Writes(self._inbox, self._engine),
+                manifests=AppliedManifests(self._engine),
                 config=api_config(config),
                 access=Access(
                     self._gate,

@@ -19,6 +19,7 @@ from neurorail.rules.governor import settlement
 from neurorail.rules.governor.decide import decide
 from neurorail.rules.kinds import KINDS
 from neurorail.rules.lifecycle import outcome_of
+from neurorail.rules.manifest import changes
 from neurorail.rules.observations import (
     ATTEMPT,
     JOB,
@@ -34,6 +35,8 @@ from neurorail.rules.observations import (
     Fields,
     Heartbeat,
     Ids,
+    ManifestDrafted,
+    ManifestMoved,
     Noted,
     Observation,
     OperatorActed,
@@ -89,6 +92,8 @@ class Engine:
             PricesLoaded: self._on_prices,
             EpochStarted: self._on_epoch,
             Rejected: self._on_rejected,
+            ManifestDrafted: partial(changes.drafted, self.state),
+            ManifestMoved: partial(changes.moved, self.state),
             DeadLettered: self._on_dead_letter,
             Noted: self._on_noted,
             DecideRequested: partial(decide, self.state),
@@ -272,7 +277,7 @@ class Engine:
         if len(trace.waiting) >= WAITING_MAX:
             state.count("waiting_overflow")
             return False
-        due = state.now + state.config.lateness_ms * MS
+        due = state.now + state.times.lateness_ms * MS
         trace.waiting[key] = [due, chain.span_row(seen)]
         trace.open.setdefault(end, []).append(key)
         state.schedule(trace.key, due)
@@ -464,7 +469,7 @@ class Engine:
             state.schedule(trace.key, self._moved_by_downtime(due))
 
     def _moved_by_downtime(self, due: int) -> int:
-        began = due - self.state.config.lateness_ms * MS
+        began = due - self.state.times.lateness_ms * MS
         return due + self.state.shift_since(began)
 
     # ── reports ──────────────────────────────────────────────────────────────────────────────
@@ -567,7 +572,7 @@ class Engine:
 
     def _on_resumed(self, seen: Resumed) -> None:
         state = self.state
-        grace_ns = state.config.resume_grace_ms * MS
+        grace_ns = state.times.resume_grace_ms * MS
         state.note_resumption(seen.down_ns + grace_ns)
         state.emit(
             "resumed",
@@ -575,7 +580,7 @@ class Engine:
             state.now,
             {
                 "down_ms": seen.down_ns // MS,
-                "grace_ms": state.config.resume_grace_ms,
+                "grace_ms": state.times.resume_grace_ms,
                 "timers_moved": len(state.scheduled),
             },
             f"the server resumed after {seen.down_ns // MS} ms",

@@ -12,6 +12,7 @@ from neurorail.rules.governor.idempotency import ANSWERS
 from neurorail.rules.governor.pools import POOLS
 from neurorail.rules.governor.reservations import OPEN, REMEMBERED
 from neurorail.rules.kept import Kind
+from neurorail.rules.manifest.records import COMPARED, MANIFESTS
 from neurorail.rules.reflex.circuit import CIRCUITS
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS
 from neurorail.rules.reflex.watch import WATCHES
@@ -29,4 +30,6 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     POOLS,
     ANSWERS,
     DECIDED,
+    MANIFESTS,
+    COMPARED,
 )

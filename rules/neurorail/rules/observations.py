@@ -245,6 +245,29 @@ class PricesLoaded:
 
 
 @dataclass(slots=True)
+class ManifestDrafted:
+    """A manifest was made (`POST /api/governor/v1/manifests`)."""
+
+    canonical: bytes
+    """What `neurorail.rules.manifest.model.Manifest.from_json` reads."""
+    source: str = ""
+    """The text it was written as."""
+    once: Once | None = None
+
+
+@dataclass(slots=True)
+class ManifestMoved:
+    """Somebody moves a manifest on: `shadow`, `activate` or `retire`."""
+
+    version: str
+    action: str
+    reason: str = ""
+    forced: bool = False
+    """Past the gate; whether that is permitted was decided before."""
+    once: Once | None = None
+
+
+@dataclass(slots=True)
 class EpochStarted:
     """A new engine version or configuration begins; exact replay holds within an epoch."""
 
@@ -332,6 +355,8 @@ Observation: TypeAlias = (
     | Tick
     | Resumed
     | PricesLoaded
+    | ManifestDrafted
+    | ManifestMoved
     | EpochStarted
     | Rejected
     | DeadLettered

@@ -225,26 +225,26 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
 
     What waits to be judged, and whether it is an orphan, outlives an entity's end.
     """
-    config = state.config
+    times = state.times
     found: list[tuple[int, str]] = []
     if entity.waiting:
         base = min(item[2] for item in entity.waiting)
-        found.append((base + config.lateness_ms * MS + state.shift_since(base), "waiting"))
+        found.append((base + times.lateness_ms * MS + state.shift_since(base), "waiting"))
     if entity.state == "running":
         deadline = budgets.timeout_deadline(state, entity)
         if deadline:
-            late = config.lateness_ms * MS if entity.timeout_enforced else 0
+            late = times.lateness_ms * MS if entity.timeout_enforced else 0
             found.append((deadline + late, "timeout"))
         if entity.heartbeat_received and not entity.flags & SILENT:
             base = entity.heartbeat_received
-            missed = config.heartbeat_missed_ms * MS
+            missed = times.heartbeat_missed_ms * MS
             found.append((base + missed + state.shift_since(base), "heartbeat"))
     if entity.orphan_at:
         base = entity.orphan_at
-        found.append((base + config.orphan_grace_ms * MS + state.shift_since(base), "orphan"))
+        found.append((base + times.orphan_grace_ms * MS + state.shift_since(base), "orphan"))
     if is_open(entity) and not entity.flags & IDLE:
         base = entity.last_received
-        found.append((base + config.idle_ms * MS + state.shift_since(base), "idle"))
+        found.append((base + times.idle_ms * MS + state.shift_since(base), "idle"))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from neurorail.rules.events import INFO, Event
 from neurorail.rules.kept import Kept, Kind
 from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.manifest.default import shipped
-from neurorail.rules.manifest.model import Manifest
+from neurorail.rules.manifest.model import Manifest, Times
+from neurorail.rules.manifest.records import Entry, active_entry, shadow_entries
 from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
@@ -74,8 +75,11 @@ class State:
         self.touched: dict[str, int] = {}
         self.touch_count = 0
         self.kept = Kept(kinds, self.schedule, self.count)
+        self.default_manifest = replace(shipped(), times=_times(config))
+        """Holds where no other is active."""
         self.manifests: dict[str, Manifest] = {}
-        """Tenant → its active manifest, where it is not the shipped one."""
+        """Tenant → its active manifest, once it was asked for."""
+        self._shadows: dict[str, tuple[Entry, ...]] = {}
         self.directives: dict[str, Index] = {}
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
         self.reflex_plans: dict[str, Plan] = {}
@@ -114,10 +118,35 @@ class State:
         """Add to a counter."""
         self.counters[name] = self.counters.get(name, 0) + amount
 
+    # ── the manifest ─────────────────────────────────────────────────────────────────────────
+
     @property
     def manifest(self) -> Manifest:
         """The active manifest of the record's tenant."""
-        return self.manifests.get(self.tenant) or shipped()
+        found = self.manifests.get(self.tenant)
+        if found is None:
+            entry = active_entry(self)
+            found = self.default_manifest if entry is None else entry.manifest
+            self.manifests[self.tenant] = found
+        return found
+
+    @property
+    def times(self) -> Times:
+        """How long the active manifest waits."""
+        return self.manifest.times
+
+    @property
+    def shadows(self) -> tuple[Entry, ...]:
+        """The manifests that are evaluated beside the active one."""
+        found = self._shadows.get(self.tenant)
+        if found is None:
+            found = self._shadows[self.tenant] = shadow_entries(self)
+        return found
+
+    def forget_manifests(self) -> None:
+        """Look at the manifests of the record's tenant anew: one of them changed its state."""
+        self.manifests.pop(self.tenant, None)
+        self._shadows.pop(self.tenant, None)
 
     # ── entities ─────────────────────────────────────────────────────────────────────────────
 
@@ -351,3 +380,9 @@ class State:
 def is_open(entity: Entity) -> bool:
     """Whether the entity has begun and not ended."""
     return bool(entity.state) and entity.state not in TERMINAL
+
+
+def _times(config: EngineConfig) -> Times:
+    """The times of the shipped manifest as the server's configuration has them."""
+    known = {one.name for one in fields(Times)} & {one.name for one in fields(EngineConfig)}
+    return Times(**{name: getattr(config, name) for name in sorted(known)})

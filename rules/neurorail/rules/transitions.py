@@ -20,6 +20,7 @@ from neurorail.rules.lifecycle import (
     TRANSITIONS,
     allowed_transitions,
 )
+from neurorail.rules.manifest import shadow
 from neurorail.rules.observations import ATTEMPT, JOB, MISSION, TransitionReported
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import RECENT_MISSIONS_MAX, State
@@ -144,6 +145,8 @@ def _started(state: State, entity: Entity) -> None:
         )
         budgets.attempt_started(state, entity)
         reservations.attempt_started(state, entity)
+        if state.shadows:
+            shadow.attempt_started(state, entity)
     observe.entity_began(state, entity)
 
 
@@ -433,7 +436,7 @@ def _confirm(entity: Entity, name: str, time: int) -> None:
 
 
 def _report_after_end(state: State, entity: Entity, seen: TransitionReported) -> None:
-    late_at_most = entity.ended + state.config.clock_skew_ms * MS
+    late_at_most = entity.ended + state.times.clock_skew_ms * MS
     if seen.source == "rest" or seen.time_unix_nano > late_at_most:
         reject(state, entity, seen, f"the {entity.type} is {entity.state} for ever")
         return
@@ -456,7 +459,7 @@ def _report_after_end(state: State, entity: Entity, seen: TransitionReported) ->
 
 def _start_refused(state: State, entity: Entity, time: int) -> tuple[str, bool] | None:
     """Why the entity may not start at `time`, and whether waiting could help; None if it may."""
-    skew = state.config.clock_skew_ms * MS
+    skew = state.times.clock_skew_ms * MS
     if entity.level > MISSION:
         parent_id = entity.ids[entity.level - 1]
         parent = state.entity(parent_id) if parent_id else None
@@ -497,7 +500,7 @@ def _wait(state: State, entity: Entity, seen: TransitionReported) -> None:
 
 def waiting_expired(state: State, entity: Entity, now: int) -> None:
     """The lateness of waiting transitions is over: infer the gap, or reject."""
-    lateness = state.config.lateness_ms * MS
+    lateness = state.times.lateness_ms * MS
     expired = [
         item for item in entity.waiting if item[2] + lateness + state.shift_since(item[2]) <= now
     ]

@@ -27,6 +27,7 @@ AUDIT_TABLE: Final = "neurorail_audit"
 DERIVED_TABLES: Final = (
     "neurorail_state_transitions",
     "governor_decisions",
+    "governor_manifests",
     "neurorail_metrics_snapshots",
 )
 _AUDITED_ALREADY: Final = b",true]\n"

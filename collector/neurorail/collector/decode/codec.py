@@ -35,6 +35,8 @@ _TAGS: Final[dict[int, type[Any]]] = {
     21: seam.ConfirmationAnswered,
     14: seam.DecideRequested,
     15: seam.ReservationReported,
+    30: seam.ManifestDrafted,
+    31: seam.ManifestMoved,
 }
 _PARTS: Final = (seam.Budget, seam.Fields, seam.Usage, seam.Once)
 """Values inside observations, the inner ones first."""

@@ -7,8 +7,9 @@ minted where the client gave none, and the time of a write is the time its recor
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,12 @@ from neurorail.collector.decode.decide import (
     ReservationCommand,
     decide_requested,
     reservation_reported,
+)
+from neurorail.collector.decode.manifest import (
+    ManifestCommand,
+    ManifestMoveCommand,
+    manifest_drafted,
+    manifest_moved,
 )
 from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.collector.decode.people import (
@@ -124,12 +131,28 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
 
 
 OnceCommand: TypeAlias = (
-    CreateCommand | TransitionCommand | UsageCommand | AuditCommand | ReflexCommand | AnswerCommand
+    CreateCommand
+    | TransitionCommand
+    | UsageCommand
+    | AuditCommand
+    | ReflexCommand
+    | AnswerCommand
+    | ManifestCommand
+    | ManifestMoveCommand
 )
 """Commands that are not repeated when they are sent again."""
 Command: TypeAlias = OnceCommand | DecideCommand | ReservationCommand
 
 _DECODER: Final = msgspec.json.Decoder(Command)
+_PLAIN: Final[dict[type[Any], Callable[[Any], Observation]]] = {
+    ReflexCommand: reflex_acted,
+    AnswerCommand: question_answered,
+    DecideCommand: decide_requested,
+    ReservationCommand: reservation_reported,
+    ManifestCommand: manifest_drafted,
+    ManifestMoveCommand: manifest_moved,
+}
+"""Commands that need nothing but themselves."""
 
 
 def encode_command(command: Command) -> bytes:
@@ -147,15 +170,10 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
     if not 0 <= getattr(command, "level", 0) <= RESOURCE:
         stats["unknown_command"] += 1
         return []
+    read = _PLAIN.get(type(command))
+    if read is not None:
+        return [read(command)]
     match command:
-        case ReflexCommand():
-            return [reflex_acted(command)]
-        case AnswerCommand():
-            return [question_answered(command)]
-        case DecideCommand():
-            return [decide_requested(command)]
-        case ReservationCommand():
-            return [reservation_reported(command)]
         case CreateCommand():
             return [_create(command, received_unix_nano, stats)]
         case TransitionCommand():
@@ -164,6 +182,7 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [_usage(command, received_unix_nano, stats)]
         case AuditCommand():
             return [_audit(command, received_unix_nano)]
+    raise AssertionError(f"{type(command).__name__} has a reader")
 
 
 def _json_text(raw: msgspec.Raw) -> str | None:

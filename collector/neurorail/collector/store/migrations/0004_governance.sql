@@ -163,12 +163,17 @@ CREATE TABLE IF NOT EXISTS governor_manifests
     changed_by LowCardinality(String) CODEC(ZSTD(1)),
     change_reason String CODEC(ZSTD(1)),
     prev_version String CODEC(ZSTD(1)),
+    previous_sha256 String CODEC(ZSTD(1)),
+    chain_sha256 String CODEC(ZSTD(1)),
+    source String CODEC(ZSTD(3)),
     report String CODEC(ZSTD(3)),
     node LowCardinality(String) CODEC(ZSTD(1)),
-    seq UInt64 CODEC(Delta(8), ZSTD(1))
+    epoch UInt32 CODEC(Delta(4), ZSTD(1)),
+    seq UInt64 CODEC(Delta(8), ZSTD(1)),
+    `index` UInt32 CODEC(Delta(4), ZSTD(1))
 )
 ENGINE = MergeTree
-ORDER BY (tenant, version, timestamp, node, seq)
+ORDER BY (tenant, version, timestamp, node, epoch, seq, `index`)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 -- The envelopes of all records, and what telemetry was normalised to: what replay reads.

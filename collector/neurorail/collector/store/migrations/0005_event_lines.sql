@@ -94,7 +94,28 @@ SELECT
     data AS details,
     node, epoch, seq, `index`
 FROM neurorail_events_in
-WHERE channel = 'governor' AND event_type != 'manifest_activated';
+WHERE channel = 'governor' AND NOT startsWith(event_type, 'manifest_');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS governor_manifests_mv TO governor_manifests AS
+SELECT
+    tenant,
+    JSONExtractString(data, 'version') AS version,
+    transform(event_type,
+        ['manifest_created', 'manifest_shadowed', 'manifest_activated', 'manifest_retired'],
+        ['draft', 'shadow', 'active', 'retired'], '') AS status,
+    JSONExtractString(data, 'sha256') AS sha256,
+    JSONExtractString(data, 'manifest') AS manifest,
+    fromUnixTimestamp64Nano(toInt64(least(timestamp_unix_nano, 9223372036854775807))) AS timestamp,
+    principal AS changed_by,
+    JSONExtractString(data, 'reason') AS change_reason,
+    JSONExtractString(data, 'previous_version') AS prev_version,
+    JSONExtractString(data, 'previous_sha256') AS previous_sha256,
+    JSONExtractString(data, 'chain_sha256') AS chain_sha256,
+    JSONExtractString(data, 'source') AS source,
+    JSONExtractRaw(data, 'compared') AS report,
+    node, epoch, seq, `index`
+FROM neurorail_events_in
+WHERE startsWith(event_type, 'manifest_') AND event_type != 'manifest_refused';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS neurorail_metrics_snapshots_mv TO neurorail_metrics_snapshots AS
 WITH JSONExtract(data, 'Tuple(duration_ms Nullable(Float64), input_tokens UInt64, output_tokens UInt64,
