@@ -20,9 +20,11 @@ from tests.support.live_engine import LiveEngine
 from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
 from neurorail.api.access import Access
 from neurorail.collector.access import DenialLog, Gate, KeyStore
+from neurorail.collector.agents import Agents
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.manifest_view import AppliedManifests
+from neurorail.collector.engine.reflex_view import AppliedReflexes
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Stamp, Submission
@@ -124,6 +126,8 @@ async def running_rail(
     parts = ApiDependencies(
         engine=AppliedView(live) if live is not None else engine,
         history=UnitedHistory(archive, OutboxEvents(outbox)),
+        reflexes=AppliedReflexes(live or LiveEngine()),
+        agents=Agents(lambda: START_UNIX_NANO),
         hub=hub,
         health=health,
         readiness=lambda: down,

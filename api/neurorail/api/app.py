@@ -9,7 +9,10 @@ from neurorail.api import controldeck, problems
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
 from neurorail.api.routes import (
+    agents,
     audit,
+    confirmations,
+    control,
     creation,
     governor,
     identity,
@@ -17,12 +20,14 @@ from neurorail.api.routes import (
     manifests,
     missions,
     rbac,
+    reflex,
     stream,
     system,
     telemetry,
 )
 
 _PREFIX = "/api/neurorail/v1"
+_GOVERNOR_PREFIX = "/api/governor/v1"
 BODY_BYTES_MAX = 1 << 20
 """Largest body of a request."""
 _GOVERNOR_PREFIX = "/api/governor/v1"
@@ -45,6 +50,9 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
+    for module in (reflex, control, agents):
+        app.include_router(module.router, prefix=_PREFIX)
+    app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)
     controldeck.mount(app)
     if parts.config.cors_origins:

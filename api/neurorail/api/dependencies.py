@@ -10,9 +10,11 @@ from fastapi import Depends, Request
 
 from neurorail.api.access import Access, tenant_of
 from neurorail.api.config import ApiConfig
+from neurorail.collector.agents import Agents
 from neurorail.collector.decode.system import SystemRecord, encode_system
 from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.manifest_view import AppliedManifests
+from neurorail.collector.engine.reflex_view import AppliedReflexes
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.health import Health
@@ -28,6 +30,8 @@ class ApiDependencies:
     engine: EngineView
     history: UnitedHistory
     governor: AppliedGovernor
+    reflexes: AppliedReflexes
+    agents: Agents
     hub: StreamHub
     health: Health
     readiness: Callable[[], Mapping[str, str | None]]

@@ -39,6 +39,7 @@ from neurorail.app.watch import watch_parts
 from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.access import DenialLog
 from neurorail.collector.access.otlp import OtlpGate
+from neurorail.collector.agents import Agents
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.datadir import DataDirectory
@@ -46,6 +47,7 @@ from neurorail.collector.engine import epoch
 from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.manifest_view import AppliedManifests
 from neurorail.collector.engine.records import AppliedRecords, RecordBuffer
+from neurorail.collector.engine.reflex_view import AppliedReflexes
 from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
@@ -194,6 +196,8 @@ class Service:
                 engine=self._view,
                 history=UnitedHistory(history, outbox),
                 governor=AppliedGovernor(self._engine),
+                reflexes=AppliedReflexes(self._engine),
+                agents=Agents(time.time_ns),
                 hub=self._hub,
                 health=self._health,
                 readiness=self._readiness,

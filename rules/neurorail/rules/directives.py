@@ -292,6 +292,12 @@ def passed(state: State, facts: Mapping[str, str | int | bool], call: str) -> No
             circuit.passed(state, str(entity_id), call)
 
 
+def half_open_at(state: State, directive: Directive) -> int:
+    """When the breaker that a directive belongs to lets probes pass; 0 if no time is set."""
+    circuit = circuit_named(state, directive.circuit)
+    return circuit.half_open_at(state) if circuit is not None else 0
+
+
 def half_open(state: State) -> list[Circuit]:
     """The record's tenant's breakers that let probes pass."""
     found = [circuit_named(state, name) for name in _index(state).suspending]
@@ -320,7 +326,7 @@ def issue(
     kept.schedule(kind, state.tenant, directive.id, directive.deadline(state))
     state.emit(
         "directive_issued",
-        ids or scope_ids(directive.scope),
+        ids or chain_of(state, directive.scope),
         state.now if time is None else time,
         {
             "directive_id": directive.id,
@@ -346,7 +352,7 @@ def lift(state: State, directive_id: str, reason: str, time: int | None = None) 
     _forget(state, directive)
     state.emit(
         "directive_lifted",
-        scope_ids(directive.scope),
+        chain_of(state, directive.scope),
         state.now if time is None else time,
         {
             "directive_id": directive.id,
@@ -380,6 +386,14 @@ def scope_ids(scope: Scope) -> Ids:
     if entity_id is not None:
         ids[ID_PREFIXES.index(entity_id[:2])] = entity_id
     return (ids[0], ids[1], ids[2], ids[3], ids[4])
+
+
+def chain_of(state: State, scope: Scope) -> Ids:
+    """The chain of the entity that a scope names, as far as it is known."""
+    ids = scope_ids(scope)
+    entity_id = next((one for one in reversed(ids) if one is not None), None)
+    entity = state.entity(entity_id) if entity_id is not None else None
+    return ids if entity is None else entity.ids
 
 
 def scope_text(scope: Mapping[str, Any]) -> str:

@@ -122,6 +122,11 @@ class StreamHub:
         for subscription in list(self._subscriptions):
             subscription.close()
 
+    @property
+    def head_id(self) -> str:
+        """The id of the newest event; empty while there was none."""
+        return self._events[-1].event_id if self._events else self._floor_id
+
     def now(self) -> float:
         """The loop's clock, in seconds."""
         return self._loop.time() if self._loop is not None else 0.0

@@ -56,6 +56,8 @@ class Done:
     directive_id: str = ""
     why: str = ""
     """Why it did not succeed."""
+    refusal: str | None = None
+    """`unknown` or `full`, if it did not."""
     alert: dict[str, Any] | None = None
 
 
@@ -100,6 +102,7 @@ def _executed(occasion: Occasion, action: actions.Action, done: Done) -> None:
             "directive_id": done.directive_id or None,
             "reason": done.why or occasion.reason,
             "success": done.success,
+            "refusal": done.refusal,
             "alert": done.alert,
         },
         f"{name}: {done.why or occasion.reason}",
@@ -118,7 +121,7 @@ def _suspend(occasion: Occasion, action: actions.Suspend) -> Done:
         probed=not isinstance(rule.trigger, _WITHOUT_ENDS),
     )
     if circuit is None:
-        return Done(False, occasion.scope, why="there are too many circuits")
+        return Done(False, occasion.scope, why="there are too many circuits", refusal="full")
     return Done(True, occasion.scope, circuits.directive_id(circuit))
 
 
@@ -135,7 +138,7 @@ def _throttle(occasion: Occasion, action: actions.Throttle) -> Done:
 def _cancel(occasion: Occasion, action: actions.Cancel) -> Done:
     entity_id = occasion.facts.get(f"{action.level}_id")
     if entity_id is None:
-        return Done(False, occasion.scope, why=f"no {action.level} is known")
+        return Done(False, occasion.scope, why=f"no {action.level} is known", refusal="unknown")
     scope = entity_scope(action.level, str(entity_id))
     if not action.subtree:
         scope = {f"{action.level}_id": str(entity_id), "entity_type": action.level}
@@ -157,7 +160,7 @@ def _confirm(occasion: Occasion, action: actions.Confirm) -> Done:
         anew=True,
     )
     if said != confirmations.PENDING:
-        return Done(False, scope, why="there are too many questions")
+        return Done(False, scope, why="there are too many questions", refusal="full")
     return Done(True, scope, f"{directives.CONFIRM}:{rule.id}:{scope_text(scope)}")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from neurorail.rules import directives
 from neurorail.rules.config import MS
-from neurorail.rules.directives import SUSPEND, Directive, Scope, scope_ids, scope_text
+from neurorail.rules.directives import SUSPEND, Directive, Scope, scope_text
 from neurorail.rules.events import INFO, WARNING
 from neurorail.rules.manifest.actions import Breaker as Settings
 from neurorail.rules.reflex.breaker import CLOSED, HALF_OPEN, OPEN
@@ -131,7 +131,7 @@ def _moved(
     circuit.called = {}
     kept, tenant = state.kept, state.tenant
     kept.changed(CIRCUITS, tenant, circuit.id)
-    ids = scope_ids(circuit.scope)
+    ids = directives.chain_of(state, circuit.scope)
     at = state.now if time is None else time
     state.emit(
         "circuit_state_changed",
@@ -177,7 +177,7 @@ def _moved(
 def _cooldown_activated(state: State, circuit: Circuit) -> None:
     state.emit(
         "cooldown_activated",
-        scope_ids(circuit.scope),
+        directives.chain_of(state, circuit.scope),
         state.now,
         {
             "circuit_id": circuit.id,

@@ -12,7 +12,7 @@ from typing import Final
 
 from neurorail.rules import directives
 from neurorail.rules.config import DAY_NS, MS
-from neurorail.rules.directives import CONFIRM, Directive, Scope, scope_ids, scope_text
+from neurorail.rules.directives import CONFIRM, Directive, Scope, chain_of, scope_text
 from neurorail.rules.events import INFO, WARNING
 from neurorail.rules.kept import Kind, Row
 from neurorail.rules.observations import Ids
@@ -127,7 +127,7 @@ def require(
     kept.schedule(CONFIRMATIONS, tenant, name, until)
     state.emit(
         "confirmation_requested",
-        ids or scope_ids(scope),
+        ids or chain_of(state, scope),
         state.now,
         {
             "confirmation_id": asked.id,
@@ -164,7 +164,7 @@ def _resolve(state: State, confirmation: Confirmation, said: str, reason: str, t
     state.kept.schedule(CONFIRMATIONS, state.tenant, name, confirmation.until)
     state.emit(
         "confirmation_resolved",
-        scope_ids(confirmation.scope),
+        chain_of(state, confirmation.scope),
         time,
         {
             "confirmation_id": confirmation.id,
