@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.events import make_event
@@ -141,9 +142,7 @@ def test_active_gauges_follow_the_counts_down_too() -> None:
 def test_event_that_reads_otherwise_is_passed_over(data: bytes) -> None:
     health = Health()
     odd = make_event(1, "execution_success")
-    odd = StreamEvent(
-        odd.position, odd.event_id, odd.tenant, odd.channel, odd.event_type, 1, (), data
-    )
+    odd = StreamEvent(msgspec.structs.replace(odd.line, data=msgspec.Raw(data)))
     health.observe_events([odd, make_event(2, "execution_success")])
     assert values(health, "neurorail_attempts_total") == {("attempt", "succeeded"): 1}
 

@@ -31,8 +31,6 @@ _WAIT_S: Final = 0.25
 """How long a thread that has nothing to do waits before it looks whether it is to stop."""
 _FAILURE_DELAY_S: Final = 1.0
 _LOOK_S: Final = 0.05
-_BUSY_SHARE: Final = 1 / 16
-"""A batch filled so far within `linger_ms` shows high traffic."""
 
 
 class _Stream(Protocol):
@@ -174,12 +172,15 @@ class Archiver:
             self._progressed()
 
     def _linger(self, stream: _Stream) -> None:
-        """Let a batch grow: shortly when traffic is low, longer when more is coming in fast."""
-        begun = time.monotonic()
+        """Let a batch grow while more is coming in: few large parts cost far less than many."""
+        begun = grown = time.monotonic()
+        before = 0.0
         while (share := stream.fill()) < 1:
-            busy = share >= _BUSY_SHARE
-            limit_ms = self._config.linger_busy_ms if busy else self._config.linger_ms
-            left = begun + limit_ms / 1000 - time.monotonic()
+            now = time.monotonic()
+            if share > before:
+                before, grown = share, now
+            quiet_at = grown + self._config.linger_ms / 1000
+            left = min(quiet_at, begun + self._config.linger_busy_ms / 1000) - now
             if left <= 0 or self._stop.wait(min(left, _LOOK_S)):
                 return
 

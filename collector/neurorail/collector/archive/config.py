@@ -15,9 +15,10 @@ class ArchiveConfig:
     batch_bytes_max: int = 32 << 20
     events_bytes_max: int = 16 << 20
     linger_ms: int = 100
-    """How long a batch that is not full waits for more: the archive's lag when traffic is low."""
-    linger_busy_ms: int = 2_000
-    """The same when traffic is high: few large parts cost far less than many small ones."""
+    """A batch that is not full is inserted when nothing more came for so long."""
+    linger_busy_ms: int = 1_000
+    """Longest time a batch waits while more keeps coming: few large parts cost far less than many
+    small ones. It is the archive's lag in steady traffic."""
     retry_delay_ms_min: int = 100
     retry_delay_ms_max: int = 5_000
     too_large_tries: int = 3

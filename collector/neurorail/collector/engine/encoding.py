@@ -192,7 +192,7 @@ def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def _with_rate(data: dict[str, Any]) -> dict[str, Any]:
     """The data with the share of failures, 0 to 1, where a trigger counted them."""
-    permille = data["evidence"].get("error_permille")
+    permille = data.get("evidence", {}).get("error_permille")
     if permille is None:
         return {**data, "error_rate": None}
     whole, part = divmod(permille, 1_000)

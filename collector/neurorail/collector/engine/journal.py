@@ -109,6 +109,7 @@ class Journal:
         self._recent: deque[OutboxBatch] = deque()
         self._recent_bytes = 0
         self._prune_to = 0
+        self._deleted_to = 0
         # Event lines repeat themselves; a tenth of the bytes is a tenth of the writing.
         self._compress = zstandard.ZstdCompressor(level=1).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
@@ -169,7 +170,10 @@ class Journal:
                         "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
                         (batch.ordinal, batch.first_seq, batch.last_seq, events, packed),
                     )
-                connection.execute("DELETE FROM outbox WHERE ordinal <= ?", (self._prune_to,))
+                if self._deleted_to != progress.pruned_ordinal:
+                    connection.execute(
+                        "DELETE FROM outbox WHERE ordinal <= ?", (progress.pruned_ordinal,)
+                    )
                 if changes is not None:
                     _write_changes(connection, changes, prices_json)
                 connection.execute(
@@ -179,6 +183,7 @@ class Journal:
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
+            self._deleted_to = progress.pruned_ordinal
         if batch is not None:
             self._remember(batch)
         return batch

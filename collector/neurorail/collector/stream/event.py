@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
@@ -17,41 +15,6 @@ _NANOS_PER_SECOND = 1_000_000_000
 def seconds_text(unix_nano: int) -> str:
     """Nanoseconds since the Unix epoch as decimal seconds, exact to the nanosecond."""
     return f"{unix_nano // _NANOS_PER_SECOND}.{unix_nano % _NANOS_PER_SECOND:09d}"
-
-
-@dataclass(slots=True, eq=False)
-class StreamEvent:
-    """An event on its way to subscribers. Its bytes on the wire are made once, on first use."""
-
-    position: Position
-    event_id: str
-    """`node.epoch.seq.index`, opaque to clients."""
-    tenant: str
-    channel: str
-    event_type: str
-    timestamp_unix_nano: int
-    """When the record was received."""
-    entity_ids: tuple[str, ...]
-    """Every entity the event concerns: the named levels of its chain."""
-    data: bytes
-    """The JSON object that subscribers read as `data`; one line."""
-    _plain: bytes | None = field(default=None, init=False, repr=False)
-    _named: bytes | None = field(default=None, init=False, repr=False)
-
-    def frame(self, *, named: bool) -> bytes:
-        """The event as a server-sent event, with an `event:` line if `named`."""
-        if named:
-            if self._named is None:
-                self._named = b"event: %b\n%b" % (self.event_type.encode(), self.frame(named=False))
-            return self._named
-        if self._plain is None:
-            self._plain = b'id: %b\ndata: {"channel":"%b","event_type":"%b","timestamp":%b,' % (
-                self.event_id.encode(),
-                self.channel.encode(),
-                self.event_type.encode(),
-                seconds_text(self.timestamp_unix_nano).encode(),
-            ) + b'"data":%b}\n\n' % (self.data,)
-        return self._plain
 
 
 class EventLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -101,16 +64,73 @@ class EventLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def to_stream_event(self) -> StreamEvent:
         """The event as subscribers get it."""
-        return StreamEvent(
-            position=self.position,
-            event_id=self.event_id,
-            tenant=self.tenant,
-            channel=self.channel,
-            event_type=self.event_type,
-            timestamp_unix_nano=self.timestamp_unix_nano,
-            entity_ids=self.chain,
-            data=bytes(self.data),
-        )
+        return StreamEvent(self)
+
+
+class StreamEvent:
+    """An event on its way to subscribers. Its bytes on the wire are made once, on first use.
+
+    What only a subscriber needs is made from the line when one is there.
+    """
+
+    __slots__ = ("_named", "_plain", "data", "line")
+
+    def __init__(self, line: EventLine) -> None:
+        self.line = line
+        self.data = bytes(line.data)
+        """The JSON object that subscribers read as `data`; one line."""
+        self._plain: bytes | None = None
+        self._named: bytes | None = None
+
+    @property
+    def position(self) -> Position:
+        """Where the event stands in its node's history."""
+        return self.line.position
+
+    @property
+    def event_id(self) -> str:
+        """`node.epoch.seq.index`, opaque to clients."""
+        return self.line.event_id
+
+    @property
+    def tenant(self) -> str:
+        """Whose event it is."""
+        return self.line.tenant
+
+    @property
+    def channel(self) -> str:
+        """The one channel it belongs to."""
+        return self.line.channel
+
+    @property
+    def event_type(self) -> str:
+        """Its type."""
+        return self.line.event_type
+
+    @property
+    def timestamp_unix_nano(self) -> int:
+        """When the record was received."""
+        return self.line.timestamp_unix_nano
+
+    @property
+    def entity_ids(self) -> tuple[str, ...]:
+        """Every entity the event concerns: the named levels of its chain, and its own."""
+        return self.line.chain
+
+    def frame(self, *, named: bool) -> bytes:
+        """The event as a server-sent event, with an `event:` line if `named`."""
+        if named:
+            if self._named is None:
+                self._named = b"event: %b\n%b" % (self.event_type.encode(), self.frame(named=False))
+            return self._named
+        if self._plain is None:
+            self._plain = b'id: %b\ndata: {"channel":"%b","event_type":"%b","timestamp":%b,' % (
+                self.event_id.encode(),
+                self.channel.encode(),
+                self.event_type.encode(),
+                seconds_text(self.timestamp_unix_nano).encode(),
+            ) + b'"data":%b}\n\n' % (self.data,)
+        return self._plain
 
 
 _LINE_DECODER = msgspec.json.Decoder(EventLine)
@@ -121,9 +141,9 @@ def decode_line(line: bytes) -> EventLine:
     return _LINE_DECODER.decode(line)
 
 
-def decode_lines(lines: bytes) -> Iterable[EventLine]:
+def decode_lines(lines: bytes) -> list[EventLine]:
     """The events of an outbox batch, in order."""
-    return (_LINE_DECODER.decode(line) for line in lines.splitlines() if line)
+    return _LINE_DECODER.decode_lines(lines)
 
 
 def parse_event_id(event_id: str) -> tuple[str, Position]:
