@@ -29,7 +29,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
     made = CliRunner().invoke(
         cli.build(), ["keys", "create", "--admin", "--data-dir", str(folder / "data")]
     )
-    config = config_file(folder, archive={"linger_ms": 20})
+    config = config_file(folder, archive={"linger_ms": 20}, metrics={"snapshot_interval_s": 2})
     with running_server(folder / "data", "--config", str(config)) as server:
         rail = Rail(server)
         rail.client = Client(server.api, made.stdout.strip())
@@ -135,3 +135,42 @@ def test_what_is_written_over_rest_passes_the_engine(guarded: Rail) -> None:
         guarded.client.post_json(path, {"entity_id": mission, "transition": "succeed"})
     assert (illegal.value.status, illegal.value.code) == (409, "NR-E301")
     guarded.events(mission, "transition_rejected")
+
+
+def test_snapshots_are_put_on_record(guarded: Rail) -> None:
+    guarded.client.post_json("/api/neurorail/v1/identity/mission", {})
+
+    def taken() -> list[dict[str, object]]:
+        page = guarded.get("/audit/events", event_type="snapshot_created")
+        return [event["details"] for event in page["events"]]
+
+    counts = until("a snapshot", taken)[0]["entity_counts"]
+    assert counts["missions"] >= 1
+
+
+def test_what_is_archived_can_be_listed_and_added_up(guarded: Rail) -> None:
+    post = guarded.client.post_json
+    mission = post("/api/neurorail/v1/identity/mission", {"tags": {"of": "lists"}})["entity_id"]
+    usage = {"entity_type": "mission", "entity_id": mission, "cost_usd": "0.25", "model": "m-x"}
+    post("/api/neurorail/v1/telemetry/record", usage)
+    path = "/api/neurorail/v1/lifecycle/transition/mission"
+    post(path, {"entity_id": mission, "transition": "cancel"})
+    listed = guarded.get("/missions", tag="of=lists", state="cancelled")["missions"]
+    assert [row["entity_id"] for row in listed] == [mission]
+    assert listed[0]["totals"]["cost_usd"] == 0.25
+
+    def added_up() -> list[dict[str, object]]:
+        groups = guarded.get("/usage", group_by="model", model="m-x")["groups"]
+        return list(groups)
+
+    assert until("the usage", added_up) == [
+        {
+            "model": "m-x",
+            "calls": 1,
+            "unpriced_calls": 0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "total_tokens": 0,
+            "cost_usd": 0.25,
+        }
+    ]

@@ -57,6 +57,11 @@ class DictEngine:
         missions = [v for v in self.views if v.tenant == tenant and v.entity_type == "mission"]
         return missions[::-1][:limit]
 
+    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
+        """Those of a type that have not ended, the one given last first."""
+        found = [v for v in self.views if v.tenant == tenant and v.entity_type == entity_type]
+        return [view for view in found[::-1] if not view.ended_unix_nano]
+
     async def counts(self, tenant: str) -> Counts:
         """The counts it was given."""
         return self.answer

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tests.support.events import NODE, START_UNIX_NANO, ListBatch, ListOutbox
 
+from neurorail.collector.archive.formats import (
+    EVENTS_FORMAT,
+    EVENTS_TABLE,
+    event_settings,
+)
 from neurorail.collector.decode import Decoder
 from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
+from neurorail.collector.store.store import Store
 from neurorail.collector.stream.event import StreamEvent, decode_lines
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
@@ -75,3 +82,12 @@ class LiveEngine:
     async def ask(self, question: Callable[[Engine], T]) -> T:
         """Let the engine answer."""
         return question(self.engine)
+
+    def archive(self, store: Store) -> None:
+        """Move everything that is in the outbox into the store's tables."""
+        lines = [batch.lines for batch in self.outbox.batches]
+        if lines:
+            # Several of these fill one store: none is a repetition of another.
+            settings = event_settings(secrets.token_hex(8))
+            store.raw_insert(EVENTS_TABLE, lines, EVENTS_FORMAT, settings)
+            self.outbox.prune(self.outbox.batches[-1].ordinal)

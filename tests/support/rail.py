@@ -29,8 +29,16 @@ from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Stamp, Submission
 from neurorail.collector.health import Health
-from neurorail.collector.history import OutboxEvents, UnitedHistory
+from neurorail.collector.history import (
+    EntityLists,
+    OutboxEvents,
+    StoreHistory,
+    UnitedHistory,
+    UsageSums,
+)
+from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamConfig, StreamEvent, StreamHub
+from neurorail.collector.views import EngineView
 from neurorail.rules.engine import Engine
 
 T = TypeVar("T")
@@ -72,6 +80,16 @@ class SilentEngine:
         raise Busy("the engine is not running")
 
 
+class NoRows:
+    """An archive in which nothing is."""
+
+    async def query_async(
+        self, sql: str, parameters: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """No rows."""
+        return []
+
+
 def open_access(inbox: AnsweringInbox, keys: Path = Path("/nonexistent/keys.json")) -> Access:
     """An API without credentials, as long as there is no key."""
     store = KeyStore(keys, lambda: START_UNIX_NANO)
@@ -109,10 +127,12 @@ async def running_rail(
     access: Access | None = None,
     inbox: AnsweringInbox | None = None,
     live: LiveEngine | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Rail]:
     """A rail that is up inside the context and gone after it.
 
-    With a live engine, its state is what is shown, and what is written reaches it.
+    With a live engine, its state is what is shown, and what is written reaches it. With a store,
+    its tables are what is archived.
     """
     engine, archive, replay = DictEngine(), ListHistory(), ListReplay()
     outbox = live.outbox if live is not None else ListOutbox()
@@ -123,11 +143,16 @@ async def running_rail(
     inbox = inbox or AnsweringInbox()
     down: dict[str, str | None] = {"inbox": None, "store": None}
     config = config or ApiConfig(port=0)
+    view: EngineView = AppliedView(live) if live is not None else engine
     parts = ApiDependencies(
-        engine=AppliedView(live) if live is not None else engine,
-        history=UnitedHistory(archive, OutboxEvents(outbox)),
         reflexes=AppliedReflexes(live or LiveEngine()),
         agents=Agents(lambda: START_UNIX_NANO),
+        engine=view,
+        history=UnitedHistory(
+            archive if store is None else StoreHistory(store), OutboxEvents(outbox)
+        ),
+        lists=EntityLists(view, OutboxEvents(outbox), store or NoRows()),
+        usage=UsageSums(store or NoRows()),
         hub=hub,
         health=health,
         readiness=lambda: down,

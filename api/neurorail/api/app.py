@@ -24,6 +24,7 @@ from neurorail.api.routes import (
     stream,
     system,
     telemetry,
+    usage,
 )
 
 _PREFIX = "/api/neurorail/v1"
@@ -39,14 +40,14 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         title="NeuroRail",
         version=parts.version,
         summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",
+        max_body_size=BODY_BYTES_MAX,
         # The framework would trace its own requests into the global providers: a server of
         # telemetry must not feed itself.
-        max_body_size=BODY_BYTES_MAX,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.dependencies = parts
     problems.install(app)
-    for module in (identity, creation, lifecycle, audit, telemetry, missions, rbac, stream):
+    for module in (identity, creation, lifecycle, audit, telemetry, missions, usage, rbac, stream):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)

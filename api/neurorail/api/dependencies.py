@@ -18,7 +18,7 @@ from neurorail.collector.engine.reflex_view import AppliedReflexes
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.health import Health
-from neurorail.collector.history import UnitedHistory
+from neurorail.collector.history import EntityLists, UnitedHistory, UsageSums
 from neurorail.collector.stream import StreamHub
 from neurorail.collector.views import EngineView
 
@@ -32,6 +32,8 @@ class ApiDependencies:
     governor: AppliedGovernor
     reflexes: AppliedReflexes
     agents: Agents
+    lists: EntityLists
+    usage: UsageSums
     hub: StreamHub
     health: Health
     readiness: Callable[[], Mapping[str, str | None]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,11 +13,16 @@ from fastapi import Query
 
 from neurorail.api.config import ApiConfig
 from neurorail.api.problems import bad_field
-from neurorail.collector.history import EventKey
+from neurorail.collector.history import EventKey, ListKey
 
 Limit = Annotated[int | None, Query(ge=1, description="most items to answer")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 
+Since = Annotated[str | None, Query(max_length=64, description="ISO 8601, or ago: `-1h`")]
+_AGO = re.compile(r"-(\d{1,6})([smhdw])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_LIST_DECODER = msgspec.json.Decoder(tuple[int, str])
+_ID_MAX = 66
 _DECODER = msgspec.json.Decoder(tuple[int, str, int, int, int])
 _INT64_MAX = 2**63 - 1
 
@@ -65,3 +71,44 @@ def unix_nano(field: str, moment: datetime | None) -> int | None:
     if not 0 <= value <= _INT64_MAX:
         raise bad_field(field, moment, f"{field} {moment.isoformat()} is not from 1970 to 2262")
     return value
+
+
+def moment(field: str, text: str | None, now_unix_nano: int) -> int | None:
+    """A point in time as text: ISO 8601, or so long before now, as `-90m`, `-1h`, `-7d`.
+
+    Raises a 422 problem on any other text.
+    """
+    if text is None:
+        return None
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        back_ns = int(ago[1]) * _SECONDS[ago[2]] * 1_000_000_000
+        return max(0, now_unix_nano - back_ns)
+    try:
+        return unix_nano(field, datetime.fromisoformat(text))
+    except ValueError:
+        raise bad_field(
+            field, text, f"{field} {text[:50]!r} is no time: write ISO 8601, or -90m, -1h, -7d"
+        ) from None
+
+
+def write_list_cursor(key: ListKey | None) -> str | None:
+    """The cursor that goes on after an entity; None when there is no more."""
+    if key is None:
+        return None
+    return base64.urlsafe_b64encode(msgspec.json.encode(tuple(key))).decode().rstrip("=")
+
+
+def read_list_cursor(cursor: str | None) -> ListKey | None:
+    """The place a cursor of a list of entities holds. Raises a 422 problem on any other text."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+        key = ListKey(*_LIST_DECODER.decode(raw))
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise _bad_cursor(cursor) from None
+    if not 0 <= key.created_unix_nano <= _INT64_MAX or len(key.entity_id) > _ID_MAX:
+        raise _bad_cursor(cursor)
+    return key

@@ -201,6 +201,13 @@ class AccessSection(_Section):
     """API requests a second of one caller, where its key does not say; more are answered 429."""
 
 
+class MetricsSection(_Section):
+    """Numbers about the whole."""
+
+    snapshot_interval_s: float = Field(default=30.0, ge=0)
+    """Seconds between the snapshots that are put on record, one a tenant; 0: none."""
+
+
 class PricesSection(_Section):
     """What tokens cost."""
 
@@ -240,6 +247,8 @@ class Config(_Section):
     """Prompts, completions, and arguments and results of tools."""
     access: AccessSection = AccessSection()
     """Who may do what. Keys are made with `neurorail keys`, not written here."""
+    metrics: MetricsSection = MetricsSection()
+    """Numbers about the whole."""
     prices: PricesSection = PricesSection()
     """What tokens cost."""
     log: LogSection = LogSection()

@@ -35,6 +35,7 @@ from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
+from neurorail.app.snapshots import Snapshots
 from neurorail.app.watch import watch_parts
 from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.access import DenialLog
@@ -53,7 +54,14 @@ from neurorail.collector.engine.view import AppliedView
 from neurorail.collector.engine.writes import Writes
 from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submission
 from neurorail.collector.health import Health
-from neurorail.collector.history import OutboxEvents, StoredReplay, StoreHistory, UnitedHistory
+from neurorail.collector.history import (
+    EntityLists,
+    OutboxEvents,
+    StoredReplay,
+    StoreHistory,
+    UnitedHistory,
+    UsageSums,
+)
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
@@ -191,6 +199,13 @@ class Service:
             metrics=ReceiverHealth(self._health),
         )
         self._view = AppliedView(self._engine)
+        self._begun_s = time.monotonic()
+        self._snapshots = Snapshots(
+            self._view,
+            self._health.governance,
+            self._inbox.append,
+            config.metrics.snapshot_interval_s,
+        )
         app = create_app(
             ApiDependencies(
                 engine=self._view,
@@ -198,6 +213,8 @@ class Service:
                 governor=AppliedGovernor(self._engine),
                 reflexes=AppliedReflexes(self._engine),
                 agents=Agents(time.time_ns),
+                lists=EntityLists(self._view, outbox, self._store),
+                usage=UsageSums(self._store),
                 hub=self._hub,
                 health=self._health,
                 readiness=self._readiness,
@@ -353,6 +370,7 @@ class Service:
                     await self._store_opened()
                     self._start_archiver()
                 self._denials.settle()
+                await self._snapshots.take_if_due(time.monotonic() - self._begun_s)
                 await asyncio.to_thread(self._prune)
                 await asyncio.to_thread(self._gate.keys.save_uses, USES_SAVED_S)
                 counts = await self._view.counts(DEFAULT_TENANT)

@@ -28,7 +28,7 @@ from neurorail.rules.governor import settlement
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
-from neurorail.rules.trace import LINKS_MAX, Bill, Trace
+from neurorail.rules.trace import LINKS_MAX, About, Bill, Trace
 
 BILLABLE = frozenset({"inference", "embedding", "tool"})
 """Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
@@ -56,7 +56,7 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
         _too_late(state, seen, usage, ids, age_ns)
         return
     amounts, priced = amounts_of(state, usage, seen.start_unix_nano)
-    bill = Bill(ids, usage.operation, usage.response_id, amounts, True)
+    bill = Bill(ids, usage.operation, usage.response_id, amounts, True, _about(seen, usage))
     if usage.operation != "tool":
         bill.counted = not _repeats_another(trace, span_id, bill)
     forgotten = trace.bill(span_id, bill)
@@ -71,6 +71,13 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
     _tracked(state, seen, usage, ids, amounts, priced)
     observe.call_ended(state, seen, ids, amounts)
     bill.governed = settlement.usage_charged(state, seen, ids, amounts)
+
+
+def _about(seen: SpanObserved, usage: Usage) -> About:
+    fields = seen.fields
+    if fields is None:
+        return (usage.provider, usage.model, None, None, None)
+    return (usage.provider, usage.model, fields.agent, fields.service, fields.tool)
 
 
 def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int], bool]:
@@ -119,6 +126,7 @@ def move_bill(
         bill.ids = to_ids
         settlement.usage_moved(state, bill)
     amounts = bill.amounts
+    provider, model, agent, service, tool = bill.about
     state.emit(
         "usage_moved",
         to_ids or from_ids,
@@ -132,6 +140,12 @@ def move_bill(
             "output_tokens": amounts[OUTPUT],
             "cost_usd_pico": amounts[COST],
             "tool_calls": amounts[TOOL_CALLS],
+            "operation": bill.operation,
+            "provider": provider,
+            "model": model,
+            "agent": agent,
+            "service": service,
+            "tool": tool,
             "reason": reason,
         },
         f"usage of one call moved: {reason}",

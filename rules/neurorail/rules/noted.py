@@ -9,7 +9,9 @@ from neurorail.rules.events import SEVERITIES, WARNING
 from neurorail.rules.observations import NO_IDS, Noted
 from neurorail.rules.state import State
 
-NOTED_TYPES: Final = frozenset({"access_denied", "agent_connected", "key_created", "key_revoked"})
+NOTED_TYPES: Final = frozenset(
+    {"access_denied", "agent_connected", "key_created", "key_revoked", "snapshot_created"}
+)
 """The types of event that a record may state outright; all others are the engine's to decide."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from neurorail.rules.observations import Ids
 
@@ -16,23 +16,35 @@ WAITING_MAX = 1_000
 """Spans of a trace that may wait for an ancestor; a further one gets its own chain at once."""
 
 
+About = tuple[str | None, str | None, str | None, str | None, str | None]
+NOTHING_KNOWN: Final[About] = (None, None, None, None, None)
+
+
 class Bill:
     """One call that was metered: whom it was charged to and how much.
 
-    `counted` is false for a call that only repeats another one's numbers. `governed` is what the
-    governor charged for it, None for nothing.
+    `counted` is false for a call that only repeats another one's numbers. `about` is what usage is
+    grouped by: provider, model, agent, service, tool. `governed` is what the governor charged for
+    it, None for nothing.
     """
 
-    __slots__ = ("amounts", "counted", "governed", "ids", "operation", "response_id")
+    __slots__ = ("about", "amounts", "counted", "governed", "ids", "operation", "response_id")
 
     def __init__(
-        self, ids: Ids, operation: str, response_id: str | None, amounts: list[int], counted: bool
+        self,
+        ids: Ids,
+        operation: str,
+        response_id: str | None,
+        amounts: list[int],
+        counted: bool,
+        about: About = NOTHING_KNOWN,
     ) -> None:
         self.ids = ids
         self.operation = operation
         self.response_id = response_id
         self.amounts = amounts
         self.counted = counted
+        self.about = about
         self.governed: list[Any] | None = None
 
 
@@ -140,6 +152,7 @@ class Trace:
                     bill.response_id,
                     bill.amounts,
                     bill.counted,
+                    bill.about,
                     bill.governed,
                 ]
                 for span, bill in self.bills.items()
@@ -162,9 +175,9 @@ class Trace:
             parent = links[at + 8 : at + 16]
             trace.links[links[at : at + 8]] = b"" if parent == bytes(8) else parent
         trace.chains = {span: _ids(ids) for span, ids in row[1]}
-        for span, ids, operation, response_id, amounts, counted, *governed in row[2]:
-            bill = Bill(_ids(ids), operation, response_id, list(amounts), counted)
-            bill.governed = governed[0] if governed else None
+        for span, ids, operation, response_id, amounts, counted, about, governed in row[2]:
+            bill = Bill(_ids(ids), operation, response_id, list(amounts), counted, _ids(about))
+            bill.governed = governed
             trace.bill(span, bill)
         trace.above = set(row[3])
         trace.unlinked = dict.fromkeys(row[4])

@@ -21,7 +21,7 @@ from neurorail.rules.lifecycle import (
     allowed_transitions,
 )
 from neurorail.rules.manifest import shadow
-from neurorail.rules.observations import ATTEMPT, JOB, MISSION, TransitionReported
+from neurorail.rules.observations import ATTEMPT, JOB, MISSION, Fields, TransitionReported
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import RECENT_MISSIONS_MAX, State
 
@@ -33,6 +33,7 @@ ILLEGAL = "NR-E301"
 _TOLD = 8
 """Bits of `Entity.inferred` from here on say which outcomes its own spans told."""
 
+_NO_FIELDS = Fields()
 _TABLE = dict(TRANSITIONS)
 _UNWANTED = TERMINAL - {SUCCEEDED}
 
@@ -198,6 +199,7 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
 
 def _record_metrics(state: State, entity: Entity, duration_ms: int | None, succeeded: bool) -> None:
     totals = entity.totals
+    fields = entity.fields or _NO_FIELDS
     state.emit(
         "metrics_recorded",
         entity.ids,
@@ -218,6 +220,13 @@ def _record_metrics(state: State, entity: Entity, duration_ms: int | None, succe
             "tt_first_signal_ms": entity.first_signal_ms,
             "success": succeeded,
             "error_code": entity.error_code,
+            "state": entity.state,
+            "created_at_unix_nano": entity.created,
+            "kind": fields.job_type or fields.plan_type,
+            "agent": fields.agent,
+            "service": fields.service,
+            "model": fields.model,
+            "tags": dict(fields.tags),
         },
         f"{entity.type} metrics",
     )

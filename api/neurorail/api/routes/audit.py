@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
@@ -18,9 +17,10 @@ from neurorail.api.ids import ID_FIELDS, check_id, level_of
 from neurorail.api.paging import (
     Cursor,
     Limit,
+    Since,
+    moment,
     page_limit,
     read_cursor,
-    unix_nano,
     write_cursor,
 )
 from neurorail.api.problems import bad_field
@@ -52,6 +52,7 @@ def _one_of(field: str, value: str | None, known: tuple[str, ...]) -> str | None
 
 
 def _filter(
+    parts: Parts,
     tenant: Tenant,
     mission_id: str | None = None,
     plan_id: str | None = None,
@@ -63,8 +64,8 @@ def _filter(
     event_type: str | None = None,
     event_category: str | None = None,
     severity: str | None = None,
-    start_time: Annotated[datetime | None, Query(description="received at or after")] = None,
-    end_time: Annotated[datetime | None, Query(description="received before")] = None,
+    start_time: Since = None,
+    end_time: Since = None,
 ) -> EventFilter:
     levels = (mission_id, plan_id, job_id, attempt_id, resource_id)
     chain = {name: value for name, value in zip(ID_FIELDS, levels, strict=True) if value}
@@ -82,8 +83,8 @@ def _filter(
         event_type=_one_of("event_type", event_type, tuple(EVENT_TYPES)),
         event_category=_one_of("event_category", event_category, CATEGORIES),
         severities=() if severity is None else (severity,),
-        since_unix_nano=unix_nano("start_time", start_time),
-        until_unix_nano=unix_nano("end_time", end_time),
+        since_unix_nano=moment("start_time", start_time, parts.clock()),
+        until_unix_nano=moment("end_time", end_time, parts.clock()),
     )
 
 
@@ -103,7 +104,7 @@ async def events(
         counts = await parts.history.counts(wanted)
     return JsonResponse(
         {
-            "events": [_body(line) for line in page.events],
+            "events": [event_body(line) for line in page.events],
             "total": counts.total,
             "limit": most,
             "next_cursor": write_cursor(page.next_key),
@@ -193,12 +194,13 @@ async def stats(parts: Parts, wanted: Wanted) -> JsonResponse:
             "events_by_type": counts.by_type,
             "events_by_severity": counts.by_severity,
             "events_by_category": counts.by_category,
-            "recent_errors": [_body(line) for line in recent.events],
+            "recent_errors": [event_body(line) for line in recent.events],
         }
     )
 
 
-def _body(line: EventLine) -> dict[str, Any]:
+def event_body(line: EventLine) -> dict[str, Any]:
+    """An event as lists show it."""
     return {
         "audit_id": line.event_id,
         "timestamp": iso_time(line.timestamp_unix_nano),

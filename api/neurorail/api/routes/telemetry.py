@@ -18,6 +18,7 @@ from neurorail.api.problems import unknown_entity
 from neurorail.api.writing import USD_MAX, Body, Count, Writing, json_value
 from neurorail.collector.access.permissions import READ_METRICS, WRITE_METRICS
 from neurorail.collector.decode.commands import UsageCommand
+from neurorail.collector.health.governance import GovernanceMetrics
 from neurorail.collector.views import Counts
 from neurorail.rules import errors
 from neurorail.rules.lifecycle import QUEUED, RUNNING, SUCCEEDED, TERMINAL
@@ -146,23 +147,29 @@ async def snapshot(parts: Parts, tenant: Tenant) -> JsonResponse:
             "snapshot_id": f"snap_{parts.node}_{counts.as_of_seq}_{now}",
             "timestamp": iso_time(now),
             "as_of_seq": counts.as_of_seq,
-            "entity_counts": {f"{t}s": _created(counts, t) for t in ENTITY_TYPES},
-            "by_state": counts.by_state,
-            "active_executions": {
-                "running_missions": _in_state(counts, "mission", RUNNING),
-                "running_jobs": _in_state(counts, "job", RUNNING),
-                "running_attempts": _in_state(counts, "attempt", RUNNING),
-                "queued_jobs": _in_state(counts, "job", QUEUED),
-            },
-            "error_rates": _error_rates(parts.health.governance.failures_by_category(),
-                                        parts.health.governance.attempts_ended()),
-            "totals": {
-                name.removesuffix("_pico"): usd_number(value) if name.endswith("_pico") else value
-                for name, value in counts.sums.items()
-            },
+            **snapshot_body(counts, parts.health.governance),
             "prometheus_metrics": parts.health.values("neurorail_"),
         }
-    )  # fmt: skip
+    )
+
+
+def snapshot_body(counts: Counts, governance: GovernanceMetrics) -> dict[str, Any]:
+    """What a snapshot holds besides its name and time."""
+    return {
+        "entity_counts": {f"{t}s": _created(counts, t) for t in ENTITY_TYPES},
+        "by_state": counts.by_state,
+        "active_executions": {
+            "running_missions": _in_state(counts, "mission", RUNNING),
+            "running_jobs": _in_state(counts, "job", RUNNING),
+            "running_attempts": _in_state(counts, "attempt", RUNNING),
+            "queued_jobs": _in_state(counts, "job", QUEUED),
+        },
+        "error_rates": _error_rates(governance.failures_by_category(), governance.attempts_ended()),
+        "totals": {
+            name.removesuffix("_pico"): usd_number(value) if name.endswith("_pico") else value
+            for name, value in counts.sums.items()
+        },
+    }
 
 
 def _created(counts: Counts, entity_type: str) -> int:

@@ -29,6 +29,8 @@ DERIVED_TABLES: Final = (
     "governor_decisions",
     "governor_manifests",
     "neurorail_metrics_snapshots",
+    "neurorail_usage",
+    "neurorail_entities",
 )
 _AUDITED_ALREADY: Final = b",true]\n"
 """What a line ends with when only the derived tables lack it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from neurorail.collector.views import Counts, EntityView, Totals
 from neurorail.rules.engine import Engine
@@ -14,6 +14,7 @@ from neurorail.rules.entity import (
     COST,
     FLAG_NAMES,
     INPUT,
+    LEVEL_NAMES,
     MODEL_CALLS,
     OUTPUT,
     REASONING,
@@ -22,9 +23,13 @@ from neurorail.rules.entity import (
     Entity,
     entity_key,
 )
+from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.observations import Fields
 
 T = TypeVar("T")
+TENANTS_MAX: Final = 1_000
+OPEN_MAX: Final = 5_000
+"""Open entities that a list looks at, the newest."""
 
 
 class Asked(Protocol):
@@ -60,6 +65,15 @@ class AppliedView:
         """The missions that were created last, newest first."""
         return await self._applier.ask(partial(_recent, tenant=tenant, limit=limit))
 
+    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
+        """Entities of a type that have not ended and are in memory, at most `OPEN_MAX`."""
+        level = LEVEL_NAMES.index(entity_type)
+        return await self._applier.ask(partial(_open, tenant=tenant, level=level))
+
+    async def tenants(self) -> Sequence[str]:
+        """Tenants with entities, at most `TENANTS_MAX`."""
+        return await self._applier.ask(_tenants)
+
     async def counts(self, tenant: str) -> Counts:
         """Counts over all entities of a tenant."""
         return await self._applier.ask(partial(_counts, tenant=tenant, seq=self._applier.seq))
@@ -94,6 +108,23 @@ def _recent(engine: Engine, tenant: str, limit: int) -> list[EntityView]:
     ids = list(engine.state.recent_missions.get(tenant, {}))
     views = (_entity(engine, tenant, mission_id) for mission_id in reversed(ids[-limit:]))
     return [view for view in views if view is not None]
+
+
+def _open(engine: Engine, tenant: str, level: int) -> list[EntityView]:
+    found = [
+        entity
+        for entity in engine.state.entities.values()
+        if entity.level == level
+        and entity.state
+        and entity.state not in TERMINAL
+        and entity.tenant == tenant
+    ]
+    found.sort(key=lambda entity: (entity.created, entity.id), reverse=True)
+    return [view_of(entity) for entity in found[:OPEN_MAX]]
+
+
+def _tenants(engine: Engine) -> list[str]:
+    return list(engine.state.by_state)[:TENANTS_MAX]
 
 
 def _counts(engine: Engine, tenant: str, seq: int) -> Counts:

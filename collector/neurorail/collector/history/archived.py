@@ -142,6 +142,9 @@ def _where(wanted: EventFilter, outside: Boundary | None) -> tuple[str, Paramete
         if value is not None:
             terms.append(f"{name} = {{{name}:String}}")
             parameters[name] = value
+    if wanted.event_types:
+        terms.append("event_type IN {event_types:Array(String)}")
+        parameters["event_types"] = list(wanted.event_types)
     if wanted.severities:
         terms.append("severity IN {severities:Array(String)}")
         parameters["severities"] = list(wanted.severities)

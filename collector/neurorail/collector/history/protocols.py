@@ -38,6 +38,8 @@ class EventFilter:
     """Values wanted, by `mission_id`, `plan_id` … `resource_id` or `entity_id`."""
     channel: str | None = None
     event_type: str | None = None
+    event_types: tuple[str, ...] = ()
+    """Any of these."""
     event_category: str | None = None
     severities: tuple[str, ...] = ()
     since_unix_nano: int | None = None
@@ -53,6 +55,7 @@ class EventFilter:
             and all(getattr(line, name) == value for name, value in self.chain.items())
             and self.channel in (None, line.channel)
             and self.event_type in (None, line.event_type)
+            and (not self.event_types or line.event_type in self.event_types)
             and self.event_category in (None, line.event_category)
             and (not self.severities or line.severity in self.severities)
             and (self.since_unix_nano is None or received >= self.since_unix_nano)

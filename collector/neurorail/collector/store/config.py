@@ -36,6 +36,10 @@ class StoreConfig:
     """Clients that answer reads; as many reads run at once."""
     read_queue_max: int = 256
     """Asynchronous reads that may wait for a client; more are refused with `StoreBusy`."""
+    read_seconds_max: float = 15.0
+    """How long one read of the API may take in ClickHouse."""
+    read_bytes_max: int = 1 << 30
+    """Memory that one read of the API may take there."""
     retention_days: Mapping[str, int] = field(default_factory=lambda: DEFAULT_RETENTION_DAYS)
     """Days by table; 0 keeps rows for ever. A table that is not named keeps its default."""
     connect_timeout_s: float = 10.0

@@ -165,12 +165,25 @@ class Store:
             )
 
     async def query_async(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Like `query`, on the store's own bounded thread pool.
+        """Like `query`, on the store's own bounded thread pool, within limits of time and memory.
 
         Raises:
             StoreBusy: If more reads wait than the configuration allows.
+            StoreUnavailable: If it takes too long.
+            StoreRefused: If it takes too much memory.
         """
-        return await self.run(self.query, sql, parameters)
+        return await self.run(self._query_limited, sql, parameters)
+
+    def _query_limited(self, sql: str, parameters: Mapping[str, Any] | None) -> list[Row]:
+        limits = {
+            "max_execution_time": self.config.read_seconds_max,
+            "max_memory_usage": self.config.read_bytes_max,
+            # A reader that goes away ends its query; the embedded engine knows no connections.
+            "cancel_http_readonly_queries_on_client_close": 1,
+        }
+        with self._client(self._readers) as client:
+            result = client.query(sql, parameters=dict(parameters or {}), settings=limits)
+            return [dict(row) for row in result.named_results()]
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Runs a blocking read on the store's own bounded thread pool.
