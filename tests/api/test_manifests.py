@@ -82,6 +82,7 @@ async def test_manifest_goes_from_draft_to_retired(rail: Rail, live: LiveEngine)
         "manifest_shadowed",
         "manifest_refused",
         "manifest_activated",
+        "override_used",
         "manifest_retired",
     ]
 

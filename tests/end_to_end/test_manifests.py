@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+from tests.end_to_end.rail import Chain, Rail
 from tests.end_to_end.test_restarts import embedded
+from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
 from tests.support.waiting import active_manifest
 from typer.testing import CliRunner
@@ -20,6 +23,27 @@ def command(data: Path, *arguments: str, status: int = 0) -> str:
     result = CliRunner().invoke(build(), ["manifest", *arguments, "--data-dir", str(data)])
     assert result.exit_code == status, result.output
     return result.output if status else result.stdout
+
+
+OWN = """
+attributes: {agent: [my.agent], tag.team: [team.name]}
+prices: [{model: my-model, input_mtok: 2}]
+"""
+
+
+def called_job(rail: Rail) -> Any:
+    """A job with one call, whose telemetry has names of its own."""
+    chain, now = Chain(), time.time_ns()
+    job = chain.entity("job", 2, times=(now - 10, now))
+    set_attributes(job.attributes, {"my.agent": "mine"})
+    call = chain.span(3, 4, parent=2, times=(now - 9, now))
+    said = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "my-model",
+            "gen_ai.usage.input_tokens": 10}  # fmt: skip
+    set_attributes(call.attributes, said)
+    mission = chain.entity("mission", 1, times=(now - 20, now))
+    rail.send("traces", traces(mission, job, call, resource={"team.name": "search"}))
+    (found,) = [one for one in rail.ended(chain)["descendants"] if one["entity_type"] == "job"]
+    return found
 
 
 def listed(data: Path) -> Any:
@@ -47,14 +71,20 @@ def test_manifest_by_the_command_line(tmp_path: Path) -> None:
         assert "in force: 2.0" in command(data, "list")
         assert json.loads(command(data, "retire", "2.0", "--json"))["state"] == "retired"
         command(data, "show", "7", status=1)
+        file.write_text(YAML.format("3.0") + OWN)
+        command(data, "create", str(file))
+        command(data, "activate", "3.0", "--force", "--reason", "own names")
+        job = called_job(Rail(server))
+        assert (job["agent"], job["tags"]) == ("mine", {"team": "search"})
+        assert job["totals"]["cost_usd"] == 0.00002
     with embedded(data) as store:
         rows = store.query(
             "SELECT version, status, change_reason, changed_by, manifest != '' AS whole, "
-            "chain_sha256 != '' AS linked FROM governor_manifests ORDER BY seq, `index`"
+            "chain_sha256 != '' AS linked FROM governor_manifests WHERE version = '2.0' "
+            "ORDER BY seq, `index`"
         )
     assert [(row["status"], row["change_reason"]) for row in rows] == [
         ("draft", ""), ("shadow", ""), ("active", "first"), ("retired", ""),
     ]  # fmt: skip
-    assert {row["version"] for row in rows} == {"2.0"}
     assert [row["whole"] for row in rows] == [1, 0, 0, 0]
     assert rows[0]["linked"] == 1

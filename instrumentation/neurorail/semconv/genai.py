@@ -11,7 +11,7 @@ OpenLLMetry (Traceloop), the Vercel AI SDK, Pydantic AI with Logfire, Langfuse a
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -53,6 +53,32 @@ class Mapping:
     """Attributes for input tokens whose convention leaves cached tokens out."""
     excludes_reasoning: frozenset[str]
     """Attributes for output tokens whose convention leaves reasoning tokens out."""
+    tags: MappingType[str, str] = field(default_factory=dict)
+    """Attributes that are tags, of a span, an event or a resource → the tag's key."""
+
+
+def with_own(mapping: Mapping, attributes: MappingType[str, tuple[str, ...]]) -> Mapping:
+    """A mapping with a user's own attributes, which are asked before all others.
+
+    Args:
+        mapping: What they are added to.
+        attributes: Meaning, or `tag.<key>`, → attribute names, the strongest first.
+    """
+    own = {name for aliases in attributes.values() for name in aliases}
+    aliases = {
+        meaning: (
+            *attributes.get(meaning, ()),
+            *(name for name in known if name not in own),
+        )
+        for meaning, known in mapping.aliases.items()
+    }
+    tags = {
+        name: meaning.removeprefix("tag.")
+        for meaning, names in attributes.items()
+        if meaning.startswith("tag.")
+        for name in reversed(names)
+    }
+    return replace(mapping, aliases=aliases, tags=tags)
 
 
 MEANINGS: Final = (

@@ -95,7 +95,10 @@ def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int]
     amounts[REASONING] = usage.reasoning_tokens
     amounts[MODEL_CALLS] = 1
     cost = None
-    if usage.has_tokens and state.prices is not None:
+    own = state.manifest.own_prices
+    if own is not None:
+        cost = own.cost_usd_pico(usage.provider, usage.model, usage, at_unix_nano)
+    if cost is None and usage.has_tokens and state.prices is not None:
         cost = state.prices.cost_usd_pico(usage.provider, usage.model, usage, at_unix_nano)
     if cost is None:
         cost = usage.cost_usd_pico
@@ -231,7 +234,7 @@ def _tracked(
             "reasoning_tokens": amounts[REASONING],
             "cost_usd_pico": amounts[COST] if priced else None,
             "priced": priced,
-            "price_version": state.prices_version if priced else None,
+            "price_version": _price_version(state, usage, seen) if priced else None,
             "agent": fields.agent if fields is not None else None,
             "service": fields.service if fields is not None else None,
             "tool": fields.tool if fields is not None else None,
@@ -239,6 +242,13 @@ def _tracked(
         },
         "call metered" if priced else f"call metered, model {usage.model} has no price",
     )
+
+
+def _price_version(state: State, usage: Usage, seen: SpanObserved) -> str:
+    own, at = state.manifest.own_prices, seen.start_unix_nano
+    if own is not None and own.cost_usd_pico(usage.provider, usage.model, usage, at) is not None:
+        return own.version
+    return state.prices_version
 
 
 def _too_late(state: State, seen: SpanObserved, usage: Usage, ids: Ids, age_ns: int) -> None:

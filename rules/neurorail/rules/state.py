@@ -18,8 +18,9 @@ from neurorail.rules.events import INFO, Event
 from neurorail.rules.kept import Kept, Kind
 from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.manifest.default import shipped
-from neurorail.rules.manifest.model import Manifest, Times
+from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.manifest.records import Entry, active_entry, shadow_entries
+from neurorail.rules.manifest.settings import Times
 from neurorail.rules.observations import RESOURCE, Ids
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
@@ -129,6 +130,14 @@ class State:
             found = self.default_manifest if entry is None else entry.manifest
             self.manifests[self.tenant] = found
         return found
+
+    def manifest_of(self, tenant: str) -> Manifest:
+        """The active manifest of a tenant."""
+        before, self.tenant = self.tenant, tenant
+        try:
+            return self.manifest
+        finally:
+            self.tenant = before
 
     @property
     def times(self) -> Times:

@@ -11,15 +11,8 @@ from neurorail.rules.governor.decided import RECENT_MAX, decided
 from neurorail.rules.governor.reasons import Reason, ordered, retry_after_ms
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.limits import Limits
-from neurorail.rules.manifest.model import (
-    FORMAT,
-    BudgetRule,
-    Budgets,
-    Estimate,
-    Estimates,
-    Manifest,
-    ModeRule,
-)
+from neurorail.rules.manifest.model import FORMAT, BudgetRule, Budgets, Manifest, ModeRule
+from neurorail.rules.manifest.settings import Estimate, Estimates
 from neurorail.rules.observations import Budget
 
 

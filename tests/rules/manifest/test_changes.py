@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ from neurorail.rules.manifest.default import shipped
 from neurorail.rules.manifest.load import load
 from neurorail.rules.manifest.records import MANIFESTS_MAX, Compared
 from neurorail.rules.observations import (
+    DecideRequested,
     ManifestDrafted,
     ManifestMoved,
     Observation,
     Once,
+    PricesLoaded,
     TransitionReported,
+    Usage,
+    UsageReported,
 )
 
 OPEN = "gate: {min_evaluations: 0, min_shadow_time: 0}\n"
@@ -58,7 +63,8 @@ class World:
 
     def activate(self, version: str, rest: str = OPEN, mode: str = "direct") -> None:
         self.tell(draft(version, rest, mode))
-        self.one(ManifestMoved(version, "activate", "test", True), "manifest_activated")
+        activated = self.tell(ManifestMoved(version, "activate", "test", True))
+        assert activated[0].type == "manifest_activated"
 
     def attempt(self, number: int, job_type: str = "llm_call") -> list[Event]:
         """The events of shadows when an attempt starts."""
@@ -138,7 +144,7 @@ def test_every_action_from_every_state(state: str, action: str) -> None:
         "activate": ("draft", "shadow", "retired"),
         "retire": ("draft", "shadow", "active"),
     }.get(action, ())
-    (event,) = world.tell(ManifestMoved("1.0", action, "test", True))
+    event = world.tell(ManifestMoved("1.0", action, "test", True))[0]
     if state in allowed:
         assert event.type.removeprefix("manifest_")[:6] == action[:6]
     else:
@@ -189,11 +195,13 @@ def test_gate_says_everything_that_is_not_met(world: World) -> None:
         "2000 ms as a shadow, at least 3600000 are needed",
         "100 % with another mode, at most 5 % are allowed",
     ]
-    forced = world.tell(ManifestMoved("2.0", "activate", "it burns", True))[-1]
+    _, forced, override = world.tell(ManifestMoved("2.0", "activate", "it burns", True))
     assert forced.data["forced"] is True
     assert len(forced.data["unmet"]) == 3
     assert forced.data["compared"]["mode_diverged"] == 1
     assert forced.severity == "warning"
+    assert override.type == "override_used"
+    assert override.data == {"decision_id": None, "reason": "it burns"}
 
 
 def test_gate_that_is_met_lets_pass(world: World) -> None:
@@ -301,6 +309,52 @@ def test_change_that_comes_again_changes_nothing(world: World) -> None:
     world.one(made, "write_repeated")
     world.one(moved, "manifest_shadowed")
     world.one(moved, "write_repeated")
+
+
+PRICES = "prices:\n- {model: mine, input_mtok: 2}\n"
+
+
+def test_own_prices_are_asked_first(world: World) -> None:
+    table = {"format": 1, "version": "built in", "providers": [], "overrides": [
+        {"match": {"equals": name}, "prices": [{"input_mtok": "1"}]} for name in ("mine", "known")
+    ]}  # fmt: skip
+    world.tell(PricesLoaded("built in", "ab", json.dumps(table).encode()))
+    head = "neurorail_manifest: 1\nname: t\nversion: '1.0'\ndefault_mode: direct\n"
+    canonical = load(head + PRICES + OPEN, read_price=lambda one: {
+        "match": {"equals": one["model"]}, "prices": [{"input_mtok": str(one["input_mtok"])}],
+    }).json  # fmt: skip
+    ids = chain(["m_1", "p_1", "j_1", "a_1", "r_1"])
+
+    def cost(model: str) -> tuple[Any, Any]:
+        usage = Usage("inference", None, model, input_tokens=1_000_000, has_tokens=True)
+        events = world.tell(UsageReported(4, ids, BASE, usage))
+        (tracked,) = [event.data for event in events if event.type == "cost_tracked"]
+        return tracked["cost_usd_pico"], tracked["price_version"]
+
+    assert cost("mine") == (10**12, "built in")
+    world.tell(ManifestDrafted(canonical), ManifestMoved("1.0", "activate", "test", True))
+    assert cost("mine") == (2 * 10**12, "manifest 1.0")
+    assert cost("known") == (10**12, "built in")
+    assert cost("unknown") == (None, None)
+
+
+def test_shadows_are_asked_what_is_decided(world: World) -> None:
+    world.activate("1.0", mode="rail")
+    world.tell(draft("2.0", SHADOWS), ManifestMoved("2.0", "shadow"))
+    ids = chain(["m_1", "p_1", "j_1"])
+    asked = DecideRequested("d_1", "v_1", ids, "llm_call", estimates=(("tokens", 101),))
+    events = [event for event in world.tell(asked) if event.type == "shadow_diverged"]
+    assert [event.data["refused_by"] for event in events] == [["plans"]]
+
+
+def test_manifest_of_another_tenant_can_be_looked_at() -> None:
+    world = World(Runner(EngineConfig()))
+    world.activate("1.0")
+    state = world.engine.state
+    state.tenant = "other"
+    assert state.manifest_of("default").version == "1.0"
+    assert state.tenant == "other"
+    assert state.manifest.version == shipped().version
 
 
 def test_shares_are_rounded_up() -> None:

@@ -6,7 +6,7 @@ import pytest
 from neurorail.rules.manifest.faults import FAULTS_MAX, ManifestInvalid, nearest
 from neurorail.rules.manifest.limits import Limits
 from neurorail.rules.manifest.load import load
-from neurorail.rules.manifest.model import Estimate
+from neurorail.rules.manifest.settings import Estimate
 from neurorail.rules.manifest.triggers import ConditionMet, ErrorRate, RepeatedCall
 from neurorail.rules.manifest.windows import Zone
 from neurorail.rules.manifest.yaml_tree import CHARACTERS_MAX

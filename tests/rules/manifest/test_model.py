@@ -9,13 +9,12 @@ from neurorail.rules.manifest.limits import FIELD_OF_KIND, KINDS, Limit, Limits
 from neurorail.rules.manifest.model import (
     BudgetRule,
     Budgets,
-    Estimate,
-    Estimates,
     Manifest,
     ModeRule,
     PoolRule,
     ReflexRule,
 )
+from neurorail.rules.manifest.settings import Estimate, Estimates
 from neurorail.rules.manifest.triggers import TRIGGERS, ConditionMet, ErrorRate
 from neurorail.rules.manifest.windows import UTC_ZONE, Window, Zone
 

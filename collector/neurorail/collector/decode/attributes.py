@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from neurorail.collector.decode.identity import IdReader
@@ -65,3 +66,29 @@ def read_tags(attributes: Any, stats: Counter[str]) -> tuple[tuple[str, str], ..
     if len(values) > TAGS_MAX:
         stats["tags_dropped"] += len(values) - TAGS_MAX
     return tuple(sorted(values.items())[:TAGS_MAX])
+
+
+def own_tags(attributes: Any, table: KeyTable) -> dict[str, str]:
+    """The tags among attributes that the manifest names as such."""
+    found: dict[str, str] = {}
+    for attribute, key in table.tags.items():
+        if attribute in attributes:
+            value = text(read(attributes[attribute]), TAG_VALUE_MAX)
+            if value is not None:
+                found[key] = value
+    return found
+
+
+def all_tags(
+    attributes: Any,
+    raw: bytes,
+    table: KeyTable,
+    resource_tags: Mapping[str, str],
+    stats: Counter[str],
+) -> tuple[tuple[str, str], ...]:
+    """The tags of a span, event or log record: its own names first, then what the manifest maps."""
+    stated = read_tags(attributes, stats) if TAG_MARKER in raw else ()
+    if not table.tags:
+        return stated
+    tags = {**resource_tags, **own_tags(attributes, table), **dict(stated)}
+    return tuple(sorted(tags.items())[:TAGS_MAX])

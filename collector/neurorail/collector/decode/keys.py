@@ -85,6 +85,8 @@ class KeyTable:
     """Slot of a role attribute and what its values mean, in order."""
     markers: tuple[bytes, ...]
     """Byte strings, one of which is in every span that has a key of this table."""
+    tags: dict[str, str]
+    """Attributes that are tags → the tag's key."""
 
 
 def build(mapping: Mapping) -> KeyTable:
@@ -104,7 +106,15 @@ def build(mapping: Mapping) -> KeyTable:
         slot = slots.setdefault(rule.attribute, next_slot)
         next_slot += 1
         roles.append((slot, dict(rule.roles)))
-    return KeyTable(slots, frozenset(slots), meanings, alias_names, tuple(roles), _markers(mapping))
+    return KeyTable(
+        slots,
+        frozenset(slots),
+        meanings,
+        alias_names,
+        tuple(roles),
+        _markers(mapping),
+        dict(mapping.tags),
+    )
 
 
 def _markers(mapping: Mapping) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import TAG_MARKER, read_name, read_tags, scan
+from neurorail.collector.decode.attributes import all_tags, read_name, scan
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.collector.decode.resources import ResourceReader
@@ -54,9 +54,13 @@ class LogReader:
                             self._transitions.read(
                                 name,
                                 found,
-                                read_tags(record.attributes, self._stats)
-                                if TAG_MARKER in raw
-                                else (),
+                                all_tags(
+                                    record.attributes,
+                                    raw,
+                                    self._table,
+                                    resource.tags,
+                                    self._stats,
+                                ),
                                 resource.ids,
                                 resource.service,
                                 "log",

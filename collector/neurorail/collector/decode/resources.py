@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from neurorail.collector.decode import keys, wire
-from neurorail.collector.decode.attributes import chain_ids, read_name, scan
+from neurorail.collector.decode.attributes import chain_ids, own_tags, read_name, scan
 from neurorail.collector.decode.identity import IdReader
 from neurorail.collector.decode.keys import KeyTable
 from neurorail.rules.observations import NO_IDS, Ids
@@ -23,6 +24,8 @@ class ResourceView:
 
     service: str | None = None
     ids: Ids = NO_IDS
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the manifest maps to tags."""
 
 
 class ResourceReader:
@@ -39,10 +42,12 @@ class ResourceReader:
         if known is not None:
             return known
         try:
-            found = scan(wire.Resource.FromString(resource).attributes, self._table)
+            attributes = wire.Resource.FromString(resource).attributes
         except DecodeError:
-            found = {}
-        view = ResourceView(read_name(found, keys.SERVICE), chain_ids(found, self._ids))
+            attributes = {}
+        found = scan(attributes, self._table)
+        tags = own_tags(attributes, self._table)
+        view = ResourceView(read_name(found, keys.SERVICE), chain_ids(found, self._ids), tags)
         if len(self._known) >= RESOURCES_MAX:
             self._known.clear()
         self._known[resource] = view

@@ -16,9 +16,9 @@ from google.protobuf.message import DecodeError
 from neurorail.collector.decode import keys, wire
 from neurorail.collector.decode.attributes import (
     TAG_MARKER,
+    all_tags,
     chain_ids,
     read_name,
-    read_tags,
     read_text,
     scan,
 )
@@ -213,8 +213,8 @@ class SpanReader:
         only_stamped = _CHAIN_SLOTS.issuperset(found) and not span.events
         if not _CHAIN_SLOTS.issuperset(found):
             self._details(observed, found, resource)
-        if TAG_MARKER in raw:
-            self._tags(observed, attributes, resource)
+        if TAG_MARKER in raw or (self._table.tags and observed.fields is not None):
+            self._tags(observed, attributes, raw, resource)
         if ids is NO_IDS and observed.fields is None:
             plain.append(self._plain(observed, raw))
         else:
@@ -236,8 +236,10 @@ class SpanReader:
             ).SerializeToString()
         )
 
-    def _tags(self, observed: SpanObserved, attributes: Any, resource: ResourceView) -> None:
-        tags = read_tags(attributes, self._stats)
+    def _tags(
+        self, observed: SpanObserved, attributes: Any, raw: bytes, resource: ResourceView
+    ) -> None:
+        tags = all_tags(attributes, raw, self._table, resource.tags, self._stats)
         if tags:
             if observed.fields is None:
                 observed.fields = Fields(service=resource.service)
@@ -320,7 +322,7 @@ class SpanReader:
                     self._transitions.read(
                         event.name,
                         scan(event.attributes, self._table),
-                        read_tags(event.attributes, self._stats) if TAG_MARKER in raw else (),
+                        all_tags(event.attributes, raw, self._table, resource.tags, self._stats),
                         observed.ids,
                         resource.service,
                         "span_event",

@@ -19,13 +19,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from neurorail.collector.decode import Decoder, encode_observations
+from neurorail.collector.decode import encode_observations
+from neurorail.collector.decode.own_attributes import ManifestDecoder
 from neurorail.collector.engine import messages
 from neurorail.collector.engine.applier import Applier, Busy
 from neurorail.collector.engine.journal import Journal, OutboxBatch
@@ -160,12 +161,15 @@ class Worker:
         self._applier = Applier(
             self._inbox,
             self._journal,
-            Decoder().decode,
+            ManifestDecoder(self._attributes_of).decode,
             begin.config,
             keep=self._keep,
             committed=self._committed,
             failed=self._failed,
         )
+
+    def _attributes_of(self, tenant: str) -> Mapping[str, tuple[str, ...]]:
+        return self._applier.engine.state.manifest_of(tenant).attributes
 
     def run(self) -> None:
         """Open the journal, start, and answer the server."""

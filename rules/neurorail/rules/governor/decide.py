@@ -34,8 +34,9 @@ from neurorail.rules.governor.limits import fill_estimates, line, remaining, sho
 from neurorail.rules.governor.reasons import SOON_MS, Reason, ordered, retry_after_ms
 from neurorail.rules.governor.reservation_row import LIVE, Reservation
 from neurorail.rules.governor.scopes import Scope, places, scopes_of
+from neurorail.rules.manifest import shadow
 from neurorail.rules.manifest.facts import Facts, request_facts
-from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
+from neurorail.rules.manifest.limits import ENFORCE, KINDS, OBSERVE
 from neurorail.rules.manifest.limits import WARN as WARNS
 from neurorail.rules.manifest.model import (
     ALLOW,
@@ -90,6 +91,9 @@ def decide(state: State, seen: DecideRequested) -> None:
     if seen.override_reason is not None or not any(one.refuses for one in case.reasons):
         reservation = _grant(state, case, parent)
     _answer(state, case, mode, recovery, reservation)
+    if state.shadows:
+        asked = dict(zip(KINDS, case.asked, strict=True))
+        shadow.compare(state, case.facts, case.ids, asked, reservation is not None)
 
 
 def _case(state: State, seen: DecideRequested) -> _Case:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from neurorail.rules import once
 from neurorail.rules.config import MS
 from neurorail.rules.events import INFO, WARNING
-from neurorail.rules.manifest.model import Gate, Manifest
+from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.manifest.records import (
     ACTIVE,
     COMPARED,
@@ -33,6 +33,7 @@ from neurorail.rules.manifest.records import (
     active_entry,
     entries,
 )
+from neurorail.rules.manifest.settings import Gate
 from neurorail.rules.observations import NO_IDS, ManifestDrafted, ManifestMoved
 from neurorail.rules.state import State
 
@@ -172,6 +173,10 @@ def _activate(state: State, entry: Entry, seen: ManifestMoved) -> None:
         _says(entry, "active") + (f", past its gate: {seen.reason}" if past else ""),
         WARNING if past else INFO,
     )
+    if past:
+        data = {"decision_id": None, "reason": seen.reason}
+        message = f"manifest {entry.version} was activated past its gate: {seen.reason}"
+        state.emit("override_used", NO_IDS, state.now, data, message, WARNING)
 
 
 def _move(state: State, entry: Entry, to_state: str) -> None:
