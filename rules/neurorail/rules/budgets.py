@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from neurorail.rules import directives
+from neurorail.rules import directives, exhausted
 from neurorail.rules.config import MS
 from neurorail.rules.directives import CANCEL, Directive, Scope, entity_scope
 from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
@@ -81,6 +81,8 @@ def check_usage(state: State, entity: Entity, time: int) -> None:
 def _check(
     state: State, entity: Entity, time: int, kind: str, bit: int, limit: int, consumed: int
 ) -> None:
+    if consumed >= limit:
+        exhausted.entity_checked(state, entity, kind, exhausted=True)
     if consumed > limit:
         if not entity.violated & bit:
             violate(state, entity, time, kind, bit, limit, consumed)
@@ -105,6 +107,19 @@ def _check(
             f"{entity.type} used {consumed * 100 // limit} % of its {kind} budget",
             WARNING,
         )
+
+
+def usage_left(state: State, entity: Entity) -> None:
+    """Usage of an entity was taken back: what it used up may be free again."""
+    budget = entity.budget
+    assert budget is not None, "only what has a budget is checked"
+    for kind, limit, consumed in (
+        ("tokens", budget.max_tokens, entity.tokens),
+        ("cost", budget.max_cost_usd_pico, entity.totals[COST]),
+        ("tool_calls", budget.max_tool_calls, entity.totals[TOOL_CALLS]),
+    ):
+        if limit is not None and consumed < limit:
+            exhausted.entity_checked(state, entity, kind, exhausted=False)
 
 
 def violate(

@@ -31,7 +31,11 @@ def charge(state: State, ids: Ids, amounts: list[int], time: int, sign: int = 1)
         for place, amount in added:
             totals[place] += amount
         state.touch(entity)
-        if sign > 0 and entity.budget is not None:
+        if entity.budget is None:
+            continue
+        if sign > 0:
             budgets.check_usage(state, entity, time)
+        else:
+            budgets.usage_left(state, entity)
     for place, amount in added:
         state.count(_SUMS[place], amount)

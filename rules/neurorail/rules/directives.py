@@ -161,7 +161,7 @@ class Index:
     def matching(self, facts: Mapping[str, str | int | bool]) -> Iterator[Directive]:
         """Those whose scope the facts fulfil."""
         for names, by_values in self.by_names.items():
-            values = tuple([_text(facts.get(name)) for name in names])
+            values = tuple([fact_text(facts.get(name)) for name in names])
             yield from by_values.get(values, _NOTHING).values()
 
 
@@ -174,10 +174,10 @@ def _match(scope: Scope) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if entity_id is not None:
         return (f"{scope['entity_type']}_id",), (entity_id,)
     names = tuple(sorted(scope))
-    return names, tuple([_text(scope[name]) for name in names])
+    return names, tuple([fact_text(scope[name]) for name in names])
 
 
-def _text(value: str | int | bool | None) -> str:
+def fact_text(value: str | int | bool | None) -> str:
     """A fact as scopes write it; a text that no fact has where it is absent."""
     if value is None:
         return "\0"

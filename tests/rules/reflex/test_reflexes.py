@@ -9,7 +9,7 @@ import pytest
 from tests.rules.reflex.world import World, ids_of, manifest, types
 
 from neurorail.rules.config import MS
-from neurorail.rules.directives import blocking, passed
+from neurorail.rules.directives import Directive, blocking, find, half_open_at, passed
 from neurorail.rules.manifest import actions, triggers
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.model import ReflexRule
@@ -77,6 +77,11 @@ def test_failures_open_the_breaker_of_their_key_alone(worlds: Worlds) -> None:
     assert issued["limits"] == {}
     (blocked,) = blocking(world.engine.state, OPENAI)
     assert blocked.retry_after_ms == 10_000
+    directive = find(world.engine.state, blocked.directive_id)
+    assert directive is not None
+    state = world.engine.state
+    assert half_open_at(state, directive) == state.now + 10_000 * MS
+    assert half_open_at(state, Directive("d", "suspend", {}, "", "", "", 0)) == 0
 
 
 def test_breaker_heals_by_probes_that_ask(worlds: Worlds) -> None:

@@ -151,6 +151,26 @@ class World:
         )
         return self.apply(seen)
 
+    def nested(self, usage: Usage) -> list[Event]:
+        """An outer span reports a call, then an inner one does: the outer one's is taken back."""
+        found: list[Event] = []
+        for span_id, parent in ((b"outer", b""), (b"inner", b"outer")):
+            start = BASE + self.now_ms * MS
+            found += self.apply(
+                SpanObserved(
+                    b"n" * 16,
+                    span_id.rjust(8, b"0"),
+                    parent.rjust(8, b"0") if parent else b"",
+                    start,
+                    start + 10 * MS,
+                    ids_of(),
+                    role="inference",
+                    usage=usage if span_id == b"outer" else Usage("inference", "openai", "gpt-5"),
+                    fields=Fields(provider="openai", model="gpt-5"),
+                )
+            )
+        return found
+
     def tool(self, name: str, arguments: str | None = None, **more: Any) -> list[Event]:
         """A tool call ended now."""
         fields = Fields(tool=name)

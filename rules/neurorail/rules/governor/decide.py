@@ -32,7 +32,7 @@ from neurorail.rules.governor.amounts import (
 from neurorail.rules.governor.idempotency import ANSWERS, Answer
 from neurorail.rules.governor.limits import fill_estimates, line, remaining, shortfalls
 from neurorail.rules.governor.reasons import SOON_MS, Reason, ordered, retry_after_ms
-from neurorail.rules.governor.reservation_row import LIVE, Reservation
+from neurorail.rules.governor.reservation_row import Reservation
 from neurorail.rules.governor.scopes import Scope, places, scopes_of
 from neurorail.rules.manifest import shadow
 from neurorail.rules.manifest.facts import Facts, request_facts
@@ -121,13 +121,10 @@ def _chain_refuses(state: State, ids: Ids) -> list[Reason]:
 
 
 def _directives_refuse(state: State, case: _Case) -> list[Reason]:
-    """What is suspended, throttled, cancelled or killed. A live reservation outlasts budgets."""
-    parent_id = case.seen.parent_reservation_id
-    parent = reservations.find(state, parent_id) if parent_id is not None else None
-    reserved = parent is not None and parent.state == LIVE
+    """What is suspended, throttled, cancelled or killed; budgets are looked at themselves."""
     asked = {reason.rule_id for reason in case.reasons if reason.code == CONFIRMATION}
     found = []
-    for one in directives.blocking(state, case.facts, reserved=reserved):
+    for one in directives.blocking(state, case.facts, reserved=True):
         if one.action == directives.CONFIRM and one.rule in asked:
             continue  # Its rule has been heard.
         rule_id = one.rule or one.directive_id

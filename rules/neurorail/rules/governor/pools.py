@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from neurorail.rules import exhausted
 from neurorail.rules.config import MS
 from neurorail.rules.events import ERROR, INFO, WARNING
 from neurorail.rules.governor import accounts
@@ -120,6 +121,8 @@ def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> N
     place = PLACE[limit.kind]
     consumed = books.consumed[place]
     mark = f"{limit.rule_id} {limit.kind}"
+    if limit.severity == ENFORCE:
+        _tell_agents(state, books, name, limit, consumed)
     if consumed > limit.amount:
         if mark not in books.violated:
             books.violated[mark] = None
@@ -133,6 +136,20 @@ def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> N
         books.warned[mark] = level
     if level > before and limit.severity != OBSERVE:
         _tell_warning(state, books, name, ids, limit, consumed)
+
+
+def _tell_agents(state: State, books: Account, name: str, limit: Limit, consumed: int) -> None:
+    rule = state.manifest.pool(limit.rule_id)
+    assert rule is not None, "limits come from its rule"
+    renews_at = books.ends or (books.leaves_at(books.slices[0][0]) if books.slices else 0)
+    exhausted.pool_checked(
+        state,
+        rule,
+        name,
+        limit.kind,
+        exhausted=consumed >= limit.amount,
+        renews_at=renews_at,
+    )
 
 
 def _data(books: Account, name: str, limit: Limit, consumed: int) -> dict[str, object]:

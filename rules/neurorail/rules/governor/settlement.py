@@ -17,7 +17,7 @@ from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
 from neurorail.rules.lifecycle import FAILED, SUCCEEDED
 from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
 from neurorail.rules.observations import NO_IDS, RESOURCE, Ids, ReservationReported, SpanObserved
-from neurorail.rules.reflex import observe
+from neurorail.rules.reflex import circuits, observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import Bill
 
@@ -199,6 +199,7 @@ def reported(state: State, seen: ReservationReported) -> None:
         _raise_reported(one, dict(seen.usage))
     correction = _correct(state, one, none(), state.now)
     how = "reconciled" if seen.operation == RECONCILE else "released"
+    circuits.released(state, one.id)
     _settled(state, one, how, state.now, correction)
 
 

@@ -35,6 +35,7 @@ from neurorail.rules.manifest.records import (
 )
 from neurorail.rules.manifest.settings import Gate
 from neurorail.rules.observations import NO_IDS, ManifestDrafted, ManifestMoved
+from neurorail.rules.reflex.changed import manifest_changed
 from neurorail.rules.state import State
 
 SHADOWED, ACTIVATED, RETIRE = "shadow", "activate", "retire"
@@ -130,6 +131,7 @@ def moved(state: State, seen: ManifestMoved) -> None:
         message = f"a manifest that is {entry.state} cannot be moved by {seen.action!r}"
         _refuse(state, seen.version, seen.action, INVALID, message)
         return
+    before = state.manifest
     if seen.action == SHADOWED:
         _shadow(state, entry, seen)
     elif seen.action == ACTIVATED:
@@ -137,6 +139,7 @@ def moved(state: State, seen: ManifestMoved) -> None:
     else:
         _move(state, entry, RETIRED)
         _emit(state, "manifest_retired", entry, {"reason": seen.reason}, _says(entry, "retired"))
+    manifest_changed(state, before, state.manifest)
 
 
 def _shadow(state: State, entry: Entry, seen: ManifestMoved) -> None:

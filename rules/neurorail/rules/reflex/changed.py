@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from neurorail.rules import directives
-from neurorail.rules.manifest.model import Manifest
+from neurorail.rules.manifest.model import Manifest, Rule
 from neurorail.rules.reflex import circuits, confirmations
 from neurorail.rules.reflex.circuit import CIRCUITS
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS
@@ -15,10 +17,10 @@ def manifest_changed(state: State, before: Manifest, after: Manifest) -> None:
     """Another manifest is active for the record's tenant.
 
     A reflex that is gone or changed starts anew: what it has seen is forgotten, what it stopped may
-    go on. One that is the same goes on as it was.
+    go on. One that is the same goes on as it was. What a pool that changed stopped may go on until
+    its next usage.
     """
-    kept = {rule.id: rule for rule in after.reflexes}
-    gone = frozenset(rule.id for rule in before.reflexes if kept.get(rule.id) != rule)
+    gone = _gone(before.reflexes, after.reflexes) | _gone(before.pools, after.pools)
     if not gone:
         return
     reason = "the manifest changed"
@@ -33,3 +35,9 @@ def manifest_changed(state: State, before: Manifest, after: Manifest) -> None:
     for directive in directives.active(state):
         if directive.rule in gone:
             directives.lift(state, directive.id, reason)
+
+
+def _gone(before: Sequence[Rule], after: Sequence[Rule]) -> frozenset[str]:
+    """The ids of rules that are no more, or no more the same."""
+    kept = {rule.id: rule for rule in after}
+    return frozenset(rule.id for rule in before if kept.get(rule.id) != rule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from neurorail.rules.directives import Scope
-from neurorail.rules.manifest.condition import ALL
+from neurorail.rules.manifest.condition import ALL, Condition
 from neurorail.rules.manifest.facts import FACTS, FAMILIES, TEXT, Facts, as_text
 from neurorail.rules.manifest.model import ReflexRule
 
@@ -55,6 +55,24 @@ def _plain(source: dict[str, Any], scope: Scope) -> None:
                 _plain(part, scope)
         elif isinstance(said, str | int) and known_before_or_logic(name):
             scope[name] = as_text(said)
+
+
+def plain_scope(when: Condition) -> Scope | None:
+    """A condition as a scope; None if it asks for more than equal facts."""
+    scope: Scope = {}
+    return scope if _plain_whole(when.source, scope) else None
+
+
+def _plain_whole(source: dict[str, Any], scope: Scope) -> bool:
+    for name, said in source.items():
+        if name == ALL:
+            if not all(_plain_whole(part, scope) for part in said):
+                return False
+        elif isinstance(said, str | int) and known_before_or_logic(name):
+            scope[name] = as_text(said)
+        else:
+            return False
+    return True
 
 
 def known_before_or_logic(name: str) -> bool:
