@@ -147,12 +147,12 @@ async def _telemetry(server: Server, spans_per_s: int, seconds: float) -> None:
     if not spans_per_s:
         return
     workload, now = Workload(SPANS, 25), time.time_ns()
-    count = int(seconds * spans_per_s / SPANS)
+    count, every_s = int(seconds * spans_per_s / SPANS), SPANS / spans_per_s
     requests = [workload.request(number, now) for number in range(min(count, 100))]
     began = time.perf_counter()
     async with GrpcSender(server.otlp_grpc) as sender:
         for number in range(count):
-            await asyncio.sleep(max(0.0, began + number * SPANS / spans_per_s - time.perf_counter()))
+            await asyncio.sleep(max(0.0, began + number * every_s - time.perf_counter()))
             await sender.send(requests[number % len(requests)].body)
 
 

@@ -19,6 +19,7 @@ from tests.support.live_engine import LiveEngine
 
 from neurorail.api import ApiConfig, ApiDependencies, ApiServer, create_app
 from neurorail.api.access import Access
+from neurorail.api.hot import HotDecide
 from neurorail.collector.access import DenialLog, Gate, KeyStore
 from neurorail.collector.agents import Agents
 from neurorail.collector.engine.applier import Busy
@@ -167,7 +168,7 @@ async def running_rail(
     )
     hub.start()
     app = create_app(parts)
-    server = ApiServer(app, hub, config)
+    server = ApiServer(HotDecide(app), hub, config)
     await server.start()
     host, port = server.address
     try:

@@ -161,14 +161,26 @@ class GovernedRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose caller may make it."""
         if scope["method"] in (self.methods or ()):
-            access: Access = scope["app"].state.dependencies.access
             operation = f"{scope['method']} {self.path_format}"
-            admitted = access.admit(Headers(scope=scope), self.needs, operation, _address(scope))
-            scope[_PRINCIPAL] = admitted.principal
-            scope[_OPERATION] = operation
-            if admitted.rate is not None:
-                send = _with_headers(send, admitted.rate.headers())
+            send = with_rate(send, admitted(scope, Headers(scope=scope), self.needs, operation))
         await super().handle(scope, receive, send)
+
+
+def admitted(scope: Scope, headers: Headers, declared: Needs, operation: str) -> Rate | None:
+    """Let a request in and remember whose it is; its caller's rate.
+
+    Raises a 401, 403 or 429 problem.
+    """
+    access: Access = scope["app"].state.dependencies.access
+    found = access.admit(headers, declared, operation, _address(scope))
+    scope[_PRINCIPAL] = found.principal
+    scope[_OPERATION] = operation
+    return found.rate
+
+
+def with_rate(send: Send, rate: Rate | None) -> Send:
+    """Sending that tells a caller its rate."""
+    return send if rate is None else _with_headers(send, rate.headers())
 
 
 class Router(APIRouter):
@@ -194,7 +206,7 @@ def _with_headers(send: Send, headers: Iterable[tuple[str, str]]) -> Send:
     return sending
 
 
-def principal_of(request: Request) -> Principal:
+async def principal_of(request: Request) -> Principal:
     """Who sent a request."""
     found = request.scope[_PRINCIPAL]
     assert isinstance(found, Principal), "the route puts it there"
@@ -204,7 +216,7 @@ def principal_of(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(principal_of)]
 
 
-def tenant_of(
+async def tenant_of(
     request: Request,
     caller: Caller,
     tenant: Annotated[

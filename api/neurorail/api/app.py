@@ -7,7 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from neurorail.api import controldeck, problems
 from neurorail.api.dependencies import ApiDependencies
-from neurorail.api.hosts import LOOPBACK_NAMES, HostCheck, is_loopback
+from neurorail.api.hosts import HostCheck, allowed_hosts
 from neurorail.api.routes import (
     agents,
     audit,
@@ -76,7 +76,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
             ],
             max_age=600,
         )
-    if is_loopback(parts.config.host):
-        allowed = (*LOOPBACK_NAMES, parts.config.host, *parts.config.allowed_hosts)
+    allowed = allowed_hosts(parts.config)
+    if allowed is not None:
         app.add_middleware(HostCheck, allowed=allowed)
     return app

@@ -56,7 +56,7 @@ class ApiDependencies:
         )
 
 
-def dependencies(request: Request) -> ApiDependencies:
+async def dependencies(request: Request) -> ApiDependencies:
     """The parts that the application was made with."""
     found = request.app.state.dependencies
     assert isinstance(found, ApiDependencies), "create_app puts them there"

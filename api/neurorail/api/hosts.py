@@ -6,12 +6,12 @@ name the address 127.0.0.1 (DNS rebinding); but then the browser sends that name
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from neurorail.api.config import ApiConfig
 from neurorail.api.problems import Problem
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -20,6 +20,14 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on is reached from this machine alone."""
     return host in LOOPBACK_NAMES or host.startswith("127.")
+
+
+def allowed_hosts(config: ApiConfig) -> frozenset[str] | None:
+    """The names by which a server on loopback may be called; None where any name will do."""
+    if not is_loopback(config.host):
+        return None
+    names = (*LOOPBACK_NAMES, config.host, *config.allowed_hosts)
+    return frozenset(name.lower() for name in names)
 
 
 def host_name(header: str) -> str:
@@ -32,9 +40,9 @@ def host_name(header: str) -> str:
 class HostCheck:
     """Lets requests through that name one of the allowed hosts."""
 
-    def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
         self._app = app
-        self._allowed = frozenset(name.lower() for name in allowed)
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 421 to a request for another host."""

@@ -34,7 +34,9 @@ async def must_cover(
 class Looker:
     """Looks entities up for one request."""
 
-    def __init__(self, request: Request, parts: Parts, tenant: Tenant, caller: Caller) -> None:
+    def __init__(
+        self, request: Request, parts: ApiDependencies, tenant: str, caller: Principal
+    ) -> None:
         self._request = request
         self._parts = parts
         self._tenant = tenant
@@ -49,4 +51,9 @@ class Looker:
         return view
 
 
-Looking = Annotated[Looker, Depends(Looker)]
+async def looker(request: Request, parts: Parts, tenant: Tenant, caller: Caller) -> Looker:
+    """What an endpoint that looks entities up depends on."""
+    return Looker(request, parts, tenant, caller)
+
+
+Looking = Annotated[Looker, Depends(looker)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Final
 
 from neurorail.semconv.attributes import ID_PREFIXES
@@ -10,7 +10,8 @@ from neurorail.semconv.attributes import ID_PREFIXES
 _NANOS_PER_MS: Final = 1_000_000
 _VERSION: Final = 0x7 << 76
 _VARIANT: Final = 0b10 << 62
-
+_RANDOM: Final = (0xFFF << 64) | ((1 << 62) - 1)
+"""The bits of a UUIDv7 that are neither time nor fixed."""
 
 DECISION: Final = "d_"
 RESERVATION: Final = "v_"
@@ -18,11 +19,11 @@ RESERVATION: Final = "v_"
 
 def mint_id(level: int, unix_nano: int) -> str:
     """A new id of a level, made at a Unix time in nanoseconds."""
-    return mint(ID_PREFIXES[level], unix_nano)
+    return ID_PREFIXES[level] + digits(unix_nano)
 
 
-def mint(prefix: str, unix_nano: int) -> str:
-    """A new id with a prefix, made at a Unix time in nanoseconds."""
+def digits(unix_nano: int) -> str:
+    """A UUIDv7 made at a Unix time in nanoseconds, in 32 hex digits."""
     millis = (unix_nano // _NANOS_PER_MS) & ((1 << 48) - 1)
-    number = millis << 80 | _VERSION | secrets.randbits(12) << 64 | _VARIANT | secrets.randbits(62)
-    return f"{prefix}{number:032x}"
+    random = int.from_bytes(os.urandom(10), "big") & _RANDOM
+    return f"{millis << 80 | _VERSION | _VARIANT | random:032x}"

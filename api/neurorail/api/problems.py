@@ -117,10 +117,25 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Busy)
     async def on_busy(_: Request, busy: Busy) -> JsonResponse:
-        return Problem(503, "engine-unavailable", str(busy), retry_after_s=5).response()
+        return _busy(busy)
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, failure: Exception) -> JsonResponse:
-        _LOG.error("request failed: %s %s", request.method, request.url.path, exc_info=failure)
-        detail = "the server failed to answer; its log says why"
-        return Problem(500, "internal-error", detail).response()
+        return _bug(request, failure)
+
+
+def answer_of(request: Request, failure: Exception) -> JsonResponse:
+    """The answer to a request whose endpoint raised."""
+    if isinstance(failure, Problem):
+        return failure.response()
+    return _busy(failure) if isinstance(failure, Busy) else _bug(request, failure)
+
+
+def _busy(busy: Busy) -> JsonResponse:
+    return Problem(503, "engine-unavailable", str(busy), retry_after_s=5).response()
+
+
+def _bug(request: Request, failure: Exception) -> JsonResponse:
+    _LOG.error("request failed: %s %s", request.method, request.url.path, exc_info=failure)
+    detail = "the server failed to answer; its log says why"
+    return Problem(500, "internal-error", detail).response()

@@ -185,7 +185,7 @@ class Writer:
         return Outcome(said, received, repeated=True, entity_id=repeated.data["entity_id"])
 
 
-def writer(
+async def writer(
     request: Request,
     parts: Parts,
     tenant: Tenant,

@@ -27,6 +27,7 @@ from neurorail.api import audit_verify, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
 from neurorail.app.audit_check import verify_store
@@ -170,6 +171,9 @@ class Service:
             self._records,
             self._end_by_itself,
         )
+        inbox, engine = self._inbox, self._engine
+        # While agents ask, telemetry waits for the engine instead of piling up before them.
+        inbox.hold_telemetry(lambda: engine.asked and inbox.last_seq > engine.fed_seq)
         outbox = OutboxEvents(self._engine)
         self._hub = StreamHub(
             config.stream,
@@ -237,7 +241,7 @@ class Service:
             audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
         )
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
-        self._api = ApiServer(app, self._hub, api_config(config))
+        self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._health.watch_hub(self._hub)
         watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
 

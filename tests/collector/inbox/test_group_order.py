@@ -83,3 +83,27 @@ def test_a_closed_queue_hands_out_what_waits_then_none() -> None:
     assert queue.take(0) is None
     with pytest.raises(InboxClosed):
         queue.put(entry(telemetry()))
+
+
+def test_held_telemetry_lets_everything_else_pass() -> None:
+    queue = opened()
+    busy = [True]
+    queue.hold = lambda: busy[0]
+    queue.put(entry(telemetry(b"t1")))
+    assert queue.held
+    assert taken(queue) == []
+    queue.put(entry(of_kind(Kind.TICK, b"k1")))
+    queue.put(entry(of_kind(Kind.COMMAND, b"c1")))
+    assert taken(queue) == [b"c1", b"k1"]
+    assert queue.records == 1
+    busy[0] = False
+    assert taken(queue) == [b"t1"]
+
+
+def test_a_queue_that_closes_holds_nothing() -> None:
+    queue = opened()
+    queue.hold = lambda: True
+    queue.put(entry(telemetry(b"t1")))
+    queue.close()
+    assert taken(queue) == [b"t1"]
+    assert queue.take(0) is None

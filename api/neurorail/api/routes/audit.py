@@ -51,7 +51,7 @@ def _one_of(field: str, value: str | None, known: tuple[str, ...]) -> str | None
     return value
 
 
-def _filter(
+async def _filter(
     parts: Parts,
     tenant: Tenant,
     mission_id: str | None = None,

@@ -14,7 +14,7 @@ from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import ID_FIELDS
 from neurorail.api.looking import must_cover
-from neurorail.api.minting import DECISION, RESERVATION, mint
+from neurorail.api.minting import DECISION, RESERVATION, digits
 from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
 from neurorail.api.problems import Problem, bad_field
 from neurorail.collector.access import Denial, Principal
@@ -129,13 +129,16 @@ def _command(
     given: DecideInput, key: str | None, caller: Principal, unix_nano: int
 ) -> DecideCommand:
     ids, estimates = given.ids(), given.estimates.known("estimates")
-    sha256 = ""
+    own, sha256 = digits(unix_nano), ""
     if key is not None:
-        meaning = (ids, given.job_type, given.context, estimates, given.parent_reservation_id)
+        meaning = (
+            ids, given.job_type, given.context, estimates, given.parent_reservation_id,
+            given.override,
+        )  # fmt: skip
         sha256 = fingerprint(meaning)
     return DecideCommand(
-        mint(DECISION, unix_nano),
-        mint(RESERVATION, unix_nano),
+        DECISION + own,
+        RESERVATION + own,
         ids,
         given.job_type,
         given.context,

@@ -219,7 +219,7 @@ class Applier:
                 while at < len(envelopes):
                     self._apply_one(envelopes[at], heads, encoded)
                     at += 1
-                    if time.monotonic() >= ends:
+                    if time.monotonic() >= ends or _answers_wait(envelopes, at):
                         break
             except ApplyError as error:
                 self._start_over(envelopes[at], error)
@@ -396,3 +396,11 @@ class Applier:
         progress = self._journal.progress
         progress.failed.append((envelope.seq, error.index, error.cause))
         self._restore()
+
+
+def _answers_wait(envelopes: list[Envelope], at: int) -> bool:
+    """Whether a run of commands was applied: whoever sent them waits for their answers."""
+    command = Kind.COMMAND
+    return envelopes[at - 1].kind is command and (
+        at == len(envelopes) or envelopes[at].kind is not command
+    )

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from neurorail.collector.engine import messages
+from neurorail.collector.engine.answers import Answers
 from neurorail.collector.engine.applier import Busy, InboxReader
 from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch
 from neurorail.collector.engine.records import RecordBuffer
@@ -36,14 +38,16 @@ IN_FLIGHT_MAX: Final = 2
 """Messages with records on their way: one that is applied, one that is ready."""
 FEED_RECORDS: Final = 1_024
 FEED_BYTES: Final = 4 << 20
+FEED_BYTES_ASKED: Final = 128 << 10
+"""The same while agents ask: what stands before a question is answered before it."""
+ASKED_S: Final = 2.0
+"""How long after a command agents count as asking."""
 WAIT_S: Final = 0.25
 START_S: Final = 60.0
 STOP_S: Final = 120.0
 STATUS_S: Final = 5.0
 """How long a process may take from closing its pipe to its exit status."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-COMMANDS_KEPT: Final = 4_096
-"""Commands whose events are remembered for whoever wrote them and asks a moment later."""
 QUESTIONS_MAX: Final = 1_000
 RECORD_OVERHEAD_BYTES: Final = 200
 
@@ -94,15 +98,14 @@ class EngineProcess:
         self._changed = threading.Condition()
         self._answers: dict[int, Future[Any]] = {}
         self._number = 0
-        self._waiting: dict[int, list[Future[list[StreamEvent]]]] = {}
-        self._commands: dict[int, list[StreamEvent]] = {}
-        self._open_commands: set[int] = set()
+        self._applied = Answers()
         self._recent: deque[OutboxBatch] = deque()
         self._recent_bytes = 0
         self._ordinal = 0
         self._pruned = 0
         self._turn = 0
         self._feed_after = 0
+        self._asked_until = 0.0
         self._unapplied: deque[tuple[int, int]] = deque()
         self._unapplied_bytes = 0
         self._in_flight: deque[int] = deque()
@@ -217,12 +220,11 @@ class EngineProcess:
         Raises:
             Busy: the engine is not running, or stopped meanwhile.
         """
-        future: Future[list[StreamEvent]] = Future()
         with self._changed:
             if seq <= self.seq:
-                return self._commands.get(seq, [])
+                return self._applied.of_applied(seq)
             self._check_running()
-            self._waiting.setdefault(seq, []).append(future)
+            future = self._applied.wait(seq)
         return await asyncio.wrap_future(future)
 
     def _request(self, message: Callable[[int], messages.ToEngine]) -> Future[Any]:
@@ -285,6 +287,16 @@ class EngineProcess:
         """Records sent to the engine that it has not applied."""
         return self._unapplied_bytes
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked the engine to decide something a moment ago."""
+        return time.monotonic() < self._asked_until
+
+    @property
+    def fed_seq(self) -> int:
+        """The last record sent to the engine."""
+        return self._feed_after
+
     def depth(self) -> int:
         """Batches that wait for the archive."""
         return self._ordinal - self._pruned
@@ -304,7 +316,8 @@ class EngineProcess:
                     turn, after = self._turn, self._feed_after
                 if not room or not self._inbox.wait_for(after, WAIT_S):
                     continue
-                envelopes = self._inbox.read(after, FEED_RECORDS, FEED_BYTES)
+                most_bytes = FEED_BYTES_ASKED if self.asked else FEED_BYTES
+                envelopes = self._inbox.read(after, FEED_RECORDS, most_bytes)
                 if not envelopes:
                     continue
                 sizes = [
@@ -315,7 +328,9 @@ class EngineProcess:
                 with self._changed:
                     if turn != self._turn:
                         continue
-                    self._keep_answers(commands)
+                    self._applied.expect(commands)
+                    if commands:
+                        self._asked_until = time.monotonic() + ASKED_S
                     self._feed_after = envelopes[-1].seq
                     self._unapplied.extend(sizes)
                     self._unapplied_bytes += sum(size for _, size in sizes)
@@ -326,13 +341,6 @@ class EngineProcess:
             self._fail(self._end())
         except Exception as error:
             self._fail(error)
-
-    def _keep_answers(self, commands: list[int]) -> None:
-        for seq in commands:
-            self._commands[seq] = []
-            self._open_commands.add(seq)
-        while len(self._commands) > COMMANDS_KEPT:
-            self._commands.pop(next(iter(self._commands)))
 
     def _send(self, pipe: messages.Pipe) -> None:
         while (message := self._outgoing.get()) is not None:
@@ -423,23 +431,13 @@ class EngineProcess:
                 self._unapplied_bytes -= self._unapplied.popleft()[1]
             while self._in_flight and self._in_flight[0] <= group.seq:
                 self._in_flight.popleft()
-            if self._open_commands:
-                self._answer_commands(group.seq, events)
-            ready = [seq for seq in self._waiting if seq <= group.seq]
-            waiting = [(seq, future) for seq in ready for future in self._waiting.pop(seq)]
+            waiting = self._applied.applied(group.seq, events)
             self._changed.notify_all()
         if events:
             self._publish(events)
-        for seq, future in waiting:
+        for future, answer in waiting:
             if future.set_running_or_notify_cancel():
-                future.set_result([event for event in events if event.position[1] == seq])
-
-    def _answer_commands(self, seq: int, events: list[StreamEvent]) -> None:
-        for event in events:
-            kept = self._commands.get(event.position[1])
-            if kept is not None:
-                kept.append(event)
-        self._open_commands = {each for each in self._open_commands if each > seq}
+                future.set_result(answer)
 
     def _append(self, message: messages.Append) -> None:
         def tell(stamps: Sequence[Stamp] | None, error: str) -> None:
@@ -481,8 +479,8 @@ class EngineProcess:
     def _refuse(self, reason: str) -> None:
         with self._changed:
             futures: list[Future[Any]] = list(self._answers.values())
-            futures += [future for waiting in self._waiting.values() for future in waiting]
-            self._answers, self._waiting = {}, {}
+            futures += self._applied.give_up()
+            self._answers = {}
             self._changed.notify_all()
         for future in futures:
             if future.set_running_or_notify_cancel():

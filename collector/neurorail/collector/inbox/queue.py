@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -17,6 +17,8 @@ from neurorail.collector.inbox.rows import RECORD_OVERHEAD_BYTES
 
 Waiter: TypeAlias = "asyncio.Future[list[Stamp]] | concurrent.futures.Future[list[Stamp]] | None"
 
+HELD_LOOK_S: Final = 0.002
+"""How often it is looked whether telemetry that is held may go on."""
 _RANKS: Final = {Kind.COMMAND: 0, Kind.TICK: 1, Kind.SYSTEM: 1, Kind.TELEMETRY: 2}
 
 
@@ -50,6 +52,8 @@ class AppendQueue:
 
     def __init__(self, config: InboxConfig) -> None:
         self._config = config
+        self.hold: Callable[[], bool] = lambda: False
+        """Whether telemetry is to wait, so that nothing stands before commands; asked often."""
         self._ready = threading.Condition()
         self._ranks: tuple[deque[Pending], ...] = (deque(), deque(), deque())
         self._closed = True
@@ -121,11 +125,19 @@ class AppendQueue:
             None once the queue is closed and empty.
         """
         with self._ready:
-            if not self._records and not self._closed:
-                self._ready.wait(timeout_s)
+            if not self._takeable() and not self._closed:
+                self._ready.wait(HELD_LOOK_S if self._records else timeout_s)
             if not self._records:
                 return None if self._closed else []
             return self._take_group()
+
+    @property
+    def held(self) -> bool:
+        """Whether telemetry waits because of `hold`."""
+        return bool(self._ranks[-1]) and not self._closed and self.hold()
+
+    def _takeable(self) -> bool:
+        return any(self._ranks[:-1]) or (bool(self._ranks[-1]) and not self.held)
 
     def settle(self, group: Sequence[Pending]) -> None:
         """Take note that `group` waits no more: it is durable, or was refused."""
@@ -149,7 +161,7 @@ class AppendQueue:
     def _take_group(self) -> list[Pending]:
         group: list[Pending] = []
         size_bytes = records = 0
-        for entries in self._ranks:
+        for entries in self._ranks[:-1] if self.held else self._ranks:
             while entries:
                 entry = entries[0]
                 fits = (

@@ -104,6 +104,18 @@ class SqliteInbox:
         self._committer.start(down_ns if down_ns > self._config.resumed_min_ns else 0)
         self._started = True
 
+    def hold_telemetry(self, hold: Callable[[], bool]) -> None:
+        """Let telemetry wait for its commit, unanswered, while `hold` says so; commands do not.
+
+        It is asked from the committer's thread, every few milliseconds, and must not block.
+        """
+        self._queue.hold = hold
+
+    @property
+    def held(self) -> bool:
+        """Whether telemetry waits because of `hold_telemetry`."""
+        return self._queue.held
+
     async def stop(self) -> None:
         """Commit what waits, then close the files. Later appends raise `InboxClosed`."""
         self._queue.close()
