@@ -6,12 +6,13 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from tests.end_to_end.rail import Chain, Rail
 from tests.end_to_end.test_restarts import embedded
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
-from tests.support.waiting import active_manifest
+from tests.support.waiting import PATIENCE_S, active_manifest
 from typer.testing import CliRunner
 
 from neurorail.app.cli import build
@@ -25,6 +26,11 @@ def command(data: Path, *arguments: str, status: int = 0) -> str:
     return result.output if status else result.stdout
 
 
+WAITING = (
+    "otelcol_exporter_queue_size{",
+    "neurorail_engine_outbox_batches ",
+    "neurorail_engine_lag_records ",
+)
 OWN = """
 attributes: {agent: [my.agent], tag.team: [team.name]}
 prices: [{model: my-model, input_mtok: 2}]
@@ -88,3 +94,49 @@ def test_manifest_by_the_command_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [row["whole"] for row in rows] == [1, 0, 0, 0]
     assert rows[0]["linked"] == 1
+
+
+def test_history_of_a_server_is_replayed_from_its_store_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    file = tmp_path / "manifest.yaml"
+    file.write_text(YAML.format("2.0") + OWN)
+    with running_server(data) as server:
+        called_job(Rail(server))
+        replayed = CliRunner().invoke(build(), ["rules", "replay", "--data-dir", str(data)])
+        assert replayed.exit_code == 2
+        assert "a server holds the store" in replayed.output
+        command(data, "create", str(file))
+        command(data, "activate", "2.0", "--force", "--reason", "own names")
+        called_job(Rail(server))
+        archived(server.api)
+    report = json.loads(rules(data, "replay", "--json"))
+    assert report["equal"]
+    assert report["events"] > 20
+    assert report["records"] >= 5
+    assert "replayed " + report["digest"] in rules(data, "replay", "--through", "999")
+    with embedded(data) as store:
+        store.command("ALTER TABLE neurorail_audit DELETE WHERE event_type = 'manifest_activated'",
+                      settings={"mutations_sync": 2})  # fmt: skip
+    assert "manifest_activated" in rules(data, "replay", status=1)
+    assert "no record of node 'x' is stored" in rules(data, "replay", "--node", "x", status=2)
+    assert "holds no data" in rules(tmp_path / "none", "replay", status=2)
+
+
+def archived(api: str) -> None:
+    """Wait until everything that happened is in the store."""
+    ends = time.monotonic() + PATIENCE_S
+    while True:
+        with urlopen(f"{api}/metrics") as answer:
+            said = answer.read().decode()
+        waiting = [line for line in said.splitlines() if line.startswith(WAITING)]
+        assert len(waiting) == len(WAITING)
+        if all(line.endswith(" 0.0") for line in waiting):
+            return
+        assert time.monotonic() < ends, waiting
+        time.sleep(0.05)
+
+
+def rules(data: Path, *arguments: str, status: int = 0) -> str:
+    result = CliRunner().invoke(build(), ["rules", *arguments, "--data-dir", str(data)])
+    assert result.exit_code == status, result.output
+    return result.output if status else result.stdout

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurorail.app.commands.options import DOES_NOT_HOLD, Json, fail
+from neurorail.app.commands.options import DOES_NOT_HOLD, ConfigFile, DataDir, Json, fail
 
 if TYPE_CHECKING:
+    from neurorail.collector.store.store import Store
     from neurorail.rules.manifest.model import Manifest
 
 app = typer.Typer(help="Check, test and compare manifests.", no_args_is_help=True)
@@ -72,6 +76,85 @@ def default() -> None:
     from neurorail.rules.manifest.default import shipped_text
 
     typer.echo(shipped_text(), nl=False)
+
+
+Node = Annotated[
+    str | None,
+    typer.Option(help="Whose history; needed if several servers share a store.", metavar="NAME"),
+]
+
+
+@app.command("replay")
+def replay(
+    node: Node = None,
+    after: Annotated[
+        int, typer.Option(help="Begin after this record; a snapshot must be there.", min=0)
+    ] = 0,
+    through: Annotated[
+        int | None, typer.Option(help="The last record; without, all that are stored.", min=1)
+    ] = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Replay stored history and compare every event with the audit. Status 1 when they differ."""
+    import tempfile
+
+    from neurorail.collector.rerun.exact import replay as run
+
+    with (
+        _history(config, data_dir, node) as (store, found),
+        _bar("replaying", as_json) as moved,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        report = run(
+            store, found, Path(folder), after_seq=after, through_seq=through, progress=moved
+        )
+    if report is None:
+        raise fail(f"no record of node {found} is stored")
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "equal": report.equal}))
+    else:
+        typer.echo(f"{report.records:,} records gave {report.events:,} events, digest")
+        typer.echo(f"  replayed {report.digest}")
+        typer.echo(f"  archived {report.archived_digest}")
+        difference = report.first_difference
+        if difference is not None:
+            archived, replayed = difference.archived or "none", difference.replayed or "none"
+            typer.echo(f"they differ at {difference.event_id}: {archived}, replayed {replayed}")
+    if not report.equal:
+        raise typer.Exit(DOES_NOT_HOLD)
+
+
+@contextmanager
+def _history(
+    config: Path | None, data_dir: Path | None, node: str | None
+) -> Iterator[tuple[Store, str]]:
+    """The stored history that options name; what cannot be read ends the command."""
+    from neurorail.app.config_load import ConfigError, load
+    from neurorail.app.stored_history import NoHistory, stored_history
+    from neurorail.collector.datadir import DataDirectoryInUse
+    from neurorail.collector.store.errors import StoreError
+
+    try:
+        settings = load(config, {"data_dir": data_dir} if data_dir is not None else {})
+        with stored_history(settings, node) as found:
+            yield found
+    except (ConfigError, NoHistory, StoreError, DataDirectoryInUse, OSError) as error:
+        raise fail(str(error)) from None
+
+
+@contextmanager
+def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def count_rules(manifest: Manifest) -> dict[str, int]:

@@ -1,0 +1,139 @@
+"""An engine over stored records, as the server drives it: flushed, forgetful, total.
+
+State that memory does not hold is in a file of its own, so that a long history needs little memory.
+An observation that raises is treated as it was when it happened: the engine goes back to its last
+flush, and the observation becomes a `record_failed` event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from neurorail.collector.decode import decode_observations
+from neurorail.collector.engine.journal import Journal
+from neurorail.collector.envelope import Envelope
+from neurorail.rules.config import EngineConfig
+from neurorail.rules.engine import ApplyError, Engine
+from neurorail.rules.events import Event
+from neurorail.rules.observations import EpochStarted, Observation
+
+FLUSH_DIRTY: Final = 20_000
+"""Changed objects at which state is flushed."""
+SINCE_FLUSH_MAX: Final = 20_000
+"""Records kept to be applied again when one of them raises."""
+
+Change = Callable[[list[Observation]], list[Observation]]
+
+
+class Rerun:
+    """Feed it records in order.
+
+    Args:
+        folder: Where its file is made; a snapshot's file may be there already.
+        config: What the engine is told until a record says otherwise.
+        change: What is made of a record's observations before they are applied.
+        begun: Called with each engine that is made, before it is used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: EngineConfig,
+        change: Change = lambda observations: observations,
+        begun: Callable[[Engine], None] = lambda engine: None,
+    ) -> None:
+        self._journal = Journal(folder / "rerun.db")
+        self._journal.open()
+        self._config = config
+        self._change = change
+        self._begun = begun
+        self._failed: dict[int, dict[int, str]] = {}
+        self._since: list[Envelope] = []
+        self.observations = 0
+        """Observations applied so far."""
+        self._restore()
+
+    def close(self) -> None:
+        """Close its file."""
+        self._journal.close()
+
+    def apply(self, envelope: Envelope) -> list[Event]:
+        """Apply one record and return its events."""
+        observations = decode_observations(envelope.body)
+        if isinstance(observations[0] if observations else None, EpochStarted):
+            self._begin_epoch(observations[0])
+        while True:
+            try:
+                events = self._apply(envelope, observations)
+                break
+            except ApplyError as error:
+                self._failed.setdefault(envelope.seq, {})[error.index] = error.cause
+                self._start_over()
+                observations = decode_observations(envelope.body)
+        self.observations += len(observations)
+        self._since.append(envelope)
+        if self.engine.state.dirty >= FLUSH_DIRTY or len(self._since) >= SINCE_FLUSH_MAX:
+            self._flush()
+        return events
+
+    def _apply(self, envelope: Envelope, observations: list[Observation]) -> list[Event]:
+        engine = self.engine
+        observations = self._change(observations)
+        wanted = engine.wanted(envelope.tenant, observations)
+        if wanted:
+            rows = self._journal.load_many(wanted)
+            for key in wanted:
+                engine.supply(key, rows.get(key))
+        return engine.apply(
+            envelope.received_unix_nano,
+            envelope.tenant,
+            observations,
+            self._failed.get(envelope.seq),
+        )
+
+    def _begin_epoch(self, seen: Any) -> None:
+        """A server began anew, perhaps with another configuration."""
+        config = config_of(seen.config_json)
+        if config != self._config:
+            self._flush()
+            self._config = config
+            self._restore()
+
+    def _flush(self) -> None:
+        state = self.engine.state
+        self._journal.commit(
+            b"", 0, 0, self._journal.progress, state.take_changes(), state.prices_json
+        )
+        state.evict()
+        self._since = []
+
+    def _start_over(self) -> None:
+        again, self._since = self._since, []
+        self._restore()
+        for envelope in again:
+            self._apply(envelope, decode_observations(envelope.body))
+        self._since = again
+
+    def _restore(self) -> None:
+        flushed = self._journal.flushed()
+        self.engine = Engine(self._config, self._journal.load)
+        state = self.engine.state
+        if flushed.meta is not None:
+            state.restore_meta(flushed.meta, flushed.prices_json)
+        for key, deadline in flushed.deadlines:
+            state.schedule(key, deadline)
+        for key, row, touched in flushed.traces:
+            state.restore_trace(key, row, touched)
+        state.kept.restore(flushed.kept)
+        self._begun(self.engine)
+
+
+def config_of(config_json: str) -> EngineConfig:
+    """The configuration that an epoch states; what this version does not know is left out."""
+    stated: dict[str, Any] = json.loads(config_json or "{}")
+    known = {one.name for one in fields(EngineConfig)}
+    return EngineConfig(**{name: value for name, value in stated.items() if name in known})

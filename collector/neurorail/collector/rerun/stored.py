@@ -1,0 +1,101 @@
+"""The records of a node as ClickHouse keeps them, in order, read a stretch ahead."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from neurorail.collector.envelope import Envelope, Kind, Signal
+from neurorail.collector.store.store import Store
+
+STRETCH_RECORDS: Final = 256
+"""Sequence numbers asked for at once."""
+
+_COLUMNS: Final = (
+    "seq, kind, signal, encoding, toUnixTimestamp64Nano(received), tenant, principal, "
+    "schema_version, base64Encode(observations), items"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What there is of a node."""
+
+    first_seq: int
+    last_seq: int
+    records: int
+    first_received_unix_nano: int
+    last_received_unix_nano: int
+
+
+class StoredRecords:
+    """The records of one node. Their body is what they said, as `decode_observations` reads it."""
+
+    def __init__(self, store: Store, node: str) -> None:
+        self._store = store
+        self.node = node
+
+    def range(self, since_unix_nano: int = 0) -> Range | None:
+        """The records received since a time; None if there are none."""
+        ((first, last, records, begin, end),) = self._store.query_rows(
+            "SELECT min(seq), max(seq), count(), toUnixTimestamp64Nano(min(received)), "
+            "toUnixTimestamp64Nano(max(received)) FROM neurorail_records "
+            "WHERE node = {node:String} "
+            "AND received >= fromUnixTimestamp64Nano({since:Int64})",
+            {"node": self.node, "since": since_unix_nano},
+        )
+        return Range(first, last, records, begin, end) if records else None
+
+    def read(self, after_seq: int, through_seq: int) -> Iterator[list[Envelope]]:
+        """Stretches of records, in order; the next one is read while one is worked on.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        with ThreadPoolExecutor(1, "rerun-read") as reader:
+            starts = range(after_seq + 1, through_seq + 1, STRETCH_RECORDS)
+            ahead = None
+            for start in starts:
+                now = ahead or reader.submit(self._stretch, start, through_seq)
+                following = start + STRETCH_RECORDS
+                ahead = (
+                    reader.submit(self._stretch, following, through_seq)
+                    if following <= through_seq
+                    else None
+                )
+                yield now.result()
+
+    def _stretch(self, start: int, through_seq: int) -> list[Envelope]:
+        rows = self._store.query_rows(
+            f"SELECT {_COLUMNS} FROM neurorail_records WHERE node = {{node:String}} "
+            "AND seq BETWEEN {first:UInt64} AND {last:UInt64} ORDER BY seq",
+            {
+                "node": self.node,
+                "first": start,
+                "last": min(start + STRETCH_RECORDS - 1, through_seq),
+            },
+        )
+        return [
+            Envelope(
+                seq=row[0],
+                kind=Kind(row[1]),
+                signal=Signal(row[2]),
+                encoding=row[3],
+                received_unix_nano=row[4],
+                tenant=row[5],
+                principal=row[6],
+                schema_version=row[7],
+                body=b64decode(row[8]),
+                items=row[9],
+            )
+            for row in rows
+        ]
+
+
+def nodes(store: Store) -> list[str]:
+    """The nodes whose records are kept, by name."""
+    rows = store.query_rows("SELECT DISTINCT node FROM neurorail_records ORDER BY node")
+    return [str(row[0]) for row in rows]
