@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 import threading
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,20 +15,25 @@ from opentelemetry import _logs, context, trace
 from opentelemetry.util.types import AttributeValue
 
 from neurorail.instrumentation.current import chain_ids, set_ambient
+from neurorail.instrumentation.gate.config import GateConfig
+from neurorail.instrumentation.gate.status import export_metrics
 from neurorail.instrumentation.process import process
 from neurorail.instrumentation.propagation import context_from_environment
 from neurorail.instrumentation.stamp import ChainSpanProcessor
 
+SPAN_DELAY_MS: Final = 1_000
 GRPC_PORT: Final = 4317
 SIGNALS: Final = {"trace": "TRACES", "log": "LOGS", "metric": "METRICS"}
 
 _once: Final = threading.Lock()
+_measured: Final[list[bool]] = []
+"""Not empty once the gate's metrics are registered."""
 _stamped: Final[list[object]] = []
 """Tracer providers that stamp the chain."""
 
 
-def configure(*, service_name: str | None = None) -> None:
-    """Send telemetry where the standard `OTEL_…` variables say, and stamp the chain on every span.
+def configure(*, service_name: str | None = None, gate: GateConfig | None = None) -> None:
+    """Send telemetry where the standard `OTEL_…` variables say, and connect the gate.
 
     Without an OpenTelemetry SDK set up, one is: OTLP over HTTP to `localhost:4318` unless
     `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and their like say otherwise (an
@@ -35,6 +42,10 @@ def configure(*, service_name: str | None = None) -> None:
 
     Args:
         service_name: `service.name`, where `OTEL_SERVICE_NAME` is not the place for it.
+        gate: How the gate is connected, where `NEURORAIL_…` variables are not the place for it.
+
+    Raises:
+        ValueError: a `NEURORAIL_…` variable says something impossible.
 
     >>> configure(service_name="weekly-report")
     """
@@ -43,6 +54,7 @@ def configure(*, service_name: str | None = None) -> None:
             _set_up(service_name)
         _join()
         _take_up_parent()
+        _connect(gate)
 
 
 def shutdown() -> None:
@@ -52,6 +64,7 @@ def shutdown() -> None:
     """
     here = process()
     here.stop()
+    here.gate.disconnect()
     here.events.flush()
 
 
@@ -87,12 +100,21 @@ def _set_up(service_name: str | None) -> None:
     _OTelSDKConfigurator().configure(  # type: ignore[no-untyped-call]
         resource_attributes=attributes,
         export_log_record_processor=export_logs,
+        export_span_processor=_export_spans,
         **{f"{signal}_exporter_names": exporters(signal) for signal in SIGNALS},
     )
     if made and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
         provider: Any = _logs.get_logger_provider()
         made[0].resource = provider.resource
         process().events.processor = made[0]
+
+
+def _export_spans(exporter: Any, *_: Any, **__: Any) -> Any:
+    """Spans report usage: every second, unless the variable for it says otherwise."""
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    given = os.environ.get("OTEL_BSP_SCHEDULE_DELAY")
+    return BatchSpanProcessor(exporter, schedule_delay_millis=None if given else SPAN_DELAY_MS)
 
 
 def exporters(signal: str, environment: Mapping[str, str] | None = None) -> list[str]:
@@ -115,6 +137,23 @@ def exporters(signal: str, environment: Mapping[str, str] | None = None) -> list
     if not protocol:
         protocol = "grpc" if urlsplit(endpoint).port == GRPC_PORT else "http/protobuf"
     return ["otlp_proto_grpc" if protocol.strip() == "grpc" else "otlp_proto_http"]
+
+
+def _connect(given: GateConfig | None) -> None:
+    here = process()
+    config = GateConfig.from_environment() if given is None else given
+    if here.gate.control is not None or not config.endpoint:
+        return
+    provider: Any = trace.get_tracer_provider()
+    resource = getattr(provider, "resource", None)
+    attributes = resource.attributes if resource is not None else {}
+    service = str(attributes.get("service.name", ""))
+    instance = attributes.get("service.instance.id") or f"{socket.gethostname()}:{os.getpid()}"
+    about_us = {"service": service, "instance": str(instance), "version": version("neurorail")}
+    here.gate.connect(config, service, about_us)
+    if not _measured:
+        _measured.append(True)
+        export_metrics(here.gate.status)
 
 
 def _take_up_parent() -> None:

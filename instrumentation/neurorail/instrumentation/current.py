@@ -19,10 +19,15 @@ _ambient: dict[str, str] = {}
 """The chain of the process itself, for work in whose context there is none."""
 
 
-def set_ambient(ids: dict[str, str]) -> None:
+_ambient_entity: list[Entity] = []
+"""Its innermost entity, if this process entered it."""
+
+
+def set_ambient(ids: dict[str, str], entity: Entity | None = None) -> None:
     """Set the chain that holds wherever the context names none; empty for no such chain."""
     _ambient.clear()
     _ambient.update(ids)
+    _ambient_entity[:] = [] if entity is None else [entity]
 
 
 def chain_ids(within: Context | None = None) -> dict[str, str]:
@@ -49,7 +54,10 @@ def current_entity(within: Context | None = None) -> Entity | None:
     ...     current_entity() is m
     True
     """
-    return context.get_value(_ENTITY, within)  # type: ignore[return-value]
+    found = context.get_value(_ENTITY, within)
+    if found is None and _ambient_entity and not baggage.get_all(within):
+        return _ambient_entity[0]
+    return found  # type: ignore[return-value]
 
 
 def with_entity(entity: Entity, within: Context) -> Context:

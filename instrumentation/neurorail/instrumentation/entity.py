@@ -20,6 +20,7 @@ from neurorail.instrumentation import current
 from neurorail.instrumentation.budget import Budget
 from neurorail.instrumentation.errors import NeuroRailError, NeuroRailRefused, error_code
 from neurorail.instrumentation.gate.budgets import Used
+from neurorail.instrumentation.gate.call import Call, Usage
 from neurorail.instrumentation.ids import checked_id, new_id
 from neurorail.instrumentation.process import process
 from neurorail.instrumentation.safety import Safely
@@ -48,6 +49,7 @@ FACTS: Final = {
 }
 """Attributes of an entity that rules know by another name."""
 ID_FACTS: Final = tuple(f"{level}_id" for level in names.ENTITY_TYPES)
+OPERATIONS: Final = {"llm_call": "inference", "embedding": "embedding", "tool_call": "tool"}
 TAG_LENGTH: Final = len(names.TAG_PREFIX)
 STATUS_TEXT_MAX: Final = 256
 
@@ -76,6 +78,7 @@ class Entity:
         "_steps",
         "attempts",
         "budget",
+        "call",
         "counted",
         "id",
         "ids",
@@ -89,6 +92,7 @@ class Entity:
         "stopped",
         "task",
         "timer",
+        "usage",
         "used",
     )
 
@@ -120,6 +124,9 @@ class Entity:
         """Whether it or an entity above it has limits; known once it is entered."""
         self._facts: dict[str, str] | None = None
         self.counted = False
+        self.call: Call | None = None
+        """Of a resource that the gate was asked about."""
+        self.usage = Usage()
         self.reservation: Reservation | None = None
         self.task: asyncio.Task[Any] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -157,6 +164,36 @@ class Entity:
         if outcome not in OUTCOMES:
             raise ValueError(f"{outcome!r} is no outcome: write one of {', '.join(OUTCOMES)}")
         self._outcome, self._code = outcome, code
+
+    def record_usage(
+        self, input_tokens: int, output_tokens: int = 0, *, response_id: str = ""
+    ) -> None:
+        """Say what the call of a resource used, where no instrumented client says it.
+
+        Args:
+            input_tokens: Cached ones included.
+            output_tokens: Reasoning included.
+            response_id: The provider's id of the answer: usage reported twice counts once.
+        """
+        self.usage = Usage(input_tokens, output_tokens, response_id=response_id)
+        self.span.set_attribute("gen_ai.usage.input_tokens", input_tokens)
+        self.span.set_attribute("gen_ai.usage.output_tokens", output_tokens)
+        if response_id:
+            self.span.set_attribute("gen_ai.response.id", response_id)
+
+    def as_call(self) -> Call:
+        """The governed call that a resource is."""
+        facts = self.facts
+        kind = facts.get("resource_type", "")
+        self.call = Call(
+            OPERATIONS.get(kind, kind),
+            provider=str(self._own.get("gen_ai.provider.name", "")),
+            model=str(self._own.get("gen_ai.request.model", "")),
+            tool=facts.get("tool", ""),
+            entity=self,
+            ids=self.ids,
+        )
+        return self.call
 
     # ── entering ─────────────────────────────────────────────────────────────────────────────
 
@@ -237,6 +274,8 @@ class Entity:
     def _start(self, within: Context) -> None:
         here = process()
         self._attributes = {**self.ids, **self._own}
+        if self.call is not None and self.call.reservation is not None:
+            self._attributes[names.RESERVATION_ID] = self.call.reservation.id
         span = here.tracer.start_span(
             self._span_name, within, self.kind, attributes=self._attributes
         )

@@ -6,6 +6,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
 from neurorail.instrumentation.current import as_attributes, chain_ids
+from neurorail.instrumentation.gate.call import current_call
+from neurorail.instrumentation.spans import is_call_span, stamp_call
 from neurorail.semconv.attributes import MISSION_ID
 
 
@@ -19,8 +21,10 @@ class ChainSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span."""
         known = span.attributes
-        if known is not None and MISSION_ID in known:
-            return
-        ids = chain_ids(parent_context)
-        if ids:
-            span.set_attributes(as_attributes(ids))
+        if known is None or MISSION_ID not in known:
+            ids = chain_ids(parent_context)
+            if ids:
+                span.set_attributes(as_attributes(ids))
+        call = current_call(parent_context)
+        if call is not None and is_call_span(span):
+            stamp_call(span, call)

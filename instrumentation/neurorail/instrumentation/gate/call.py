@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from neurorail.instrumentation import current
+from neurorail.instrumentation.gate.budgets import above
+from neurorail.instrumentation.ids import new_id
+from neurorail.semconv.attributes import CHAIN_IDS
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
@@ -26,6 +30,8 @@ class Usage:
     output_tokens: int = 0
     cost_usd: str | None = None
     """Decimal text, where the provider says so itself."""
+    response_id: str = ""
+    response_model: str = ""
 
     @property
     def tokens(self) -> int:
@@ -61,13 +67,18 @@ class Call:
     model: str = ""
     tool: str = ""
     bounds: Bounds = NO_BOUNDS
-    entity: Entity | None = field(default_factory=current.current_entity)
+    entity: Entity | None = field(default_factory=lambda: current.current_entity())
     """The innermost entity of this process around it."""
     ids: dict[str, str] = field(default_factory=current.chain_ids)
     reservation: Reservation | None = None
     span: Span | None = None
     """The span of the call, once somebody started it."""
-    resource_id: str = ""
+    frame: bool = False
+    """Whether a framework makes it, whose client may be governed too: one of both asks."""
+    covered: bool = False
+    """Whether a call of a client was made under a frame: a second one asks for itself."""
+    inner_usage: Usage | None = None
+    """What the client's call under a frame used."""
     begun: bool = False
     settled: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -92,6 +103,15 @@ class Call:
             facts["tool"] = self.tool
         return facts
 
+    def parent_reservation(self) -> Reservation | None:
+        """The reservation of the innermost entity that holds one."""
+        for entity in above(self.entity):
+            call = entity.call
+            held = entity.reservation if call is None else call.reservation
+            if held is not None and call is not self:
+                return held
+        return None
+
     def claim_settlement(self) -> bool:
         """True the first time: a call is settled once, whatever ends first."""
         with self.lock:
@@ -99,9 +119,32 @@ class Call:
         return first
 
 
-def current_call() -> Call | None:
+def complete_ids(call: Call) -> Call:
+    """Give a call an id of its own, and ids to the levels above it that have none."""
+    ids = call.ids
+    for level, name in enumerate(CHAIN_IDS[:4]):
+        if name not in ids:
+            ids[name] = new_id(level)
+    if call.entity is None or call.entity.level < 4 or CHAIN_IDS[4] not in ids:
+        ids[CHAIN_IDS[4]] = new_id(4)
+    return call
+
+
+def current_call(within: Context | None = None) -> Call | None:
     """The governed call that we are in, if any."""
-    return context.get_value(CALL)  # type: ignore[return-value]
+    return context.get_value(CALL, within)  # type: ignore[return-value]
+
+
+def frame_around(*, is_tool: bool) -> Call | None:
+    """The call of a framework around us that has asked already, for the same thing, if any.
+
+    It stands for one call of a client: the next one asks for itself.
+    """
+    outer = current_call()
+    if outer is None or not outer.frame or outer.covered or outer.is_tool != is_tool:
+        return None
+    outer.covered = True
+    return outer
 
 
 def span_is_recording(span: Span | None) -> bool:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
     from neurorail.instrumentation.gate.call import Call, Usage
     from neurorail.instrumentation.gate.reservation import Reservation
+    from neurorail.instrumentation.gate.status import GateStatus
 
 
 class Control(Protocol):
@@ -41,12 +42,20 @@ class Control(Protocol):
         """Whether a call's upper bound has to fit into local limits."""
         ...
 
-    def settle(self, call: Call, usage: Usage | None) -> None:
+    def settle(self, call: Call, usage: Usage | None, *, failed: bool) -> None:
         """A call is over. Returns at once."""
         ...
 
     def release(self, reservation: Reservation) -> None:
         """What was set aside for an attempt is not needed any more. Returns at once."""
+        ...
+
+    def stop(self) -> None:
+        """Report what waits, and end."""
+        ...
+
+    def status(self, directives: int, refusals: int) -> GateStatus:
+        """What is going on, completed by what the gate counts itself."""
         ...
 
     def begin_anew(self) -> None:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from neurorail.instrumentation.errors import NeuroRailRefused
 from neurorail.instrumentation.gate import budgets
-from neurorail.instrumentation.gate.call import Call, Usage
+from neurorail.instrumentation.gate.call import Call, Usage, frame_around
 from neurorail.instrumentation.gate.directive import CANCEL, Directive
+from neurorail.instrumentation.gate.status import OFF, GateStatus
 from neurorail.instrumentation.gate.stopping import Stopping
 from neurorail.instrumentation.gate.table import Table
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
+    from neurorail.instrumentation.gate.config import GateConfig
     from neurorail.instrumentation.gate.control import Control
     from neurorail.instrumentation.process import Process
 
 ATTEMPT: Final = 3
+RESOURCE: Final = 4
 BLOCK_NS: Final = 3_600_000_000_000
 """How long work that was left behind is kept from calling."""
 LOCAL: Final = "local:"
@@ -65,8 +68,41 @@ class Gate:
         self.control: Control | None = None
         """The connection to a server, once `configure` made one."""
         self.refusals = 0
+        self._process = process
         self._stopping = Stopping(process)
         os.register_at_fork(after_in_child=self._begin_anew)
+
+    def connect(self, config: GateConfig, service: str, about_us: dict[str, str]) -> None:
+        """Follow a server's directives and ask it for decisions, from now on.
+
+        Args:
+            config: Where it is, and how.
+            service: This process's `service.name`.
+            about_us: Who we are, for the server's list of agents.
+        """
+        # Processes without a server do not pay for the client.
+        from neurorail.instrumentation.gate.following import Following
+        from neurorail.instrumentation.gate.rail import Rail
+
+        self.disconnect()
+        rail = Rail(config, self._process.events, service)
+        rail.following = Following(
+            self, rail.connection, about_us, rail.modes.forget, quiet=config.guessed
+        )
+        self.control = rail
+        rail.following.start()
+
+    def disconnect(self) -> None:
+        """Ask nobody any more; what was settled is reported first."""
+        control, self.control = self.control, None
+        if control is not None:
+            control.stop()
+
+    def status(self) -> GateStatus:
+        """What the gate is doing at the moment."""
+        if self.control is not None:
+            return self.control.status(len(self.table), self.refusals)
+        return GateStatus(OFF, "", "auto", False, len(self.table), 0, self.refusals, 0, 0)
 
     # ── entities ─────────────────────────────────────────────────────────────────────────────
 
@@ -77,7 +113,10 @@ class Gate:
             NeuroRailRefused: it may not.
         """
         self._check_entity(entity)
-        if entity.level == ATTEMPT and self.control is not None:
+        if self._is_call(entity):
+            with self._counted(entity):
+                self.enter_call(entity.as_call())
+        elif entity.level == ATTEMPT and self.control is not None:
             with self._counted(entity):
                 entity.reservation = self.control.reserve_attempt(entity)
         self._stopping.watch(entity)
@@ -85,7 +124,10 @@ class Gate:
     async def entering_async(self, entity: Entity) -> None:
         """Let an entity start; the server is asked on another thread."""
         self._check_entity(entity)
-        if entity.level == ATTEMPT and self.control is not None and self.control.may_ask(entity):
+        if self._is_call(entity):
+            with self._counted(entity):
+                await self.enter_call_async(entity.as_call())
+        elif entity.level == ATTEMPT and self.control is not None and self.control.may_ask(entity):
             with self._counted(entity):
                 entity.reservation = await asyncio.to_thread(self.control.reserve_attempt, entity)
         self._stopping.watch(entity)
@@ -93,7 +135,9 @@ class Gate:
     def leaving(self, entity: Entity, error: BaseException | None) -> NeuroRailRefused | None:
         """An entity ends. Gives what to raise where its task was cancelled by a directive."""
         budgets.entity_ends(entity)
-        if entity.reservation is not None and self.control is not None:
+        if entity.call is not None:
+            self.leave_call(entity.call, entity.usage, failed=False)
+        elif entity.reservation is not None and self.control is not None:
             self.control.release(entity.reservation)
         return self._stopping.unwatch(entity, error)
 
@@ -138,20 +182,32 @@ class Gate:
             with self._counted_call(call):
                 call.reservation = await asyncio.to_thread(self.control.reserve_call, call)
 
-    def leave_call(self, call: Call, usage: Usage | None) -> None:
+    def leave_call(self, call: Call, usage: Usage | None, *, failed: bool) -> None:
         """A call is over.
 
         Args:
             call: The call.
-            usage: What it used; None if it failed before it used anything.
+            usage: What it used; None where nobody said.
+            failed: Whether it certainly used nothing.
         """
         if not call.claim_settlement():
             return
+        bound = call.bounds.tokens or 0
         if call.begun:
-            used = usage.tokens if usage is not None else 0
-            budgets.call_ends(call.entity, call.bounds.tokens or 0, used)
+            # What nobody knows counts as the most that it can be.
+            used = 0 if failed else bound if usage is None else usage.tokens
+            budgets.call_ends(call.entity, bound, used)
         if self.control is not None:
-            self.control.settle(call, usage)
+            self.control.settle(call, usage, failed=failed)
+
+    def check(self, facts: dict[str, str]) -> None:
+        """Let something begin that reserves nothing, for example a hand-off between agents.
+
+        Raises:
+            NeuroRailRefused: a directive stands against it.
+        """
+        if self.table.groups:
+            self._raise_if_found(facts, reserved=False)
 
     # ── directives ───────────────────────────────────────────────────────────────────────────
 
@@ -171,10 +227,18 @@ class Gate:
             if one.ends_work:
                 self._stopping.stop_matching(one)
 
+    def _is_call(self, entity: Entity) -> bool:
+        """Whether the gate has anything to say about a resource: else it costs nothing."""
+        if entity.level != RESOURCE:
+            return False
+        if not (entity.limited or self.table.groups or self.control is not None):
+            return False
+        return frame_around(is_tool=entity.facts.get("resource_type") == "tool_call") is None
+
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _check_entity(self, entity: Entity) -> None:
-        if self.table.groups:
+        if self.table.groups and entity.level != RESOURCE:
             self._raise_if_found(entity.facts, reserved=False)
         refused = budgets.entity_starts(entity)
         if refused is not None:
@@ -184,8 +248,7 @@ class Gate:
     def _check_call(self, call: Call) -> None:
         entity = call.entity
         if self.table.groups:
-            held = entity is not None and entity.reservation is not None
-            self._raise_if_found(call.facts(), reserved=held)
+            self._raise_if_found(call.facts(), reserved=call.parent_reservation() is not None)
         tokens = call.bounds.tokens or 0
         must_fit = self.control is not None and self.control.bounds_must_fit(call)
         refused = budgets.call_begins(entity, tokens, call.is_tool, must_fit=must_fit)

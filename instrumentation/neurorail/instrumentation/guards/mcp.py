@@ -1,0 +1,20 @@
+"""Tools of MCP servers: each call of a client's session."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from neurorail.instrumentation.gate.call import Call
+from neurorail.instrumentation.guards.governed import govern_async, no_usage
+from neurorail.instrumentation.guards.patching import Patches
+
+
+def guard_mcp(patches: Patches) -> None:
+    """Guard `mcp`."""
+    patches.wrap("mcp.client.session", "ClientSession.call_tool", _call_tool)
+
+
+def _call_tool(work: Callable[..., Awaitable[Any]], session: Any, args: Any, kwargs: Any) -> Any:
+    name = args[0] if args else kwargs.get("name")
+    return govern_async(Call("tool", tool=str(name)), lambda: work(*args, **kwargs), no_usage)
