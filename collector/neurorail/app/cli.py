@@ -19,6 +19,12 @@ INSTALL_HINT = (
 
 def main() -> None:
     """Run the command line and end the process with its status."""
+    if sys.argv[1:2] == ["run"]:
+        # For agents: their installation has nothing of what the other commands need.
+        from neurorail.instrumentation.runner import main as run_agent
+
+        run_agent(sys.argv[2:])
+        return
     try:
         import rich  # noqa: F401 - only to see whether it is there
         import typer  # noqa: F401
@@ -39,6 +45,7 @@ def build() -> typer.Typer:
         keys,
         manifest,
         rules,
+        run,
         serve,
         tail,
         trace,
@@ -62,6 +69,14 @@ def build() -> typer.Typer:
         """Governs the execution of AI agents from their OpenTelemetry data."""
 
     app.command("serve")(serve.serve)
+    app.command(
+        "run",
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+            "help_option_names": [],
+        },
+    )(run.run)
     app.command("demo")(demo.demo)
     app.command("tail")(tail.tail)
     app.command("trace")(trace.trace)

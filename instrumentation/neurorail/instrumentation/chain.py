@@ -197,6 +197,8 @@ class _Attempt(Entity):
             raise ValueError(f"attempt {number}: attempts are counted from 1")
         super().__init__(ATTEMPT, "attempt", own, given_id=given_id, budget=budget)
         self._number = number
+        if number is not None:
+            self._set_number(number)
 
     def _number_now(self) -> None:
         number = self._number
@@ -207,6 +209,9 @@ class _Attempt(Entity):
                 number = job_around.attempts + 1
         if job_around is not None and job_around.level == JOB:
             job_around.attempts = max(job_around.attempts, number)
+        self._set_number(number)
+
+    def _set_number(self, number: int) -> None:
         self._own[names.ATTEMPT_NUMBER] = number
         self._span_name = f"attempt {number}"
 

@@ -197,6 +197,12 @@ class Entity:
 
     # ── entering ─────────────────────────────────────────────────────────────────────────────
 
+    def enter_unasked(self) -> None:
+        """Start it without asking the gate: what is called below it has to ask all the same."""
+        self._entered = True
+        with _STARTING:
+            self._start(self._place())
+
     def __enter__(self) -> Entity:
         """Start it.
 

@@ -10,7 +10,7 @@ Your own exceptions pass through `with mission(…)` and its like unchanged.
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import ClassVar, Final
 
 from neurorail.semconv.errors import category, retriable
 
@@ -66,6 +66,9 @@ def _rebuild(
 class NeuroRailRefused(NeuroRailError):
     """A governed call was not made, or work was cancelled: nothing went over the network."""
 
+    raised: ClassVar[int] = 0
+    """How many were made in this process."""
+
     def __init__(
         self,
         code: str,
@@ -87,6 +90,7 @@ class NeuroRailRefused(NeuroRailError):
             cancelled: Whether running work is to end, rather than one call not to be made.
         """
         super().__init__(code, reason)
+        NeuroRailRefused.raised += 1
         self.rule = rule
         self.scope = scope
         self.retry_after_ms = retry_after_ms

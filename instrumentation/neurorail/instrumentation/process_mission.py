@@ -42,9 +42,10 @@ class ProcessMission:
             mission(name or _program(), budget=limits, tags={"program": _program()}),
             plan(),
             job("agent_run"),
-            attempt(),
+            attempt(1),
         ):
-            entity.__enter__()
+            # A refusal here would be the end of a program that may not call a model at all.
+            entity.enter_unasked()
             self._open.append(entity)
         set_ambient(self._open[-1].ids, self._open[-1])
         atexit.register(self.close)

@@ -73,7 +73,7 @@ async def test_a_refused_model_call_ends_the_run(
 async def test_tools_are_governed(guarded: Patches) -> None:
     calls = []
 
-    @agents.function_tool
+    @agents.function_tool  # type: ignore[untyped-decorator]
     def search(query: str) -> str:
         """Search."""
         calls.append(query)

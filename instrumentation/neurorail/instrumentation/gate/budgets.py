@@ -125,7 +125,8 @@ def _call_refused(one: Entity, tokens: int, is_tool: bool) -> Refused | None:
     elif limits.max_tokens is not None:
         held = used.in_flight_tokens if tokens else 0
         if used.tokens >= limits.max_tokens or used.tokens + held + tokens > limits.max_tokens:
-            return _over(one, f"{used.tokens} of {limits.max_tokens} tokens are used")
+            more = f", {held + tokens} more may follow" if tokens else ""
+            return _over(one, f"{used.tokens} of {limits.max_tokens} tokens are used{more}")
     return None
 
 

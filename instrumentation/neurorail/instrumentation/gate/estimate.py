@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from neurorail.instrumentation.gate.call import Bounds
 
-OVERHEAD_TOKENS: Final = 256
+OVERHEAD_TOKENS: Final = 128
 """What providers add to every prompt, generously."""
 IMAGE_TOKENS: Final = 50_000
 """More than any provider counts for one picture that is given by its address."""

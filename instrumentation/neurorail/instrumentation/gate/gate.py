@@ -37,10 +37,10 @@ ErrorType = type[BaseException] | None
 class _UndoIfRefused:
     """Takes back what was counted when what follows raises."""
 
-    __slots__ = ("_gate", "_undo")
+    __slots__ = ("_undo",)
 
-    def __init__(self, gate: Gate, undo: Callable[[], None]) -> None:
-        self._gate, self._undo = gate, undo
+    def __init__(self, undo: Callable[[], None]) -> None:
+        self._undo = undo
 
     def __enter__(self) -> None:
         """Begin."""
@@ -54,7 +54,6 @@ class _UndoIfRefused:
         """Take back, if it raised."""
         if error is not None:
             self._undo()
-            self._gate.refusals += isinstance(error, NeuroRailRefused)
 
 
 class Gate:
@@ -67,7 +66,6 @@ class Gate:
         self.table = Table()
         self.control: Control | None = None
         """The connection to a server, once `configure` made one."""
-        self.refusals = 0
         self._process = process
         self._stopping = Stopping(process)
         os.register_at_fork(after_in_child=self._begin_anew)
@@ -101,8 +99,8 @@ class Gate:
     def status(self) -> GateStatus:
         """What the gate is doing at the moment."""
         if self.control is not None:
-            return self.control.status(len(self.table), self.refusals)
-        return GateStatus(OFF, "", "auto", False, len(self.table), 0, self.refusals, 0, 0)
+            return self.control.status(len(self.table), NeuroRailRefused.raised)
+        return GateStatus(OFF, "", "auto", False, len(self.table), 0, NeuroRailRefused.raised, 0, 0)
 
     # ── entities ─────────────────────────────────────────────────────────────────────────────
 
@@ -242,7 +240,6 @@ class Gate:
             self._raise_if_found(entity.facts, reserved=False)
         refused = budgets.entity_starts(entity)
         if refused is not None:
-            self.refusals += 1
             raise refused
 
     def _check_call(self, call: Call) -> None:
@@ -253,25 +250,23 @@ class Gate:
         must_fit = self.control is not None and self.control.bounds_must_fit(call)
         refused = budgets.call_begins(entity, tokens, call.is_tool, must_fit=must_fit)
         if refused is not None:
-            self.refusals += 1
             raise refused
         call.begun = True
 
     def _raise_if_found(self, facts: dict[str, str], *, reserved: bool) -> None:
         found = self.table.find(facts, reserved=reserved)
         if found is not None:
-            self.refusals += 1
             raise found.refusal_now()
 
     def _counted(self, entity: Entity) -> _UndoIfRefused:
-        return _UndoIfRefused(self, lambda: budgets.entity_ends(entity))
+        return _UndoIfRefused(lambda: budgets.entity_ends(entity))
 
     def _counted_call(self, call: Call) -> _UndoIfRefused:
         def undo() -> None:
             if call.claim_settlement():
                 budgets.call_ends(call.entity, call.bounds.tokens or 0, 0)
 
-        return _UndoIfRefused(self, undo)
+        return _UndoIfRefused(undo)
 
     def _begin_anew(self) -> None:
         if self.control is not None:

@@ -23,11 +23,16 @@ class Modes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[Key, float] = {}
+        self._rail: set[Key] = set()
 
     def is_direct(self, facts: Mapping[str, str]) -> bool:
         """Whether calls of this kind need not ask at the moment."""
         until = self._until.get(_kind(facts))
         return until is not None and time.monotonic() < until
+
+    def is_rail(self, facts: Mapping[str, str]) -> bool:
+        """Whether calls of this kind were on the rail when they last asked."""
+        return _kind(facts) in self._rail
 
     def note(self, facts: Mapping[str, str], mode: str) -> None:
         """Remember what an answer said."""
@@ -36,13 +41,18 @@ class Modes:
                 if len(self._until) >= KNOWN_MAX:
                     self._until.clear()
                 self._until[_kind(facts)] = time.monotonic() + KNOWN_S
+                self._rail.discard(_kind(facts))
             else:
+                if len(self._rail) >= KNOWN_MAX:
+                    self._rail.clear()
+                self._rail.add(_kind(facts))
                 self._until.pop(_kind(facts), None)
 
     def forget(self) -> None:
         """Another manifest holds, or may hold."""
         with self._lock:
             self._until.clear()
+            self._rail.clear()
 
 
 def _kind(facts: Mapping[str, str]) -> Key:

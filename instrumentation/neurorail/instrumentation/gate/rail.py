@@ -10,6 +10,7 @@ from neurorail.client import ClientError, Unreachable
 from neurorail.instrumentation.errors import CONTROL_UNREACHABLE, NeuroRailRefused
 from neurorail.instrumentation.gate import budgets
 from neurorail.instrumentation.gate.connection import Connection
+from neurorail.instrumentation.gate.directive import BUDGET_CODE
 from neurorail.instrumentation.gate.modes import Modes
 from neurorail.instrumentation.gate.reservation import Reservation
 from neurorail.instrumentation.gate.settling import Settling
@@ -80,7 +81,8 @@ class Rail:
 
     def bounds_must_fit(self, call: Call) -> bool:
         """Upper bounds have to fit where the server would make them fit."""
-        return self._on_rail(call.facts())
+        mode = self.config.mode
+        return mode == "rail" or (mode == "auto" and self.modes.is_rail(call.facts()))
 
     def settle(self, call: Call, usage: Usage | None, *, failed: bool) -> None:
         """Report what a call used, or give back what was set aside for it.
@@ -185,24 +187,37 @@ class Rail:
             raise self._refuse_unheard(reason)
 
     def _answered(self, facts: dict[str, str], answer: dict[str, Any]) -> Reservation | None:
-        self.modes.note(facts, str(answer.get("mode", "rail")))
+        mode = str(answer.get("mode", "rail"))
+        self.modes.note(facts, mode)
         if not answer.get("allowed"):
+            if self._is_metered_only(mode, answer):
+                return None
             raise _refusal(answer)
         given = answer.get("reservation")
         if not isinstance(given, dict):
             return None
         return Reservation(str(given["id"]), int(given.get("ttl_ms") or 0))
 
+    def _is_metered_only(self, mode: str, answer: dict[str, Any]) -> bool:
+        """Whether a refusal speaks of an upper bound alone, where usage is metered afterwards.
+
+        Once a budget is really used up, a directive says so.
+        """
+        return mode == "direct" and self.config.mode == "auto" and answer.get("code") == BUDGET_CODE
+
     def _attempt_request(self, entity: Entity) -> dict[str, Any]:
         facts = entity.facts
         ids = {field: entity.ids[name] for field, name in _fields(entity.ids)}
-        estimates: dict[str, Any] = {}
-        if entity.budget is not None:
-            limits = entity.budget.limits()
-            for limit, estimate in (("max_tokens", "tokens"), ("timeout_ms", "duration_ms"),
-                                    ("max_tool_calls", "tool_calls")):  # fmt: skip
-                if limit in limits:
-                    estimates[estimate] = limits[limit]
+        # An attempt uses nothing itself. It holds what its own budget says, for its calls to draw
+        # from; without one they take what they need from above.
+        limits = entity.budget.limits() if entity.budget is not None else {}
+        estimates: dict[str, Any] = {
+            "tokens": limits.get("max_tokens", 0),
+            "cost_usd": str(limits.get("max_cost_usd", 0)),
+            "tool_calls": limits.get("max_tool_calls", 0),
+            "duration_ms": limits.get("timeout_ms", 0),
+            "model_calls": 0,
+        }
         return self._request(ids, facts, facts.get("job_type", "llm_call"), estimates)
 
     def _call_request(self, call: Call, facts: dict[str, str]) -> dict[str, Any]:
