@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
+from uuid import uuid4
 
 import pytest
-from tests.end_to_end.agents import environment, run_agent
-from tests.end_to_end.rail import Rail
+from tests.end_to_end.agents import environment, run_agent, start_agent
+from tests.end_to_end.rail import API, Rail, until
 from tests.support.model_api import ModelApi, model_api
 
 RUNAWAY = """
@@ -154,3 +156,129 @@ def test_an_interrupted_agent_ends_at_once(rail: Rail, api: ModelApi, runaway: P
         time.sleep(0.01)
     agent.send_signal(signal.SIGINT)
     assert agent.wait(20) in (1, 130, -signal.SIGINT)
+
+
+WAITING = """
+    import asyncio, sys
+    from neurorail.instrumentation import *
+    configure()
+
+    async def main():
+        async with mission("waiting", agent=sys.argv[1] if sys.argv[1:] else None) as m, job("x"):
+            print(m.id, flush=True)
+            await asyncio.sleep(60)
+
+    try:
+        asyncio.run(main())
+    except NeuroRailRefused as error:
+        print(error.code, error.scope, error.cancelled, flush=True)
+"""
+
+
+def test_a_killed_mission_s_tasks_end_at_once(rail: Rail) -> None:
+    agent = start_agent(rail, WAITING)
+    assert agent.stdout is not None
+    mission_id = agent.stdout.readline().strip()
+    rail.in_state(mission_id, "running")
+    rail.client.post_json(f"{API}/reflex/kill", {"entity_id": mission_id, "reason": "enough"})
+    out, complaints = agent.communicate(timeout=30)
+    assert (agent.returncode, complaints) == (0, "")
+    assert out.split() == ["NR-E008", mission_id, "True"]
+    tree = rail.entity(mission_id, lambda tree: tree["mission"]["ended_at"])
+    assert tree["mission"]["state"] == "cancelled"
+
+
+def test_a_directive_of_before_the_start_holds_too(rail: Rail, api: ModelApi) -> None:
+    scope = {"scope": {"tag.team": "tried-before"}, "reason": "resting", "ttl_ms": 60_000}
+    rail.client.post_json(f"{API}/reflex/suspend", scope)
+    (said, requests) = run_agent(
+        rail,
+        f"""
+        from neurorail.instrumentation import *
+        from neurorail.instrumentation.process import process
+        from neurorail.instrumentation.instrumentor import NeuroRailInstrumentor
+        NeuroRailInstrumentor().instrument()
+        from openai import OpenAI
+        assert process().gate.control.following.wait(10)
+        with OpenAI(base_url="{api.url}/v1", api_key="k") as client:
+            try:
+                with mission("m", tags={{"team": "tried-before"}}):
+                    client.chat.completions.create(model="gpt-4o", messages=[])
+            except NeuroRailRefused as error:
+                print(error.code)
+            with mission("m", tags={{"team": "another"}}):
+                client.chat.completions.create(model="gpt-4o", messages=[])
+        print("done")
+        """,
+        NEURORAIL_MODE="direct",
+    )
+    assert (said, requests, len(api.requests)) == ("NR-E006", "done", 1)
+
+
+def test_what_one_process_used_up_stops_another(rail: Rail, api: ModelApi) -> None:
+    """In direct mode, by telemetry alone: usage, budget, directive, refusal."""
+    spender = """
+        import sys
+        from neurorail.instrumentation import *
+        from neurorail.instrumentation.process import process
+        from neurorail.instrumentation.instrumentor import NeuroRailInstrumentor
+        NeuroRailInstrumentor().instrument()
+        from openai import OpenAI
+        assert process().gate.control.following.wait(10)
+        client = OpenAI(base_url="URL/v1", api_key="k")
+        print("ready", flush=True)
+        with resume("m_MARK", "p_MARK", "j_MARK"):
+            try:
+                for _ in sys.stdin:
+                    client.chat.completions.create(model="gpt-4o", messages=[])
+                    print("called", flush=True)
+            except NeuroRailRefused as error:
+                print(error.code, error.scope, flush=True)
+        client.close()
+    """
+    mark = uuid4().hex
+    run_agent(
+        rail,
+        f"""
+        from neurorail.instrumentation import *
+        configure()
+        mission("shared", id="m_{mark}", budget=Budget(max_tokens=60)).enter_unasked()
+        shutdown()
+        print("open")
+        """,
+    )
+    program = spender.replace("URL", api.url).replace("MARK", mark)
+    first, second = (start_agent(rail, program, NEURORAIL_MODE="direct") for _ in range(2))
+    for agent in (first, second):
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "ready\n"
+    assert first.stdin is not None
+    assert first.stdout is not None
+    for _ in range(2):
+        first.stdin.write("go\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "called\n"
+    rail.events(f"m_{mark}", "directive_issued")
+    out, complaints = second.communicate("go\n" * 3, timeout=30)
+    assert (second.returncode, complaints) == (0, "")
+    assert out.split()[-2:] == ["NR-E002", f"m_{mark}"]
+    first.communicate(timeout=30)
+
+
+def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
+    agent = start_agent(rail, WAITING, OTEL_SERVICE_NAME="listed", NEURORAIL_MODE="rail")
+    assert agent.stdout is not None
+    agent.stdout.readline()
+
+    def look() -> dict[str, object] | None:
+        found = [one for one in rail.get("/agents")["agents"] if one["service"] == "listed"]
+        return found[0] if found else None
+
+    listed = until("the agent is listed", look)
+    assert listed["pid"] == agent.pid
+    assert str(listed["sdk"]).startswith("neurorail-python ")
+    assert listed["gate"] == {
+        "mode": "rail", "connected": True, "fail": "open", "directives": ANY, "refused": 0,
+    }  # fmt: skip
+    agent.terminate()
+    agent.communicate(timeout=30)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
 import threading
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -148,9 +146,8 @@ def _connect(given: GateConfig | None) -> None:
     resource = getattr(provider, "resource", None)
     attributes = resource.attributes if resource is not None else {}
     service = str(attributes.get("service.name", ""))
-    instance = attributes.get("service.instance.id") or f"{socket.gethostname()}:{os.getpid()}"
-    about_us = {"service": service, "instance": str(instance), "version": version("neurorail")}
-    here.gate.connect(config, service, about_us)
+    instance_id = str(attributes.get("service.instance.id") or "")
+    here.gate.connect(config, service, instance_id)
     if not _measured:
         _measured.append(True)
         export_metrics(here.gate.status)

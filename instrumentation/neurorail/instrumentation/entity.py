@@ -46,6 +46,7 @@ FACTS: Final = {
     names.JOB_TYPE: "job_type",
     names.RESOURCE_TYPE: "resource_type",
     "gen_ai.tool.name": "tool",
+    names.ATTEMPT_NUMBER: "attempt_number",
 }
 """Attributes of an entity that rules know by another name."""
 ID_FACTS: Final = tuple(f"{level}_id" for level in names.ENTITY_TYPES)
@@ -261,7 +262,7 @@ class Entity:
         return self._facts
 
     def _read_facts(self) -> dict[str, str]:
-        facts = {} if self.parent is None else self.parent.facts.copy()
+        facts = process().facts.copy() if self.parent is None else self.parent.facts.copy()
         for place, (fact, name) in enumerate(zip(ID_FACTS, names.CHAIN_IDS, strict=True)):
             if place > self.level:
                 facts.pop(fact, None)
@@ -274,6 +275,7 @@ class Entity:
         for name, value in own.items():
             if name.startswith(names.TAG_PREFIX):
                 facts[f"tag.{name[TAG_LENGTH:]}"] = str(value)
+                facts |= lifted(name[TAG_LENGTH:], str(value))
         facts["entity_type"] = self.type
         return facts
 
@@ -371,6 +373,15 @@ class Entity:
             steps=self._steps,
             kind=self.kind,
         )
+
+
+def lifted(tag: str, value: str) -> dict[str, str]:
+    """Tags that rules know as facts of their own; flags as `true` or `false`."""
+    if tag in ("environment", "risk_class"):
+        return {tag: value}
+    if tag in ("uses_personal_data", "idempotent", "external_dependency"):
+        return {tag: "true" if value.lower() in ("true", "1", "yes") else "false"}
+    return {}
 
 
 def judge(error: BaseException) -> tuple[str, str]:

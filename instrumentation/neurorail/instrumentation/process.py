@@ -34,6 +34,8 @@ class Process:
         self.gate = Gate(self)
         self.running: dict[str, tuple[Entity, Attributes]] = {}
         self.without_heartbeat = 0
+        self.facts: dict[str, str] = {}
+        """What rules may ask about everything here."""
         self._heart: threading.Thread | None = None
         self._stop = threading.Event()
         os.register_at_fork(after_in_child=self._begin_anew)

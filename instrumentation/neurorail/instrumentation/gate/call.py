@@ -18,6 +18,7 @@ from neurorail.semconv.attributes import CHAIN_IDS
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
     from neurorail.instrumentation.gate.reservation import Reservation
+    from neurorail.instrumentation.process import Process
 
 CALL: Final = context.create_key("neurorail-call")
 
@@ -90,7 +91,7 @@ class Call:
 
     def facts(self) -> dict[str, str]:
         """What rules may ask about it."""
-        facts = self.entity.facts.copy() if self.entity is not None else {}
+        facts = (self.entity or _nobody()).facts.copy()
         for name, value in self.ids.items():
             facts[f"{name[10:-3]}_id"] = value  # neurorail.LEVEL.id
         facts["entity_type"] = "resource"
@@ -117,6 +118,12 @@ class Call:
         with self.lock:
             first, self.settled = not self.settled, True
         return first
+
+
+def _nobody() -> Process:
+    from neurorail.instrumentation.process import process
+
+    return process()
 
 
 def complete_ids(call: Call) -> Call:

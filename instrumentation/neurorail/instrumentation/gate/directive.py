@@ -51,7 +51,8 @@ class Directive:
         entity_id = self.scope.get("entity_id")
         if entity_id is not None:
             return (f"{self.scope.get('entity_type', 'mission')}_id",), (entity_id,)
-        names = tuple(sorted(self.scope))
+        # Whose directives these are, credentials say.
+        names = tuple(sorted(name for name in self.scope if name != "tenant"))
         return names, tuple(self.scope[name] for name in names)
 
     def refusal_now(self) -> NeuroRailRefused:

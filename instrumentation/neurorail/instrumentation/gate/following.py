@@ -48,8 +48,8 @@ class Following:
         self,
         gate: Gate,
         connection: Connection,
-        about_us: dict[str, str],
-        on_manifest: Callable[[], None],
+        service: str,
+        on_snapshot: Callable[[], None],
         *,
         quiet: bool = False,
     ) -> None:
@@ -58,8 +58,8 @@ class Following:
         Args:
             gate: Takes the directives.
             connection: Where the server is.
-            about_us: Who we are, for the server's list of agents.
-            on_manifest: Called when another manifest holds.
+            service: `service.name`: what concerns other services alone is not told.
+            on_snapshot: Called when all was read anew.
             quiet: Whether a server that is not there is no fault worth a warning.
         """
         self.state = CONNECTING
@@ -67,8 +67,8 @@ class Following:
         """Snapshots that were read."""
         self._gate = gate
         self._connection = connection
-        self._about_us = about_us
-        self._on_manifest = on_manifest
+        self._query = {"scope": f"service={service}"} if service else {}
+        self._on_snapshot = on_snapshot
         self._quiet = quiet
         self._thread: threading.Thread | None = None
         self._first = threading.Event()
@@ -154,8 +154,8 @@ class Following:
         if not isinstance(given, list):
             raise ValueError("the answer holds no directives")
         self._gate.replace([one for one in map(_readable, given) if one is not None])
-        self._last_event_id = str(body.get("event_id") or body.get("last_event_id") or "")
-        self._on_manifest()
+        self._last_event_id = str(body.get("event_id") or "")
+        self._on_snapshot()
         self.resyncs += 1
 
     def _take_stream(self) -> None:
@@ -177,7 +177,6 @@ class Following:
                 continue
             if message.event_type == "stream_lagged":
                 return  # What was missed is in the next snapshot.
-            self._last_event_id = message.id or self._last_event_id
             self.take(message.event_type, message.data)
 
     def take(self, event_type: str, data: dict[str, Any]) -> None:
@@ -188,8 +187,6 @@ class Following:
                 self._gate.apply(directive)
         elif event_type == "directive_lifted":
             self._gate.lift(str(data.get("directive_id", "")))
-        elif event_type == "manifest_activated":
-            self._on_manifest()
 
     def _get_json(self, path: str) -> dict[str, Any]:
         connection = self._connection.open(ANSWER_S)
@@ -204,9 +201,10 @@ class Following:
     def _get(
         self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
     ) -> http.client.HTTPResponse:
+        query = dict(self._query)
         if self._last_event_id and path == STREAM_PATH:
-            headers["Last-Event-ID"] = self._last_event_id
-        target = f"{path}?{urlencode(self._about_us)}" if self._about_us else path
+            query["event_id"] = self._last_event_id
+        target = f"{path}?{urlencode(query)}" if query else path
         connection.request("GET", target, headers={**self._connection.headers, **headers})
         response = connection.getresponse()
         if response.status >= 500:

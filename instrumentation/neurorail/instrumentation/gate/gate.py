@@ -70,25 +70,30 @@ class Gate:
         self._stopping = Stopping(process)
         os.register_at_fork(after_in_child=self._begin_anew)
 
-    def connect(self, config: GateConfig, service: str, about_us: dict[str, str]) -> None:
+    def connect(self, config: GateConfig, service: str, instance_id: str) -> None:
         """Follow a server's directives and ask it for decisions, from now on.
 
         Args:
             config: Where it is, and how.
             service: This process's `service.name`.
-            about_us: Who we are, for the server's list of agents.
+            instance_id: This process's `service.instance.id`; empty for one of our own.
         """
         # Processes without a server do not pay for the client.
+        from neurorail.instrumentation.gate.announcing import Announcing
         from neurorail.instrumentation.gate.following import Following
         from neurorail.instrumentation.gate.rail import Rail
 
         self.disconnect()
         rail = Rail(config, self._process.events, service)
         rail.following = Following(
-            self, rail.connection, about_us, rail.modes.forget, quiet=config.guessed
+            self, rail.connection, service, rail.modes.forget, quiet=config.guessed
         )
+        rail.announcing = Announcing(rail.connection, service, instance_id, self.status)
+        if service:
+            self._process.facts["service"] = service
         self.control = rail
         rail.following.start()
+        rail.announcing.start()
 
     def disconnect(self) -> None:
         """Ask nobody any more; what was settled is reported first."""

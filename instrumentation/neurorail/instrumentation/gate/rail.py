@@ -21,6 +21,7 @@ from neurorail.semconv.attributes import CHAIN_IDS
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
     from neurorail.instrumentation.events import Events
+    from neurorail.instrumentation.gate.announcing import Announcing
     from neurorail.instrumentation.gate.call import Call, Usage
     from neurorail.instrumentation.gate.config import GateConfig
     from neurorail.instrumentation.gate.following import Following
@@ -44,6 +45,7 @@ class Rail:
         self.config = config
         self.modes = Modes()
         self.following: Following | None = None
+        self.announcing: Announcing | None = None
         self.decisions = 0
         self.unreachable = 0
         """Times that the server was to be asked and could not be."""
@@ -107,11 +109,15 @@ class Rail:
         self.settling.begin_anew()
         if self.following is not None:
             self.following.begin_anew()
+        if self.announcing is not None:
+            self.announcing.begin_anew()
 
     def stop(self) -> None:
         """Report what waits, and end the threads."""
         if self.following is not None:
             self.following.stop()
+        if self.announcing is not None:
+            self.announcing.stop()
         self.settling.stop()
         self.connection.close()
 

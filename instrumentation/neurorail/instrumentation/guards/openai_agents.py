@@ -72,7 +72,7 @@ def _handoff_guard(patches: Patches, handoff: Any) -> Any:
 def _check(agent: str) -> None:
     """Raise if this agent may not work now."""
     entity = current_entity()
-    facts = dict(entity.facts) if entity is not None else {}
+    facts = dict(process().facts if entity is None else entity.facts)
     for name, value in chain_ids().items():
         facts[f"{name[10:-3]}_id"] = value  # neurorail.LEVEL.id
     process().gate.check({**facts, "agent": agent})
