@@ -27,6 +27,7 @@ class ServerProcess:
     otlp_http: str
     api: str
     data_dir: Path
+    sql: str | None = None
 
     def kill(self) -> None:
         """What `kill -9` does."""
@@ -83,4 +84,6 @@ def _ready(process: subprocess.Popen[str], data_dir: Path) -> ServerProcess:
         in_time.cancel()
     assert line, "the server ended before it was ready"
     said = json.loads(line)
-    return ServerProcess(process, said["otlp_grpc"], said["otlp_http"], said["api"], data_dir)
+    return ServerProcess(
+        process, said["otlp_grpc"], said["otlp_http"], said["api"], data_dir, said.get("sql")
+    )

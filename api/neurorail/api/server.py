@@ -22,12 +22,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-class ApiServer:
+class AppServer:
     """Serves an application. `start` returns when it listens; `stop` when every request ended."""
 
-    def __init__(self, app: ASGIApp, hub: StreamHub, config: ApiConfig) -> None:
-        self._hub = hub
-        self._config = config
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, *, max_connections: int, graceful_shutdown_s: int
+    ) -> None:
+        self._host, self._port = host, port
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
         self._server = _Server(
@@ -39,9 +40,9 @@ class ApiServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=config.max_connections,
+                limit_concurrency=max_connections,
                 timeout_keep_alive=30,
-                timeout_graceful_shutdown=config.graceful_shutdown_s,
+                timeout_graceful_shutdown=graceful_shutdown_s,
             )
         )
 
@@ -49,27 +50,45 @@ class ApiServer:
     def address(self) -> tuple[str, int]:
         """Host and port it listens on."""
         if self._socket is None:
-            return self._config.host, self._config.port
+            return self._host, self._port
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
 
     async def start(self) -> None:
         """Bind and listen. Raises OSError when the address is taken."""
-        self._socket = _bind(self._config.host, self._config.port)
+        self._socket = _bind(self._host, self._port)
         self._task = asyncio.create_task(self._server.serve([self._socket]))
         while not self._server.started:
             if self._task.done():
                 await self._task
-                raise OSError(f"the api server on {self.address} ended before it started")
+                raise OSError(f"the server on {self.address} ended before it started")
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """End the streams, finish open requests, close. Safe without `start`, and twice."""
-        self._hub.stop()
+        """Finish open requests, close. Safe without `start`, and twice."""
         if self._task is not None:
             self._server.should_exit = True
             task, self._task = self._task, None
             await task
+
+
+class ApiServer(AppServer):
+    """Serves the API; its streams end before it stops."""
+
+    def __init__(self, app: ASGIApp, hub: StreamHub, config: ApiConfig) -> None:
+        super().__init__(
+            app,
+            config.host,
+            config.port,
+            max_connections=config.max_connections,
+            graceful_shutdown_s=config.graceful_shutdown_s,
+        )
+        self._hub = hub
+
+    async def stop(self) -> None:
+        """End the streams, then stop."""
+        self._hub.stop()
+        await super().stop()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -187,6 +187,36 @@ class ClickHouseSection(_Section):
         return _default_retention() | days
 
 
+class SqlSection(_Section):
+    """Read-only SQL over the embedded store, as ClickHouse's HTTP interface. Off by default.
+
+    Whoever has the password reads what is stored of every tenant.
+    """
+
+    address: Address | None = None
+    """HOST:PORT; none: off. Plain text: beyond loopback put a proxy with TLS before it."""
+    user: str = Field(default="reader", min_length=1)
+    """Name of the one user."""
+    password: str | None = Field(default=None, min_length=16, repr=False)
+    """Needed with an address; at least 16 characters."""
+    max_execution_time_s: int = Field(default=30, ge=1)
+    """A query that takes longer is ended."""
+    max_memory_bytes: int = Field(default=1 << 30, ge=1 << 20)
+    """Of one query."""
+    max_result_bytes: int = Field(default=128 << 20, ge=1 << 10)
+    """Of one answer, before compression; a larger one is an error."""
+    queries: int = Field(default=2, ge=1, le=32)
+    """Queries that run at once."""
+    waiting: int = Field(default=32, ge=0)
+    """Queries that wait; more are refused."""
+
+    @model_validator(mode="after")
+    def _closed(self) -> Self:
+        if self.address is not None and self.password is None:
+            raise ValueError("sql.password is missing: sql.address needs one")
+        return self
+
+
 class ContentSection(_Section):
     """Prompts, completions, and arguments and results of tools."""
 
@@ -235,6 +265,8 @@ class Config(_Section):
     """The HTTP API, the live stream and the ControlDeck."""
     clickhouse: ClickHouseSection = ClickHouseSection()
     """Where rows are stored."""
+    sql: SqlSection = SqlSection()
+    """Read-only SQL over the embedded store, for Grafana and other ClickHouse clients."""
     inbox: InboxConfig = InboxConfig()
     """The durable queue in front of everything; sizes in bytes."""
     archive: ArchiveConfig = ArchiveConfig()
@@ -253,6 +285,12 @@ class Config(_Section):
     """What tokens cost."""
     log: LogSection = LogSection()
     """What the server says on standard error."""
+
+    @model_validator(mode="after")
+    def _sql_is_embedded(self) -> Self:
+        if self.sql.address is not None and self.clickhouse.url is not None:
+            raise ValueError("sql.address is for the embedded store; ask clickhouse.url itself")
+        return self
 
     @field_validator("node")
     @classmethod

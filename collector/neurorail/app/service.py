@@ -37,6 +37,7 @@ from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.snapshots import Snapshots
+from neurorail.app.sql_endpoint import SqlEndpoint
 from neurorail.app.watch import watch_parts
 from neurorail.app.wiring import api_config, receiver_config, store_config
 from neurorail.collector.access import DenialLog
@@ -93,6 +94,8 @@ class Addresses:
     otlp_grpc: str
     otlp_http: str
     api: str
+    sql: str | None = None
+    """With its scheme; None where it is off."""
 
 
 class Service:
@@ -155,6 +158,7 @@ class Service:
         self._maintenance = asyncio.create_task(self._maintain())
         await self._receivers.start()
         await self._api.start()
+        await self._sql.start()
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
@@ -242,6 +246,7 @@ class Service:
         )
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
+        self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
         watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
 
@@ -257,6 +262,7 @@ class Service:
             return
         await self._receivers.stop()
         await self._api.stop()
+        await self._sql.stop()
         self._denials.settle(everything=True)
         self._hub.stop()
         if self._maintenance is not None:
@@ -343,6 +349,7 @@ class Service:
             f"{_bracketed(grpc_host)}:{self._receivers.grpc.port}",
             f"{_bracketed(http_host)}:{self._receivers.http.port}",
             f"{_bracketed(api_host)}:{api_port}",
+            self._sql.address,
         )
 
     def _leave_address(self, addresses: Addresses) -> None:

@@ -126,9 +126,11 @@ def ready_line(addresses: Addresses, *, as_json: bool, otlp_tls: bool = False) -
                 "otlp_grpc": addresses.otlp_grpc,
                 "otlp_http": otlp_http,
                 "api": f"http://{addresses.api}",
+                **({"sql": addresses.sql} if addresses.sql else {}),
             }
         )
+    sql = f", SQL {addresses.sql}" if addresses.sql else ""
     return (
         f"neurorail is ready: OTLP/gRPC {addresses.otlp_grpc}, "
-        f"OTLP/HTTP {otlp_http}, API http://{addresses.api}"
+        f"OTLP/HTTP {otlp_http}, API http://{addresses.api}{sql}"
     )

@@ -1,0 +1,169 @@
+"""Runs readers' queries on connections of their own that cannot write, each in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Final
+
+from neurorail.collector.sql.config import SqlConfig
+from neurorail.collector.sql.errors import (
+    ACCESS_DENIED,
+    QUERY_IS_TOO_LARGE,
+    TOO_MANY_BYTES,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
+    QueryError,
+)
+from neurorail.collector.sql.functions import allowed_functions
+from neurorail.collector.sql.guard import Allowed, check, check_text
+from neurorail.collector.sql.native import with_revision
+
+_FUNCTIONS: Final = "SELECT name, is_aggregate, categories, alias_to FROM system.functions"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query gave, in the format that it or its request named."""
+
+    body: bytes
+    rows_read: int
+    bytes_read: int
+    elapsed_ns: int
+
+
+class QueryEngine:
+    """Readers' queries on the embedded engine, which must be open in this process already."""
+
+    def __init__(self, path: str, config: SqlConfig) -> None:
+        self._path = path
+        self._config = config
+        self._threads = ThreadPoolExecutor(config.queries, "sql")
+        self._local = threading.local()
+        self._connections: list[Any] = []
+        self._lock = threading.Lock()
+        self._open = 0
+        self._allowed: Allowed | None = None
+
+    async def run(self, query: str, format_name: str, parameters: Mapping[str, str]) -> Answer:
+        """Runs one query that only reads.
+
+        Args:
+            query: The statement; a FORMAT of its own wins over `format_name`.
+            format_name: One of the engine's output formats.
+            parameters: Values of `{name:Type}`, as text.
+
+        Raises:
+            QueryError: it is not allowed, not right, or too much.
+        """
+        config = self._config
+        if len(query.encode()) > config.max_query_bytes:
+            detail = f"a query has more than {config.max_query_bytes} bytes"
+            raise QueryError(QUERY_IS_TOO_LARGE, detail)
+        if self._open >= config.queries + config.waiting:
+            raise QueryError(TOO_MANY_SIMULTANEOUS_QUERIES, f"{self._open} queries run or wait")
+        self._open += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(
+                self._threads, self._run, query, format_name, dict(parameters)
+            )
+        finally:
+            self._open -= 1
+
+    async def for_revision(self, answer: Answer, revision: int) -> Answer:
+        """A Native answer as clients of a protocol revision read it. Raises QueryError."""
+        if revision <= 0:
+            return answer
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._threads, with_revision, answer.body, revision)
+        return replace(answer, body=body)
+
+    def stop(self) -> None:
+        """Finishes what runs and closes the connections."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def _run(self, query: str, format_name: str, parameters: dict[str, str]) -> Answer:
+        connection = self._connection()
+        check_text(query)
+
+        def syntax_tree(text: str) -> str:
+            explained = f"EXPLAIN AST {text}"
+            _must_only_read(connection, explained, or_be_wrong=True)
+            return bytes(_query(connection, explained, "TSVRaw", parameters).bytes()).decode()
+
+        check(query, syntax_tree, self._may(connection))
+        _must_only_read(connection, query)
+        result = _query(connection, query, format_name, parameters)
+        body = bytes(result.bytes())
+        most = self._config.max_result_bytes
+        if len(body) > most:  # The embedded engine does not hold to its own limit.
+            raise QueryError(TOO_MANY_BYTES, f"the result has {len(body)} bytes, at most {most}")
+        return Answer(
+            body,
+            int(result.rows_read()),
+            int(result.bytes_read()),
+            int(result.elapsed() * 1e9),
+        )
+
+    def _connection(self) -> Any:
+        """This thread's connection, which cannot write any more from its first query on."""
+        if not hasattr(self._local, "connection"):
+            config = self._config
+            connection = import_module("chdb").connect(self._path)
+            connection.query(f"USE {config.database}")
+            connection.query(
+                f"SET max_execution_time = {config.max_execution_time_s}, "
+                f"max_memory_usage = {config.max_memory_bytes}, "
+                "max_threads = 1, log_queries = 0, readonly = 1"
+            )
+            with self._lock:
+                self._connections.append(connection)
+            self._local.connection = connection
+        return self._local.connection
+
+    def _may(self, connection: Any) -> Allowed:
+        if self._allowed is None:
+            functions, aggregates = allowed_functions(_rows(connection, _FUNCTIONS))
+            names = _rows(connection, "SELECT name FROM system.databases")
+            databases = frozenset(row["name"] for row in names)
+            self._allowed = Allowed(self._config.database, databases, functions, aggregates)
+        return self._allowed
+
+
+def _must_only_read(connection: Any, query: str, *, or_be_wrong: bool = False) -> None:
+    """Raises QueryError unless the engine says that this is one statement, and that it reads.
+
+    Args:
+        connection: Whose parser is asked.
+        query: What is about to run.
+        or_be_wrong: Let pass what does not parse: the engine says better what is wrong with it.
+    """
+    try:
+        told = connection._conn.classify_query(query)
+    except RuntimeError as error:
+        raise QueryError.of_engine(error) from None
+    if or_be_wrong and told["statement_count"] == 0:
+        return
+    if told["statement_count"] != 1 or told["query_class"].name != "READ_ONLY":
+        raise QueryError(ACCESS_DENIED, "reader: not enough privileges: one SELECT at a time")
+
+
+def _query(connection: Any, query: str, format_name: str, parameters: dict[str, str]) -> Any:
+    try:
+        return connection.query(query, format_name, params=parameters)
+    except RuntimeError as error:
+        raise QueryError.of_engine(error) from None
+
+
+def _rows(connection: Any, query: str) -> list[dict[str, Any]]:
+    lines = _query(connection, query, "JSONEachRow", {}).bytes().splitlines()
+    return [json.loads(line) for line in lines]
