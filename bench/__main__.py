@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import ingest, kill, latency, small_requests, startup
+from bench import decide, ingest, kill, latency, small_requests, startup
 from bench.report import RESULTS, Report, save_all, show
 
 QUICK: Mapping[str, Callable[[float], Report]] = {
     "ingest": lambda scale: ingest.measure(int(300_000 * scale)),
     "small_requests": lambda scale: small_requests.measure(int(10_000 * scale)),
     "latency": lambda scale: latency.measure(seconds=20 * scale),
+    "decide": lambda scale: decide.measure(int(20_000 * scale), seconds=15 * scale),
     "startup": lambda scale: startup.measure(int(100_000 * scale)),
     "kill": lambda scale: kill.measure(max(1, int(3 * scale)), seed=1),
 }

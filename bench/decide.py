@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import uvloop
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench.http_load import HttpSenders
 from bench.load import GrpcSender, Sent, send_all
@@ -106,7 +107,28 @@ def _bodies(count: int) -> list[Request]:
     ]
 
 
+async def _introduce(server: Server) -> None:
+    """Let the engine know the chains that are asked about, as it does when agents run."""
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    now = time.time_ns()
+    for number in range(MISSIONS):
+        span = spans.add(
+            trace_id=(number + 1).to_bytes(16, "big"),
+            span_id=(number + 1).to_bytes(8, "big"),
+            start_time_unix_nano=now,
+            end_time_unix_nano=now,
+        )
+        for level in ("mission", "plan", "job", "attempt"):
+            span.attributes.add(
+                key=f"neurorail.{level}.id"
+            ).value.string_value = f"{level[0]}_{number}"
+    async with GrpcSender(server.otlp_grpc) as sender:
+        await sender.send(request.SerializeToString())
+
+
 async def _saturate(server: Server, requests: Sequence[Request], connections: int) -> Sent:
+    await _introduce(server)
     async with HttpSenders(server.api + PATH, "application/json", connections) as senders:
         await send_all(requests[:500], senders.send, connections)
         return await send_all(requests[500:], senders.send, connections)
@@ -115,6 +137,7 @@ async def _saturate(server: Server, requests: Sequence[Request], connections: in
 async def _pace(server: Server, per_s: int, seconds: float, spans_per_s: int) -> Sent:
     """Ask at a steady rate; the first two seconds are not counted."""
     requests = _bodies(int(per_s * (seconds + 2)))
+    await _introduce(server)
     async with HttpSenders(server.api + PATH, "application/json", 256) as senders:
         telemetry = asyncio.create_task(_telemetry(server, spans_per_s, seconds + 2))
         await _steadily(senders, requests[: 2 * per_s], per_s)

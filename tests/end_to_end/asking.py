@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -42,6 +43,41 @@ class Caller:
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
+
+
+def hold(rail: Rail, source: str, version: str) -> None:
+    """Let a manifest hold from now on, whatever gate the one before has."""
+    caller = Caller(rail.server.api)
+    status, answer = caller.post("/manifests", {"source": source})
+    assert status == 201, answer
+    for action, more in (("shadow", {}), ("activate", {"force": True, "reason": "a test"})):
+        status, answer = caller.post(f"/manifests/{version}/{action}", more)
+        assert status == 200, answer
+    caller.close()
+
+
+def ask_until_killed(
+    rail: Rail, requests: Sequence[tuple[str, Any]], answers_before: int
+) -> list[Any]:
+    """Ask many at once and kill the server when so many are answered; None where none came."""
+    answers: list[Any] = [None] * len(requests)
+    answered = itertools.count(1)
+
+    def some(first: int) -> None:
+        caller = Caller(rail.server.api)
+        try:
+            for place in range(first, len(requests), CALLERS):
+                _, answers[place] = caller.post(*requests[place])
+                if next(answered) == answers_before:
+                    rail.server.kill()
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # The server is gone.
+        finally:
+            caller.close()
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(some, range(CALLERS)))
+    return answers
 
 
 def ask_all(rail: Rail, requests: Sequence[tuple[str, Any]], callers: int = CALLERS) -> list[Any]:

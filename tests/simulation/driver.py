@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
+from typing import Protocol
 
 import msgspec
-from tests.simulation.workload import BASE, SECOND, Workload, make
+from tests.simulation.workload import BASE, SECOND, make
 
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
@@ -42,6 +43,14 @@ def random_cut(seed: int) -> Cut:
         return records
 
     return cut
+
+
+class Told(Protocol):
+    """A workload, as far as it is told to an engine."""
+
+    def batches(self) -> Iterable[tuple[int, list[Observation]]]:
+        """What is received at the same moment, together."""
+        ...
 
 
 class Memory:
@@ -96,7 +105,7 @@ class Driver:
         self.rng = None if unrest is None else random.Random(unrest)
         self.events: list[Event] = []
 
-    def run(self, work: Workload, cut: Cut = whole) -> list[Event]:
+    def run(self, work: Told, cut: Cut = whole) -> list[Event]:
         """Everything, and then time until nothing is due any more."""
         for received, batch in work.batches():
             self._ticks(received)
