@@ -58,6 +58,10 @@ def scripted_server(script: Script) -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(encoded)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.do_GET()
+
         def _stream(self) -> None:
             answer = script.streams.pop(0) if script.streams else 410
             self.send_response(answer if isinstance(answer, int) else 200)

@@ -18,7 +18,7 @@ from tests.support.rail import AnsweringInbox, open_access
 from typer.testing import CliRunner
 
 from neurorail.api import problems
-from neurorail.api.audit_verify import OnProgress, create_router
+from neurorail.api.audit_verify import OnProgress, VerifyBody, create_router
 from neurorail.app.cli import build
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
@@ -41,7 +41,7 @@ def app(verify: Callable[[OnProgress], VerificationReport]) -> FastAPI:
     made = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
     problems.install(made)
 
-    async def on_a_thread(tell: OnProgress) -> VerificationReport:
+    async def on_a_thread(asked: VerifyBody, tell: OnProgress) -> VerificationReport:
         return await asyncio.to_thread(verify, tell)
 
     made.state.dependencies = SimpleNamespace(access=open_access(AnsweringInbox()))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -29,7 +32,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
     made = CliRunner().invoke(
         cli.build(), ["keys", "create", "--admin", "--data-dir", str(folder / "data")]
     )
-    config = config_file(folder, archive={"linger_ms": 20}, metrics={"snapshot_interval_s": 2})
+    config = config_file(
+        folder,
+        archive={"linger_ms": 20},
+        metrics={"snapshot_interval_s": 2},
+        audit={"checkpoint_interval_s": 1},
+    )
     with running_server(folder / "data", "--config", str(config)) as server:
         rail = Rail(server)
         rail.client = Client(server.api, made.stdout.strip())
@@ -174,3 +182,43 @@ def test_what_is_archived_can_be_listed_and_added_up(guarded: Rail) -> None:
             "cost_usd": 0.25,
         }
     ]
+
+
+def test_a_missions_trail_is_signed_exported_and_verified_elsewhere(
+    guarded: Rail, tmp_path: Path
+) -> None:
+    path = "/api/neurorail/v1/identity/mission"
+    mission = guarded.client.post_json(path, {})["entity_id"]
+    (event,) = guarded.events(mission, "state_changed")
+
+    def proof() -> dict[str, object] | None:
+        try:
+            told = guarded.get(f"/audit/proof/{event['audit_id']}")
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            return None
+        return dict(told) if told["event"]["proof"] else None
+
+    assert until("the proof", proof)["statements"]
+    folder, bundle = str(guarded.server.data_dir), tmp_path / "bundle.jsonl"
+    exported = CliRunner().invoke(
+        cli.build(),
+        ["audit", "export", "--mission", mission, "--output", str(bundle), "--data-dir", folder],
+    )
+    assert exported.exit_code == 0, exported.stderr
+    verifier = Path(__file__).resolve().parents[2] / "docs" / "verify_bundle.py"
+    said = subprocess.run(
+        [sys.executable, str(verifier), str(bundle)], capture_output=True, text=True, check=False
+    )
+    assert said.stdout.startswith("1 events proven"), said.stdout + said.stderr
+    assert said.returncode == 0
+    old = guarded.client.post_json("/api/neurorail/v1/audit/rotate-key", {})["public_key"]
+    verified = CliRunner().invoke(cli.build(), ["audit", "verify", "--json", "--data-dir", folder])
+    report = json.loads(verified.stdout)
+    assert report["ok"] is True
+    assert report["nodes"][0]["anchors"] >= 1
+    wrong = CliRunner().invoke(
+        cli.build(), ["audit", "verify", "--public-key", old, "--json", "--data-dir", folder]
+    )
+    assert wrong.exit_code == 1, "the new key is not the one that signed first"

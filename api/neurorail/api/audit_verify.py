@@ -5,19 +5,55 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from fastapi import Query
+from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from neurorail.api.access import Router, needs
-from neurorail.api.problems import Problem
+from neurorail.api.problems import Problem, bad_field
+from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import READ_AUDIT
+from neurorail.collector.audit.checkpoint import Statement, read_statements
 from neurorail.collector.store.audit import VerificationReport
 
+ANCHORS_BYTES_MAX = 64 << 20
+"""Largest body with anchors from elsewhere."""
 OnProgress = Callable[[int, int], None]
 """Told the events checked so far and the events there are."""
-Verify = Callable[[OnProgress], Coroutine[Any, Any, VerificationReport]]
+
+
+class VerifyBody(Body):
+    """What to verify, and against what."""
+
+    first_seq: Annotated[int | None, Field(ge=0, le=2**63 - 1)] = None
+    """First record sequence of a part."""
+    last_seq: Annotated[int | None, Field(ge=0, le=2**63 - 1)] = None
+    anchors: list[dict[str, Any]] | None = None
+    """Lines of an `anchors.jsonl` from elsewhere; the server's own without them."""
+    public_key: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
+    """The first key, known from elsewhere."""
+
+    @property
+    def seqs(self) -> tuple[int, int] | None:
+        """First and last sequence of the part; None for the whole."""
+        if self.first_seq is None and self.last_seq is None:
+            return None
+        return self.first_seq or 0, 2**63 - 1 if self.last_seq is None else self.last_seq
+
+    def statements(self) -> list[Statement] | None:
+        """The anchors as statements. Raises a 422 problem if they are none."""
+        if self.anchors is None:
+            return None
+        try:
+            return read_statements(map(msgspec.json.encode, self.anchors), "anchors")
+        except ValueError as error:
+            raise bad_field("anchors", "", str(error)) from None
+
+
+Verify = Callable[[VerifyBody, OnProgress], Coroutine[Any, Any, VerificationReport]]
 """Verifies, away from the event loop. It may tell its progress from any thread."""
 
 
@@ -37,21 +73,34 @@ def create_router(verify: Verify) -> Router:
 
     @router.get("/verify")
     @needs(READ_AUDIT)
-    async def audit_verify() -> StreamingResponse:
+    async def audit_verify(
+        first_seq: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+        last_seq: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+    ) -> StreamingResponse:
         """Recompute every hash. The answer is lines of JSON (`application/x-ndjson`).
 
         While it runs: `{"checked", "total"}`. The last line is `{"report"}`, or `{"error"}` when
         the store cannot be read.
         """
+        return await begin(VerifyBody(first_seq=first_seq, last_seq=last_seq))
+
+    @router.post("/verify", max_body_size=ANCHORS_BYTES_MAX)
+    @needs(READ_AUDIT)
+    async def audit_verify_against(body: VerifyBody) -> StreamingResponse:
+        """The same, against signed checkpoints that were kept elsewhere."""
+        body.statements()
+        return await begin(body)
+
+    async def begin(body: VerifyBody) -> StreamingResponse:
         if running.locked():
             raise Problem(503, "busy", "a verification is running already", retry_after_s=5)
         await running.acquire()
-        return StreamingResponse(_lines(verify, running), media_type="application/x-ndjson")
+        return StreamingResponse(_lines(verify, body, running), media_type="application/x-ndjson")
 
     return router
 
 
-async def _lines(verify: Verify, running: asyncio.Lock) -> AsyncIterator[bytes]:
+async def _lines(verify: Verify, body: VerifyBody, running: asyncio.Lock) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     # The newest position is all that is worth telling: a slow reader holds nothing up.
     latest: list[tuple[int, int]] = []
@@ -61,7 +110,7 @@ async def _lines(verify: Verify, running: asyncio.Lock) -> AsyncIterator[bytes]:
         latest[:] = [(checked, total)]
         loop.call_soon_threadsafe(moved.set)
 
-    task = asyncio.create_task(verify(tell))
+    task = asyncio.create_task(verify(body, tell))
 
     def ended(_: object) -> None:
         running.release()

@@ -231,6 +231,15 @@ class AccessSection(_Section):
     """API requests a second of one caller, where its key does not say; more are answered 429."""
 
 
+class AuditSection(_Section):
+    """The audit trail's signed checkpoints."""
+
+    checkpoint_interval_s: float = Field(default=300.0, ge=0)
+    """Seconds between signed statements about the chain; 0: none."""
+    anchors_file: Path | None = None
+    """Where they are written, best on another disk; none: `anchors.jsonl` in the data directory."""
+
+
 class MetricsSection(_Section):
     """Numbers about the whole."""
 
@@ -279,6 +288,8 @@ class Config(_Section):
     """Prompts, completions, and arguments and results of tools."""
     access: AccessSection = AccessSection()
     """Who may do what. Keys are made with `neurorail keys`, not written here."""
+    audit: AuditSection = AuditSection()
+    """The audit trail's signed checkpoints."""
     metrics: MetricsSection = MetricsSection()
     """Numbers about the whole."""
     prices: PricesSection = PricesSection()

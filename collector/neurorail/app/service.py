@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from neurorail.api import audit_verify, spans
+from neurorail.api import audit_export, audit_verify, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
@@ -31,6 +31,7 @@ from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
 from neurorail.app.audit_check import verify_store
+from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
@@ -45,6 +46,7 @@ from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.agents import Agents
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
+from neurorail.collector.audit.checkpoint import ANCHORS_FILE, Anchors
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.governor_view import AppliedGovernor
@@ -155,6 +157,7 @@ class Service:
         self._hub.start()
         await asyncio.to_thread(self._engine.start)
         self._start_archiver()
+        self._checkpoints.start(config.audit.checkpoint_interval_s)
         self._maintenance = asyncio.create_task(self._maintain())
         await self._receivers.start()
         await self._api.start()
@@ -208,6 +211,15 @@ class Service:
         )
         self._view = AppliedView(self._engine)
         self._begun_s = time.monotonic()
+        self._checkpoints = Checkpoints(
+            self._store,
+            node,
+            path,
+            Anchors(config.audit.anchors_file or path / ANCHORS_FILE),
+            time.time_ns,
+            self._engine,
+            self._inbox.append,
+        )
         self._snapshots = Snapshots(
             self._view,
             self._health.governance,
@@ -245,14 +257,28 @@ class Service:
             audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
         )
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
+        app.include_router(
+            audit_export.create_router(self._checkpoints.bundle, self._checkpoints.rotate),
+            prefix=API_PREFIX,
+        )
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
         watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
 
-    async def _verify_audit(self, node: str, tell: audit_verify.OnProgress) -> VerificationReport:
+    async def _verify_audit(
+        self, node: str, asked: audit_verify.VerifyBody, tell: audit_verify.OnProgress
+    ) -> VerificationReport:
         head = await self._engine.archived_head()
-        return await asyncio.to_thread(verify_store, self._store, node, head, tell)
+
+        def verify_now() -> VerificationReport:
+            given = asked.statements()
+            anchors = self._checkpoints.statements() if given is None else given
+            return verify_store(
+                self._store, node, head, tell, anchors, asked.public_key, asked.seqs
+            )
+
+        return await asyncio.to_thread(verify_now)
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""
@@ -265,6 +291,7 @@ class Service:
         await self._sql.stop()
         self._denials.settle(everything=True)
         self._hub.stop()
+        await self._checkpoints.stop()
         if self._maintenance is not None:
             self._maintenance.cancel()
             await asyncio.gather(self._maintenance, return_exceptions=True)

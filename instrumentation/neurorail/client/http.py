@@ -79,18 +79,42 @@ class Client:
         finally:
             connection.close()
 
-    def stream_json(self, path: str, query: Query | None = None) -> Iterator[Any]:
+    def stream_json(
+        self, path: str, query: Query | None = None, *, body: Any = None
+    ) -> Iterator[Any]:
         """The JSON values of an answer that holds one a line, as they come.
+
+        Args:
+            path: Of the endpoint.
+            query: Its parameters.
+            body: What to POST; a GET without it.
+
+        Raises:
+            Unreachable: nobody answers, or the connection broke.
+            Problem: the answer is an error.
+        """
+        for line in self.stream_lines(path, query, body=body):
+            yield _json(line)
+
+    def stream_lines(
+        self, path: str, query: Query | None = None, *, body: Any = None
+    ) -> Iterator[bytes]:
+        """The lines of an answer as they come, with their ends; empty ones are left out.
 
         Raises:
             Unreachable: nobody answers, or the connection broke.
             Problem: the answer is an error.
         """
         connection = self._connection(self._timeout_s)
+        method, content, headers = "GET", None, {}
+        if body is not None:
+            method, content = "POST", json.dumps(body).encode()
+            headers = {"Content-Type": "application/json"}
+        target = _with_query(path, query)
         try:
-            for line in self._get(connection, _with_query(path, query), {}):
+            for line in self._ask(connection, method, target, headers, content):
                 if line.strip():
-                    yield _json(line)
+                    yield line
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self.base_url}: the answer broke: {_reason(error)}") from error
         finally:

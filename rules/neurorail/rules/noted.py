@@ -10,7 +10,16 @@ from neurorail.rules.observations import NO_IDS, Noted
 from neurorail.rules.state import State
 
 NOTED_TYPES: Final = frozenset(
-    {"access_denied", "agent_connected", "key_created", "key_revoked", "snapshot_created"}
+    {
+        "access_denied",
+        "agent_connected",
+        "audit_checkpoint",
+        "audit_failed",
+        "audit_key_rotated",
+        "key_created",
+        "key_revoked",
+        "snapshot_created",
+    }
 )
 """The types of event that a record may state outright; all others are the engine's to decide."""
 

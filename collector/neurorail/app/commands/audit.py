@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from neurorail.app.commands.options import DOES_NOT_HOLD, ConfigFile, DataDir, Json, fail
+from neurorail.app.commands.options import (
+    DOES_NOT_HOLD,
+    ConfigFile,
+    DataDir,
+    Json,
+    fail,
+    server_errors,
+)
 
 if TYPE_CHECKING:
     from neurorail.app.config import Config
@@ -23,18 +33,39 @@ def audit() -> None:
 
 
 @app.command("verify")
-def verify(config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Recompute the whole chain. Status 1 when it does not hold (NR-E302).
+def verify(
+    first_seq: Annotated[
+        int | None, typer.Option("--from", help="First record sequence of a part.", min=0)
+    ] = None,
+    last_seq: Annotated[int | None, typer.Option("--to", help="Last one.", min=0)] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Signed checkpoints kept elsewhere; else the server's own.", metavar="FILE"
+        ),
+    ] = None,
+    public_key: Annotated[
+        str | None, typer.Option(help="The first key that signed, kept elsewhere.", metavar="HEX")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute the chain, against its signed checkpoints. Status 1 if it does not hold (NR-E302).
 
     Reads the store itself when no server runs on the data directory, else asks the server.
     """
-    from neurorail.app.config_load import ConfigError, load
-
-    try:
-        settings = load(config, {"data_dir": data_dir} if data_dir is not None else {})
-    except ConfigError as error:
-        raise fail(str(error)) from None
-    report = _report(settings, show_progress=not as_json)
+    settings = _settings(config, data_dir)
+    asked: dict[str, Any] = {
+        "first_seq": first_seq, "last_seq": last_seq, "public_key": public_key,
+    }  # fmt: skip
+    if anchors is not None:
+        try:
+            lines = anchors.read_text(encoding="utf-8").splitlines()
+            asked["anchors"] = [json.loads(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise fail(f"{anchors}: {error}") from None
+    report = _report(settings, asked, show_progress=not as_json)
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -43,7 +74,61 @@ def verify(config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = 
         raise typer.Exit(DOES_NOT_HOLD)
 
 
-def _report(settings: Config, *, show_progress: bool) -> dict[str, Any]:
+@app.command("export")
+def export(
+    mission: Annotated[str, typer.Option(help="Whose events.", metavar="ID")],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; else standard output.", metavar="FILE")
+    ] = None,
+    file_format: Annotated[str, typer.Option("--format", help="jsonl.")] = "jsonl",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write every event of a mission with its proof, to be verified without NeuroRail.
+
+    `docs/verify_bundle.py` verifies it, and needs Python alone.
+    """
+    from neurorail.app.audit_check import bundle_lines
+    from neurorail.app.location import running_server
+    from neurorail.client import ClientError
+    from neurorail.collector.datadir import DataDirectoryInUse
+    from neurorail.collector.store.errors import StoreError
+
+    if file_format != "jsonl":
+        raise fail(f"format {file_format!r} is not known: use jsonl")
+    settings = _settings(config, data_dir)
+    server = running_server(settings.data_dir)
+    try:
+        with output.open("wb") if output else nullcontext(sys.stdout.buffer) as into:
+            for line in bundle_lines(settings, server, mission):
+                into.write(line)
+    except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
+        raise fail(str(error)) from None
+
+
+@app.command("rotate-key")
+def rotate_key(config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Let another key sign checkpoints from now on; needs the running server."""
+    from neurorail.app.location import client_for
+
+    settings = _settings(config, data_dir)
+    with server_errors():
+        told = client_for(None, settings.data_dir).post_json(
+            "/api/neurorail/v1/audit/rotate-key", {}
+        )
+    typer.echo(told["public_key"])
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Config:
+    from neurorail.app.config_load import ConfigError, load
+
+    try:
+        return load(config, {"data_dir": data_dir} if data_dir is not None else {})
+    except ConfigError as error:
+        raise fail(str(error)) from None
+
+
+def _report(settings: Config, asked: dict[str, Any], *, show_progress: bool) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -63,9 +148,9 @@ def _report(settings: Config, *, show_progress: bool) -> dict[str, Any]:
 
         try:
             if server is not None:
-                return verify_over_http(server, moved)
-            return verify_directly(settings, moved)
-        except (StoreError, ClientError, DataDirectoryInUse, OSError) as error:
+                return verify_over_http(server, asked, moved)
+            return verify_directly(settings, asked, moved)
+        except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
             raise fail(str(error)) from None
 
 
@@ -76,13 +161,14 @@ def _show(report: dict[str, Any]) -> None:
 
     console = Console()
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("node", "events", "faults", "last event", "last hash"):
+    for column in ("node", "events", "signed", "faults", "last event", "last hash"):
         table.add_column(column, overflow="fold")
     for node in report["nodes"]:
         faults = node["fault_count"]
         table.add_row(
             node["node"],
             f"{node['events']:,}",
+            f"{node['anchors']:,}",
             f"[bold red]{faults:,}[/]" if faults else "0",
             node["last_event_id"],
             node["last_hash"],

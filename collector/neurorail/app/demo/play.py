@@ -106,7 +106,7 @@ class Play:
         if server is None:
             return Check(expected, "the server is gone", False)
         try:
-            report = verify_over_http(server, lambda checked, total: None)
+            report = verify_over_http(server, {}, lambda checked, total: None)
         except ClientError as error:
             return Check(expected, str(error), False)
         if not report["ok"]:

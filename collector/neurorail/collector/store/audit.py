@@ -10,6 +10,8 @@ A row is at fault in one of these ways:
 | `reordered` | the row follows an event that is in the table, but not the one before it |
 | `duplicated` | another row has the same position |
 | `head_missing` | the newest event that was expected is not in the table |
+| `anchor_missing` | an event that a signed checkpoint names is not there, or in another place |
+| `anchor_invalid` | a statement about the chain has a wrong signature, or does not fit the others |
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from neurorail.collector.audit.checkpoint import Checkpoint, Place, Statement, faults_of
 from neurorail.collector.audit_chain import GENESIS, canonical, link
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ MISSING: Final = "missing"
 REORDERED: Final = "reordered"
 DUPLICATED: Final = "duplicated"
 HEAD_MISSING: Final = "head_missing"
+ANCHOR_MISSING: Final = "anchor_missing"
+ANCHOR_INVALID: Final = "anchor_invalid"
 
 _CHUNK_EVENTS: Final = 20_000
 _FAULTS_MAX: Final = 1_000
@@ -66,6 +71,9 @@ class NodeReport:
     first_event_id: str = ""
     last_event_id: str = ""
     last_hash: str = ""
+    anchors: int = 0
+    """Signed checkpoints that the chain agrees with."""
+    duplicates: int = 0
     erased_details: int = 0
     """Events whose details were erased; the chain holds without them."""
     faults: list[Fault] = field(default_factory=list)
@@ -100,6 +108,9 @@ def verify(
     node: str | None = None,
     progress: OnProgress | None = None,
     expected_heads: Mapping[str, str] | None = None,
+    anchors: Sequence[Statement] = (),
+    pinned_key: str | None = None,
+    seqs: tuple[int, int] | None = None,
 ) -> VerificationReport:
     """Checks the chain of one node or of all, in pieces, in the order of the events.
 
@@ -109,24 +120,36 @@ def verify(
         progress: Called after each piece.
         expected_heads: By node, the hash (hex) of the newest event known elsewhere: without it,
             rows that were cut off at the end cannot be noticed.
+        anchors: Signed statements from outside the database: with them a chain that was replaced
+            as a whole is noticed.
+        pinned_key: The first public key (hex), known from elsewhere; else the first is believed.
+        seqs: First and last record sequence of a part; what lies before is taken as it is.
 
     Raises:
         StoreError: If the store cannot be read.
     """
-    windows = _windows(store, node)
+    windows = _windows(store, node, seqs)
     total = sum(window.events for window in windows)
     chains: dict[str, _Chain] = {}
     done = 0
     for window in windows:
-        chain = chains.setdefault(window.node, _Chain(window.node))
+        chain = chains.get(window.node)
+        if chain is None:
+            named = [each for each in anchors if each.node == window.node]
+            chain = chains[window.node] = _Chain(window.node, named, pinned_key, seqs)
         for rows in _pieces(store, window):
             for row in rows:
                 chain.check(row)
             done += len(rows)
             if progress is not None:
                 progress(done, total)
+    for name in {each.node for each in anchors if node in (None, each.node)} - set(chains):
+        named = [each for each in anchors if each.node == name]
+        chains[name] = _Chain(name, named, pinned_key, seqs)
+    for chain in chains.values():
+        chain.check_anchors()
     for name, expected in (expected_heads or {}).items():
-        if node in (None, name):
+        if node in (None, name) and seqs is None:
             chains.setdefault(name, _Chain(name)).check_head(expected)
     return VerificationReport(tuple(chains[name].report for name in sorted(chains)))
 
@@ -140,11 +163,14 @@ class _Window:
     events: int
 
 
-def _windows(store: Store, node: str | None) -> list[_Window]:
+def _windows(store: Store, node: str | None, seqs: tuple[int, int] | None) -> list[_Window]:
+    first, last = seqs or (0, 2**64 - 1)
     rows = store.query_rows(
         "SELECT node, epoch, min(seq), max(seq), count() FROM neurorail_audit "
-        "WHERE {every:Bool} OR node = {node:String} GROUP BY node, epoch ORDER BY node, epoch",
-        {"every": node is None, "node": node or ""},
+        "WHERE ({every:Bool} OR node = {node:String}) "
+        "AND seq BETWEEN {first:UInt64} AND {last:UInt64} "
+        "GROUP BY node, epoch ORDER BY node, epoch",
+        {"every": node is None, "node": node or "", "first": first, "last": last},
     )
     return [_Window(*row) for row in rows]
 
@@ -172,9 +198,21 @@ def _pieces(store: Store, window: _Window) -> Iterator[Sequence[Sequence[Any]]]:
 class _Chain:
     """Follows the chain of one node."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(
+        self,
+        node: str,
+        statements: Sequence[Statement] = (),
+        pinned_key: str | None = None,
+        seqs: tuple[int, int] | None = None,
+    ) -> None:
         self.report = NodeReport(node)
+        self._partial = seqs is not None and seqs[0] > 1
         self._last_hash = GENESIS.hex()
+        checkpoints = [each for each in statements if isinstance(each, Checkpoint)]
+        first, last = seqs or (0, 2**64 - 1)
+        self._anchors = {each.head: each for each in checkpoints if first <= each.last[1] <= last}
+        for fault in faults_of(statements, pinned_key):
+            self.report.add(ANCHOR_INVALID, "", f"{fault} (of node {node})")
         self._last_position: tuple[int, int, int] | None = None
         self._recent: dict[str, None] = {}
 
@@ -189,12 +227,15 @@ class _Chain:
         report.first_event_id = report.first_event_id or event_id
         report.last_event_id = event_id
         if (epoch, seq, index) == self._last_position:
+            report.duplicates += 1
             report.add(DUPLICATED, event_id, "another row has this position")
             return
         self._last_position = (epoch, seq, index)
         if link(bytes.fromhex(prev_hash), canonical(head)).hex() != stored_hash:
             report.add(ALTERED, event_id, "the hash is not that of what the row says")
         self._check_details(event_id, details, head[-1])
+        if self._partial and report.events == 1:
+            self._last_hash = prev_hash  # What lies before was not asked about.
         if prev_hash != self._last_hash:
             if prev_hash in self._recent:
                 report.add(REORDERED, event_id, "it follows an event that is not the one before it")
@@ -202,6 +243,32 @@ class _Chain:
                 after = self.report.last_hash[:16] or "the beginning"
                 report.add(MISSING, event_id, f"events between {after} and it are missing")
         self._remember(stored_hash)
+        anchor = self._anchors.get(stored_hash)
+        if anchor is not None:
+            self._check_anchor(anchor, (epoch, seq, index), event_id)
+
+    def _check_anchor(self, anchor: Checkpoint, place: Place, event_id: str) -> None:
+        here = self.report.events - self.report.duplicates
+        if place == tuple(anchor.last) and (self._partial or anchor.total == here):
+            del self._anchors[anchor.head]
+            self.report.anchors += 1
+        else:
+            self.report.add(
+                ANCHOR_MISSING,
+                event_id,
+                f"it is event {here} of the chain; a checkpoint signed it as event {anchor.total}",
+            )
+
+    def check_anchors(self) -> None:
+        """Notes every checkpoint whose last event did not come."""
+        for anchor in self._anchors.values():
+            epoch, seq, index = anchor.last
+            self.report.add(
+                ANCHOR_MISSING,
+                f"{anchor.node}.{epoch}.{seq}.{index}",
+                f"the event with hash {anchor.head[:16]}…, which a checkpoint signed, is not there:"
+                " rows were removed, or the chain was replaced",
+            )
 
     def check_head(self, expected: str) -> None:
         """Checks that the chain ends where it was expected to end, or after it."""

@@ -1,0 +1,1 @@
+"""What makes the audit trail prove itself: signed checkpoints, proofs, bundles, erasure."""
