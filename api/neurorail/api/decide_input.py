@@ -79,6 +79,9 @@ class ReportInput(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /api/governor/v1/reservations/{id}/{reconcile|release}`."""
 
     usage: Amounts = Amounts()
+    provider: Short | None = None
+    model: Short | None = None
+    """Who answered: where tokens are stated without a cost, its prices tell the cost."""
 
 
 _DECIDE: Final = msgspec.json.Decoder(DecideInput)

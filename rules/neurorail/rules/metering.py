@@ -26,6 +26,7 @@ from neurorail.rules.entity import (
 )
 from neurorail.rules.governor import settlement
 from neurorail.rules.observations import Ids, SpanObserved, Usage, UsageReported
+from neurorail.rules.priced import cost_usd_pico
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import LINKS_MAX, About, Bill, Trace
@@ -94,12 +95,7 @@ def amounts_of(state: State, usage: Usage, at_unix_nano: int) -> tuple[list[int]
     amounts[CACHE_WRITE] = usage.cache_write_tokens
     amounts[REASONING] = usage.reasoning_tokens
     amounts[MODEL_CALLS] = 1
-    cost = None
-    own = state.manifest.own_prices
-    if own is not None:
-        cost = own.cost_usd_pico(usage.provider, usage.model, usage, at_unix_nano)
-    if cost is None and usage.has_tokens and state.prices is not None:
-        cost = state.prices.cost_usd_pico(usage.provider, usage.model, usage, at_unix_nano)
+    cost = cost_usd_pico(state, usage, at_unix_nano)
     if cost is None:
         cost = usage.cost_usd_pico
     if cost is None:

@@ -341,6 +341,9 @@ class ReservationReported:
     """What was used, by the names of `DecideRequested.estimates`."""
     owner: str | None = None
     """Only a reservation that this principal asked for is its to report on; None is any."""
+    provider: str | None = None
+    model: str | None = None
+    """Who answered: where tokens are stated without a cost, its prices tell the cost."""
 
 
 Observation: TypeAlias = (

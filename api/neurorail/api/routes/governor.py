@@ -188,7 +188,9 @@ async def report(
         raise bad_field("usage", usage, "a release states no usage: reconcile instead")
     own_only = caller.agent or caller.scope is not None
     owner = caller.name if own_only else None
-    command = ReservationCommand(operation, reservation_id, usage, owner)
+    command = ReservationCommand(
+        operation, reservation_id, usage, owner, given.provider, given.model
+    )
     return _reported(await _execute(parts, tenant, caller, command), reservation_id)
 
 

@@ -33,6 +33,8 @@ class ReservationCommand(msgspec.Struct, tag="reservation", omit_defaults=True):
     reservation_id: str
     usage: dict[str, int] = {}
     owner: str | None = None
+    provider: str | None = None
+    model: str | None = None
 
 
 def decide_requested(command: DecideCommand) -> DecideRequested:
@@ -59,4 +61,6 @@ def reservation_reported(command: ReservationCommand) -> ReservationReported:
         command.reservation_id,
         tuple(sorted(command.usage.items())),
         command.owner,
+        command.provider,
+        command.model,
     )

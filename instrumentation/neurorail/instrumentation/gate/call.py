@@ -31,6 +31,8 @@ class Usage:
     output_tokens: int = 0
     cost_usd: str | None = None
     """Decimal text, where the provider says so itself."""
+    cached_tokens: int = 0
+    """Of the input, how many were read from or written to the provider's cache."""
     response_id: str = ""
     response_model: str = ""
 

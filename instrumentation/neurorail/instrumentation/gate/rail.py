@@ -96,7 +96,8 @@ class Rail:
             return
         if failed:
             self.settling.release(call.reservation.id)
-        elif usage is not None:
+        elif usage is not None and not usage.cached_tokens:
+            # Cached tokens have prices of their own, which the span's usage will meet.
             self.settling.reconcile(call.reservation.id, _report(call, usage))
 
     def release(self, reservation: Reservation) -> None:
@@ -274,9 +275,13 @@ def _report(call: Call, usage: Usage) -> dict[str, Any]:
         "tool_calls": int(call.is_tool),
         "model_calls": int(not call.is_tool),
     }
+    said: dict[str, Any] = {"usage": used}
+    model = usage.response_model or call.model
     if usage.cost_usd is not None:
         used["cost_usd"] = usage.cost_usd
-    return {"usage": used}
+    elif model and not call.is_tool:
+        said.update(model=model, provider=call.provider or "unknown")
+    return said
 
 
 def _refusal(answer: dict[str, Any]) -> NeuroRailRefused:

@@ -19,6 +19,7 @@ def openai_usage(answer: Mapping[str, Any]) -> Usage | None:
     return Usage(
         _count(usage, "input_tokens", "prompt_tokens"),
         _count(usage, "output_tokens", "completion_tokens"),
+        cached_tokens=_cached(usage, "input_tokens_details", "prompt_tokens_details"),
         response_id=_text(answer, "id"),
         response_model=_text(answer, "model"),
     )
@@ -36,6 +37,7 @@ def anthropic_usage(answer: Mapping[str, Any]) -> Usage | None:
     return Usage(
         _count(usage, "input_tokens") + cached,
         _count(usage, "output_tokens"),
+        cached_tokens=cached,
         response_id=_text(answer, "id"),
         response_model=_text(answer, "model"),
     )
@@ -51,6 +53,7 @@ def google_usage(answer: Mapping[str, Any]) -> Usage | None:
         + _count(usage, "toolUsePromptTokenCount", "tool_use_prompt_token_count"),
         _count(usage, "candidatesTokenCount", "candidates_token_count")
         + _count(usage, "thoughtsTokenCount", "thoughts_token_count"),
+        cached_tokens=_count(usage, "cachedContentTokenCount", "cached_content_token_count"),
         response_id=_text(answer, "responseId") or _text(answer, "response_id"),
         response_model=_text(answer, "modelVersion") or _text(answer, "model_version"),
     )
@@ -71,6 +74,7 @@ def larger(one: Usage | None, other: Usage | None) -> Usage | None:
     return Usage(
         max(one.input_tokens, other.input_tokens),
         max(one.output_tokens, other.output_tokens),
+        cached_tokens=max(one.cached_tokens, other.cached_tokens),
         response_id=one.response_id or other.response_id,
         response_model=one.response_model or other.response_model,
     )
@@ -85,6 +89,14 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
         found = dump(warnings=False)
         return found if isinstance(found, Mapping) else {}
     return {}
+
+
+def _cached(usage: Mapping[str, Any], *spellings: str) -> int:
+    for name in spellings:
+        details = usage.get(name)
+        if isinstance(details, Mapping):
+            return _count(details, "cached_tokens")
+    return 0
 
 
 def _count(usage: Mapping[str, Any], *spellings: str) -> int:

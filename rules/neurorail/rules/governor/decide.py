@@ -49,7 +49,17 @@ from neurorail.rules.manifest.model import (
     Manifest,
     ModeRule,
 )
-from neurorail.rules.observations import ATTEMPT, JOB, MISSION, PLAN, RESOURCE, DecideRequested, Ids
+from neurorail.rules.observations import (
+    ATTEMPT,
+    JOB,
+    MISSION,
+    PLAN,
+    RESOURCE,
+    DecideRequested,
+    Ids,
+    Usage,
+)
+from neurorail.rules.priced import most_usd_pico
 from neurorail.rules.reflex import confirmations
 from neurorail.rules.state import State
 
@@ -85,7 +95,7 @@ def decide(state: State, seen: DecideRequested) -> None:
     mode, recovery = _mode(state, case)
     case.reasons += _directives_refuse(state, case)
     case.reasons += _chain_refuses(state, case.ids)
-    _fill(case)
+    _fill(state, case)
     case.reasons += shortfalls(case.scopes, case.asked, state.now)
     reservation = None
     if seen.override_reason is not None or not any(one.refuses for one in case.reasons):
@@ -186,7 +196,7 @@ def _confirmation(state: State, case: _Case, rule: ModeRule, message: str) -> Re
 # ── what is asked for ────────────────────────────────────────────────────────────────────────
 
 
-def _fill(case: _Case) -> None:
+def _fill(state: State, case: _Case) -> None:
     """Complete the amounts: the manifest's estimate for what is not stated, else all there is."""
     stated = {name for name, _ in case.seen.estimates}
     asked = case.asked
@@ -195,6 +205,11 @@ def _fill(case: _Case) -> None:
         known.add(WALL_TIME)
     if stated & {"input_tokens", "output_tokens"}:
         known.add(TOKENS)
+    if COST_USD_PICO not in known and {"input_tokens", "output_tokens"} <= stated:
+        cost = _most(state, case)
+        if cost is not None:
+            asked[COST_USD_PICO] = cost
+            known.add(COST_USD_PICO)
     estimate = case.policy.estimates.for_job_type(case.seen.job_type)
     for place, amount in (
         (TOKENS, estimate.tokens),
@@ -215,6 +230,21 @@ def _fill(case: _Case) -> None:
         known.add(MODELS)
     case.estimated = fill_estimates(asked, frozenset(known), case.scopes)
     _fill_attempt(case)
+
+
+def _most(state: State, case: _Case) -> int | None:
+    """What the stated tokens of the stated model cost at most; None where nothing prices it."""
+    model = case.facts.get("model")
+    provider = case.facts.get("provider")
+    usage = Usage(
+        "inference",
+        None if provider is None else str(provider),
+        None if model is None else str(model),
+        input_tokens=case.asked[INPUT_TOKENS],
+        output_tokens=case.asked[OUTPUT_TOKENS],
+        has_tokens=True,
+    )
+    return most_usd_pico(state, usage, state.now)
 
 
 def _fill_attempt(case: _Case) -> None:

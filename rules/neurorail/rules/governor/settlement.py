@@ -16,7 +16,15 @@ from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, o
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
 from neurorail.rules.lifecycle import FAILED, SUCCEEDED
 from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
-from neurorail.rules.observations import NO_IDS, RESOURCE, Ids, ReservationReported, SpanObserved
+from neurorail.rules.observations import (
+    NO_IDS,
+    RESOURCE,
+    Ids,
+    ReservationReported,
+    SpanObserved,
+    Usage,
+)
+from neurorail.rules.priced import cost_usd_pico
 from neurorail.rules.reflex import circuits, observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import Bill
@@ -196,11 +204,28 @@ def reported(state: State, seen: ReservationReported) -> None:
         )
         return
     if seen.operation == RECONCILE:
-        _raise_reported(one, dict(seen.usage))
+        _raise_reported(one, _priced(state, seen))
     correction = _correct(state, one, none(), state.now)
     how = "reconciled" if seen.operation == RECONCILE else "released"
     circuits.released(state, one.id)
     _settled(state, one, how, state.now, correction)
+
+
+def _priced(state: State, seen: ReservationReported) -> dict[str, int]:
+    """The usage that was reported, with what its tokens cost where only they are stated."""
+    usage = dict(seen.usage)
+    if seen.model is None or "cost_usd_pico" in usage:
+        return usage
+    tokens = Usage(
+        "inference",
+        seen.provider,
+        seen.model,
+        input_tokens=usage.get("input_tokens", 0),
+        output_tokens=usage.get("output_tokens", 0),
+        has_tokens=True,
+    )
+    cost = cost_usd_pico(state, tokens, state.now)
+    return usage if cost is None else {**usage, "cost_usd_pico": cost}
 
 
 def _raise_reported(one: Reservation, usage: dict[str, int]) -> None:
