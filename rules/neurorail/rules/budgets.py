@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from neurorail.rules import directives, exhausted
+from neurorail.rules.amount_text import amount_text
 from neurorail.rules.config import MS
 from neurorail.rules.directives import CANCEL, Directive, Scope, entity_scope
 from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
@@ -152,7 +153,8 @@ def violate(
             "overshoot": consumed - limit,
             "evidence": evidence or {"totals": list(entity.totals), "attempts": entity.attempts},
         },
-        f"{entity.type} broke its {kind} budget: {consumed} of {limit}",
+        f"{entity.type} broke its {kind} budget: {amount_text(kind, consumed)} of"
+        f" {amount_text(kind, limit)}",
         ERROR,
     )
     observe.violated(state, entity, kind)

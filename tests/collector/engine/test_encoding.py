@@ -17,9 +17,10 @@ from tests.simulation.driver import Driver
 from tests.simulation.workload import make
 
 from neurorail.collector.audit_chain import GENESIS, HEAD_FIELDS, canonical, link
-from neurorail.collector.engine.encoding import Heads, encode_events, usd_text
+from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.stream.event import EventLine, decode_line
+from neurorail.rules.amount_text import usd_text
 from neurorail.rules.events import EVENT_TYPES, SEVERITIES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 

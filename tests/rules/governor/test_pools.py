@@ -44,7 +44,7 @@ def test_a_pool_holds_across_missions_and_apart_by_key() -> None:
     assert (refused["allowed"], refused["code"]) == (False, "NR-E002")
     (reason,) = refused["reasons"]
     assert reason["scope"] == {"pool": "spend", "key": '["ann"]'}
-    assert reason["message"].startswith("pool spend has 40000000000 of 100000000000 cost_usd_pico")
+    assert reason["message"].startswith("pool spend has $0.04 of $0.1 left")
     assert spend(desk, 6, "m_2", agent="bob")["allowed"]
     # An absent key is a pool of its own.
     assert spend(desk, 10)["allowed"]

@@ -17,6 +17,7 @@ import msgspec
 from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.envelope import Envelope
 from neurorail.collector.stream.event import seconds_text
+from neurorail.rules.amount_text import usd_text
 from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
@@ -24,16 +25,7 @@ DIGEST_EXCLUDES: Final = ("event_id", "seq", "index", "timestamp_unix_nano")
 """What derives from sequence numbers or receive times is no part of an event's `data`, and so no
 part of the digest: re-cut batches give the same one."""
 
-_PICO_PER_USD: Final = 10**12
 _encode = msgspec.json.Encoder().encode
-
-
-def usd_text(pico: int) -> str:
-    """Pico-USD as an exact decimal number of USD, without trailing zeros."""
-    sign = "-" if pico < 0 else ""
-    whole, part = divmod(abs(pico), _PICO_PER_USD)
-    decimals = f"{part:012d}".rstrip("0")
-    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
 
 
 def usd_number(pico: int) -> msgspec.Raw:

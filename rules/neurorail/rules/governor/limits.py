@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from neurorail.rules.amount_text import amount_text
 from neurorail.rules.budgets import CODE
 from neurorail.rules.config import MS
 from neurorail.rules.governor.amounts import NAMES, USED, WALL_TIME, Amounts
 from neurorail.rules.governor.reasons import SOON_MS, Reason
 from neurorail.rules.governor.scopes import Scope, places
-from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, Limit
+from neurorail.rules.manifest.limits import ENFORCE, KINDS, OBSERVE, Limit
 
 _WORDS: Final = {"pool": "pool {pool}", "entity": "{entity_type} {entity_id}"}
 
@@ -62,7 +63,10 @@ def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> Re
     wait = _wait_ms(scope, place, limit, wanted, now)
     name = _WORDS["pool" if scope.pool else "entity"].format(**scope.label)
     later = "" if wait is None else f", try again in {wait} ms"
-    message = f"{name} has {left} of {limit.amount} {NAMES[place]} left, {wanted} asked{later}"
+    kind = KINDS[place]
+    what = "" if kind == "cost" else f" {kind}"
+    has, of, more = (amount_text(kind, amount) for amount in (left, limit.amount, wanted))
+    message = f"{name} has {has} of {of}{what} left, {more} asked{later}"
     return Reason(
         limit.rule_id,
         code,

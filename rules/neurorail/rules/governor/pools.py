@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from neurorail.rules import exhausted
+from neurorail.rules.amount_text import amount_text
 from neurorail.rules.config import MS
 from neurorail.rules.events import ERROR, INFO, WARNING
 from neurorail.rules.governor import accounts
@@ -194,7 +195,8 @@ def _tell_violation(
             "overshoot": consumed - limit.amount,
             "evidence": {},
         },
-        f"pool {limit.rule_id} broke its {limit.kind} limit: {consumed} of {limit.amount}",
+        f"pool {limit.rule_id} broke its {limit.kind} limit: {amount_text(limit.kind, consumed)} of"
+        f" {amount_text(limit.kind, limit.amount)}",
         _SEVERITY[limit.severity],
     )
 
