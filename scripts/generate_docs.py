@@ -354,7 +354,8 @@ def gallery_page() -> str:
         )
     return page(
         "Manifest gallery",
-        "Small manifests to begin with. `neurorail rules lint FILE` checks what you make of them.",
+        "Small manifests to begin with. `neurorail rules lint FILE` checks what you make of them,"
+        " `neurorail rules backtest --manifest FILE` tries it on history.",
         *sections,
     )
 

@@ -114,12 +114,35 @@ def test_history_of_a_server_is_replayed_from_its_store_alone(tmp_path: Path) ->
     assert report["events"] > 20
     assert report["records"] >= 5
     assert "replayed " + report["digest"] in rules(data, "replay", "--through", "999")
+    backtested(data, tmp_path)
     with embedded(data) as store:
         store.command("ALTER TABLE neurorail_audit DELETE WHERE event_type = 'manifest_activated'",
                       settings={"mutations_sync": 2})  # fmt: skip
     assert "manifest_activated" in rules(data, "replay", status=1)
     assert "no record of node 'x' is stored" in rules(data, "replay", "--node", "x", status=2)
     assert "holds no data" in rules(tmp_path / "none", "replay", status=2)
+
+
+def backtested(data: Path, folder: Path) -> None:
+    """The manifest that refuses every call, tried on what the server has stored."""
+    strict, page = folder / "strict.yaml", folder / "report.html"
+    rule = "mode_rules: [{id: nothing, mode: rail, effect: refuse}]\n"
+    strict.write_text(YAML.format("strict") + rule)
+    options = ("backtest", "--manifest", str(strict))
+    body = json.loads(rules(data, *options, "--json", "--html", str(page), "--since", "1d"))
+    assert body["calls"]["all"] == body["calls"]["newly_refused"] == 2
+    assert body["new"]["rules"]["nothing"]["false_positive_candidates"] == 2
+    assert body["against"]["version"] == "2.0"
+    assert "Backtest of manifest strict" in page.read_text()
+    said = rules(data, *options, "--against", str(strict), "--html", str(page))
+    assert "nothing" in said
+    assert "newly refused" in said
+    assert "/neurorail/trace?mission=m_" in said
+    assert "not exact: agents are taken" in said
+    assert "was received since then" in rules(data, *options, "--since", "2100-01-01", status=1)
+    assert "is no time" in rules(data, *options, "--since", "tomorrow", status=2)
+    strict.write_text("polls: []")
+    assert "unknown key 'polls'" in rules(data, *options, status=1)
 
 
 def archived(api: str) -> None:

@@ -66,6 +66,9 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
     if not bill.counted:
         state.count("duplicate_usage")
         return
+    if state.before_charge is not None and not state.before_charge(seen, ids, amounts):
+        bill.counted = False
+        return
     if usage.operation != "tool":
         _mark_above(state, trace, span_id)
     charge(state, ids, amounts, seen.end_unix_nano)

@@ -21,7 +21,7 @@ from neurorail.rules.manifest.default import shipped
 from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.manifest.records import Entry, active_entry, shadow_entries
 from neurorail.rules.manifest.settings import Times
-from neurorail.rules.observations import RESOURCE, Ids
+from neurorail.rules.observations import RESOURCE, Ids, SpanObserved
 from neurorail.rules.pricing import PriceTable
 from neurorail.rules.trace import Trace
 
@@ -46,6 +46,10 @@ _RESOURCE_KINDS: dict[str | None, str] = {
 Row = list[Any]
 Load = Callable[[str], Row | None]
 """Reads the row of a key back from the state store; None when there is none."""
+
+
+BeforeCharge = Callable[[SpanObserved, Ids, list[int]], bool]
+"""A call, its chain and amounts → whether it is charged."""
 
 
 @dataclass(slots=True)
@@ -85,6 +89,8 @@ class State:
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
         self.reflex_plans: dict[str, Plan] = {}
         """Tenant → the reflexes of its manifest, sorted."""
+        self.before_charge: BeforeCharge | None = None
+        """Asked before a call is charged; a backtest lets here not happen what would not have."""
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}

@@ -126,6 +126,92 @@ def replay(
         raise typer.Exit(DOES_NOT_HOLD)
 
 
+@app.command("backtest")
+def backtest(
+    manifest: Annotated[
+        Path, typer.Option("--manifest", help="The manifest that is tried.", metavar="FILE")
+    ],
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what was received since: 7d, 12h, 30m, or a time in ISO 8601."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Compare with this manifest; without, with those active then."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with plots here.", metavar="FILE")
+    ] = None,
+    base_url: Annotated[
+        str, typer.Option(help="Server that links in the report lead to.", metavar="URL")
+    ] = "http://127.0.0.1:8000",
+    tenant: Annotated[str, typer.Option(help="Whose calls.")] = "default",
+    node: Node = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Run stored history under a manifest: what would have been refused, warned of, cancelled."""
+    import tempfile
+
+    from neurorail.app.show.backtest import show
+    from neurorail.collector.rerun.backtest import backtest as run
+    from neurorail.collector.rerun.page import report_page
+    from neurorail.collector.rerun.report import report_json
+
+    new = read_or_fail(manifest)
+    other = None if against is None else read_or_fail(against)
+    since_unix_nano = _since(since)
+    with (
+        _history(config, data_dir, node) as (store, found),
+        _bar("backtesting", as_json) as moved,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        report = run(
+            store, found, Path(folder), new,
+            against=other, tenant=tenant, since_unix_nano=since_unix_nano, progress=moved,
+        )  # fmt: skip
+    if report is None:
+        raise fail(f"nothing of node {found} was received since then", DOES_NOT_HOLD)
+    if html is not None:
+        html.write_text(report_page(report, base_url), encoding="utf-8")
+    if as_json:
+        typer.echo(report_json(report, base_url).decode())
+    else:
+        show(report, base_url)
+        if html is not None:
+            typer.echo(f"the page is {html}")
+
+
+def _since(text: str | None) -> int:
+    """The time that `--since` names, in Unix nanoseconds."""
+    from datetime import UTC, datetime, timedelta
+
+    if text is None:
+        return 0
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if text[:-1].isdecimal() and text[-1:] in units:
+        moment = datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise fail(f"{text!r} is no time: write 7d, 12h, 30m, or ISO 8601") from None
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def read_or_fail(file: Path) -> Manifest:
+    """The manifest in a file; status 1 with its faults if it is none."""
+    from neurorail.collector.manifests.read import read_manifest
+    from neurorail.rules.manifest.faults import ManifestInvalid
+
+    try:
+        return read_manifest(read_file(file))
+    except ManifestInvalid as error:
+        faults = "\n".join(f"{file}:{fault}" for fault in error.faults)
+        raise fail(faults, DOES_NOT_HOLD) from None
+
+
 @contextmanager
 def _history(
     config: Path | None, data_dir: Path | None, node: str | None

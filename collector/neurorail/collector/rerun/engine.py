@@ -55,6 +55,8 @@ class Rerun:
         self._since: list[Envelope] = []
         self.observations = 0
         """Observations applied so far."""
+        self.repeating = False
+        """Whether records are applied again that were applied before."""
         self._restore()
 
     def close(self) -> None:
@@ -112,11 +114,11 @@ class Rerun:
         self._since = []
 
     def _start_over(self) -> None:
-        again, self._since = self._since, []
         self._restore()
-        for envelope in again:
+        self.repeating = True
+        for envelope in self._since:
             self._apply(envelope, decode_observations(envelope.body))
-        self._since = again
+        self.repeating = False
 
     def _restore(self) -> None:
         flushed = self._journal.flushed()

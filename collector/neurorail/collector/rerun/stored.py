@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from neurorail.collector.envelope import Envelope, Kind, Signal
+from neurorail.collector.envelope import DEFAULT_TENANT, Envelope, Kind, Signal
 from neurorail.collector.store.store import Store
 
 STRETCH_RECORDS: Final = 256
@@ -68,15 +68,24 @@ class StoredRecords:
                 )
                 yield now.result()
 
+    def settings_before(self, seq: int) -> list[Envelope]:
+        """The server's own records before `seq`, which state configuration and prices."""
+        return self._rows(
+            "kind = {kind:UInt8} AND seq < {seq:UInt64} AND tenant = {tenant:String}",
+            {"kind": int(Kind.SYSTEM), "seq": seq, "tenant": DEFAULT_TENANT},
+        )
+
     def _stretch(self, start: int, through_seq: int) -> list[Envelope]:
+        last = min(start + STRETCH_RECORDS - 1, through_seq)
+        return self._rows(
+            "seq BETWEEN {first:UInt64} AND {last:UInt64}", {"first": start, "last": last}
+        )
+
+    def _rows(self, condition: str, parameters: Mapping[str, Any]) -> list[Envelope]:
         rows = self._store.query_rows(
             f"SELECT {_COLUMNS} FROM neurorail_records WHERE node = {{node:String}} "
-            "AND seq BETWEEN {first:UInt64} AND {last:UInt64} ORDER BY seq",
-            {
-                "node": self.node,
-                "first": start,
-                "last": min(start + STRETCH_RECORDS - 1, through_seq),
-            },
+            f"AND {condition} ORDER BY seq",
+            {"node": self.node, **parameters},
         )
         return [
             Envelope(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from neurorail.rules.manifest.kinds import Duration, Usd, Whole, spec
@@ -40,7 +41,7 @@ FIELD_OF_KIND: Final = {
 """The field of `Limits` for each kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """Amounts not to be passed: None is unlimited, zero is zero. Exactly at the limit is within."""
 
@@ -83,6 +84,10 @@ class Limits:
 
     def stated(self) -> tuple[tuple[str, int], ...]:
         """The (kind, amount) pairs that are limited, in the order of `KINDS`."""
+        return self._stated
+
+    @cached_property
+    def _stated(self) -> tuple[tuple[str, int], ...]:
         amounts = ((kind, self.get(kind)) for kind in KINDS)
         return tuple((kind, amount) for kind, amount in amounts if amount is not None)
 

@@ -63,6 +63,7 @@ BUDGET_LEVELS: Final = ("mission", "plan", "job", "attempt")
 OVER: Final = ("calls", "attempts", "jobs", "missions")
 
 _NO_KEY: Final = "[]"
+_as_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +222,7 @@ def key_text(names: tuple[str, ...], facts: Facts) -> str:
     """The values of some facts as one unambiguous text: a JSON array, null where absent."""
     if not names:
         return _NO_KEY
-    values = [facts.get(name) for name in names]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return _as_json([facts.get(name) for name in names])
 
 
 @dataclass(frozen=True, kw_only=True)

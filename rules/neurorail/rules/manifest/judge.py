@@ -1,0 +1,68 @@
+"""What the active manifest would have said of a call, had it been asked: nothing is set aside.
+
+For backtests, which ask about calls that nobody asked for when they happened. The amounts are what
+a call really used, as if it had been estimated perfectly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from neurorail.rules import directives
+from neurorail.rules.governor.amounts import Amounts
+from neurorail.rules.governor.limits import shortfalls
+from neurorail.rules.governor.reasons import Reason, ordered
+from neurorail.rules.governor.scopes import scopes_of
+from neurorail.rules.manifest.facts import Facts
+from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
+from neurorail.rules.manifest.model import CONFIRM, MODES, RAIL, REFUSE
+from neurorail.rules.observations import Ids
+
+if TYPE_CHECKING:
+    from neurorail.rules.state import State
+
+AFTERWARDS: Final = frozenset(
+    {"outcome", "failed", "error_code", "error_category", "first_signal_ms"}
+)
+"""Facts that nobody knows before a call."""
+
+_CODES: Final = {CONFIRM: "NR-E009", REFUSE: "NR-E200"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What would have been said."""
+
+    mode: str
+    refusals: tuple[Reason, ...]
+    """Why the call would not have happened, the strictest first; empty if it would have."""
+
+
+def judge(state: State, facts: Facts, ids: Ids, asked: Amounts) -> Judgement:
+    """Judge a call by the active manifest and the directives in force.
+
+    On the rail all count, and budgets are looked at themselves. Directly, an agent does not ask,
+    but it is told of directives, also of those that say that a budget is used up.
+    """
+    policy = state.manifest
+    modes: list[str] = []
+    against: list[Reason] = []
+    for rule in policy.mode_rules:
+        if rule.severity == OBSERVE or not rule.when.matches(facts):
+            continue
+        if rule.mode is not None:
+            modes.append(rule.mode)
+        if rule.severity == ENFORCE and rule.effect in _CODES:
+            message = rule.reason or f"rule {rule.id} says {rule.effect}"
+            code = rule.code or _CODES[rule.effect]
+            against.append(Reason(rule.id, code, ENFORCE, message))
+    mode = max(modes, key=MODES.index, default=policy.default_mode)
+    told = [
+        Reason(one.rule or one.directive_id, one.code, ENFORCE, one.reason, one.retry_after_ms)
+        for one in directives.blocking(state, facts, reserved=mode == RAIL)
+    ]
+    if mode != RAIL:
+        return Judgement(mode, tuple(told))
+    short = shortfalls(scopes_of(state, policy, ids, facts), asked, state.now)
+    return Judgement(mode, tuple(one for one in ordered([*told, *against, *short]) if one.refuses))
