@@ -6,6 +6,7 @@ import pytest
 
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.config_load import ConfigError, load
+from neurorail.app.wiring import webhooks
 
 
 def write(folder: Path, text: str) -> Path:
@@ -179,3 +180,38 @@ def test_split_address_without_a_port_is_refused(text: str) -> None:
 )
 def test_is_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+HOOK = "{{name: ops, url: 'https://x/y', secret_file: s{}}}"
+
+
+@pytest.mark.parametrize(
+    ("hook", "says"),
+    [
+        (HOOK.format(", url: ftp://x"), "is no address of a webhook"),
+        ("{name: ops, url: 'https://x/y'}", "needs a secret_file"),
+        (HOOK.format(", events: [budget_broken]"), "'budget_broken' is no type of event"),
+        (HOOK.format(", name: a b"), "name"),
+        (HOOK.format("") + ", " + HOOK.format(""), "two webhooks are called 'ops'"),
+    ],
+)
+def test_load_wrong_webhook_is_refused(tmp_path: Path, hook: str, says: str) -> None:
+    assert says in complaints(write(tmp_path, f"alerts:\n  webhooks: [{hook}]\n"))
+
+
+def test_webhooks_come_with_their_secrets(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("shared\n")
+    text = f"""
+alerts:
+  webhooks:
+    - {{name: ops, url: "https://x/y", secret_file: {secret}, events: [budget_violation]}}
+    - {{name: chat, url: "https://hooks/z", format: slack}}
+"""
+    config = load(write(tmp_path, text))
+    ops, chat = webhooks(config)
+    assert (ops.name, ops.secret, ops.events) == ("ops", b"shared", frozenset({"budget_violation"}))
+    assert (chat.format, chat.secret) == ("slack", b"")
+    secret.write_text(" \n")
+    with pytest.raises(ValueError, match="has to hold a secret"):
+        webhooks(config)

@@ -39,8 +39,11 @@ def test_example_is_what_the_classes_say(root: Path) -> None:
 def test_example_has_every_key_with_its_default(root: Path) -> None:
     file = root / "deploy" / "neurorail.yaml"
     assert load(file) == Config()
-    written = every_key(yaml.safe_load(file.read_text(encoding="utf-8")))
-    assert expected_keys() <= written
+    example = yaml.safe_load(file.read_text(encoding="utf-8"))
+    # Lists are empty by default: what stands in their items is told by the comment above them.
+    in_items = {key for key in expected_keys() if key[:2] == ("alerts", "webhooks") and key[2:]}
+    assert in_items, "the items of a list have keys"
+    assert expected_keys() - in_items <= every_key(example)
 
 
 def test_example_says_what_every_key_means(root: Path) -> None:

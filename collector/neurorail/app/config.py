@@ -26,6 +26,7 @@ from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.store.config import RETENTION_TABLES
 from neurorail.collector.stream.config import StreamConfig
 from neurorail.rules.config import EngineConfig
+from neurorail.rules.events import EVENT_TYPES
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _NODE = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
@@ -240,6 +241,61 @@ class AuditSection(_Section):
     """Where they are written, best on another disk; none: `anchors.jsonl` in the data directory."""
 
 
+class WebhookSection(_Section):
+    """One webhook."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")
+    """What a manifest's alert calls it."""
+    url: str
+    """Where alerts are posted to."""
+    format: Literal["json", "slack", "pagerduty"] = "json"
+    """`json`: everything, signed; `slack` and `pagerduty`: what these services read."""
+    secret_file: Path | None = None
+    """Holds what signs the body (HMAC-SHA256); for PagerDuty its routing key."""
+    events: tuple[str, ...] = ()
+    """Types of event that are sent besides alerts."""
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+    """How long an answer may take."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is no address of a webhook: write https://HOST/PATH")
+        return url
+
+    @field_validator("events")
+    @classmethod
+    def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        for name in events:
+            if name not in EVENT_TYPES:
+                raise ValueError(f"{name!r} is no type of event: docs/reference/events.md has them")
+        return events
+
+    @model_validator(mode="after")
+    def _has_its_secret(self) -> Self:
+        if self.secret_file is None and self.format != "slack":
+            raise ValueError(f"webhook {self.name!r} needs a secret_file: {self.format} is signed")
+        return self
+
+
+class AlertsSection(_Section):
+    """Where alerts of reflexes are sent to."""
+
+    webhooks: tuple[WebhookSection, ...] = ()
+    """Each with name, url, format, secret_file, events and timeout_s."""
+
+    @field_validator("webhooks")
+    @classmethod
+    def _names_differ(cls, webhooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+        names = [webhook.name for webhook in webhooks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two webhooks are called {name!r}: give each its own name")
+        return webhooks
+
+
 class MetricsSection(_Section):
     """Numbers about the whole."""
 
@@ -290,6 +346,8 @@ class Config(_Section):
     """Who may do what. Keys are made with `neurorail keys`, not written here."""
     audit: AuditSection = AuditSection()
     """The audit trail's signed checkpoints."""
+    alerts: AlertsSection = AlertsSection()
+    """Where alerts of reflexes are sent to."""
     metrics: MetricsSection = MetricsSection()
     """Numbers about the whole."""
     prices: PricesSection = PricesSection()

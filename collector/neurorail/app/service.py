@@ -39,11 +39,12 @@ from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
-from neurorail.app.watch import watch_parts
-from neurorail.app.wiring import api_config, receiver_config, store_config
+from neurorail.app.watch import watch_alerts, watch_parts
+from neurorail.app.wiring import api_config, receiver_config, store_config, webhooks
 from neurorail.collector.access import DenialLog
 from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.agents import Agents
+from neurorail.collector.alerts import Alerter
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.audit.checkpoint import ANCHORS_FILE, Anchors
@@ -159,6 +160,7 @@ class Service:
         self._start_archiver()
         self._checkpoints.start(config.audit.checkpoint_interval_s)
         self._maintenance = asyncio.create_task(self._maintain())
+        await self._alerter.start()
         await self._receivers.start()
         await self._api.start()
         await self._sql.start()
@@ -187,6 +189,9 @@ class Service:
             node=node,
             clock=time.time_ns,
             replay=StoredReplay(node, history, outbox),
+        )
+        self._alerter = Alerter(
+            path / "alerts.db", webhooks(config), self._hub, self._inbox.append, node
         )
         self._archiver = Archiver(
             directory=path,
@@ -265,6 +270,7 @@ class Service:
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
         watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
+        watch_alerts(self._health, self._alerter)
 
     async def _verify_audit(
         self, node: str, asked: audit_verify.VerifyBody, tell: audit_verify.OnProgress
@@ -290,6 +296,7 @@ class Service:
         await self._api.stop()
         await self._sql.stop()
         self._denials.settle(everything=True)
+        await self._alerter.stop()
         self._hub.stop()
         await self._checkpoints.stop()
         if self._maintenance is not None:

@@ -7,11 +7,32 @@ from functools import partial
 
 from neurorail.app.config import Config
 from neurorail.collector.access import DenialLog
+from neurorail.collector.alerts import Alerter
+from neurorail.collector.alerts.queue import WAITING_MAX
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.engine.remote import UNAPPLIED_BYTES_MAX, EngineProcess
 from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.health import Health
 from neurorail.collector.inbox import SqliteInbox
+
+
+def watch_alerts(health: Health, alerter: Alerter) -> None:
+    """Show what became of alerts."""
+    health.watch_count(
+        "neurorail_alerts_total",
+        "Messages to webhooks, by result: delivered, failed, retried, unrecorded.",
+        lambda: {(("result", name),): float(n) for name, n in alerter.results.items()},
+    )
+    health.watch_gauge(
+        "neurorail_alerts_waiting",
+        "Messages that wait for their webhooks.",
+        lambda: float(alerter.waiting),
+    )
+    health.watch_gauge(
+        "neurorail_alerts_waiting_limit",
+        "Messages that may wait.",
+        lambda: float(WAITING_MAX),
+    )
 
 
 def watch_parts(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from neurorail.api.config import ApiConfig
-from neurorail.app.config import Config, TlsSection, split_address
+from neurorail.app.config import Config, TlsSection, WebhookSection, split_address
+from neurorail.collector.alerts import Webhook
 from neurorail.collector.otlp.config import GrpcConfig, HttpConfig, ReceiverConfig, TlsConfig
 from neurorail.collector.store.config import StoreConfig
 
@@ -56,6 +57,32 @@ def store_config(config: Config, directory: Path) -> StoreConfig:
         database=section.database,
         readers=section.readers,
         retention_days=section.retention_days,
+    )
+
+
+def webhooks(config: Config) -> tuple[Webhook, ...]:
+    """The webhooks, with their secrets read.
+
+    Raises:
+        OSError: a secret cannot be read.
+        ValueError: a secret is empty.
+    """
+    return tuple(_webhook(section) for section in config.alerts.webhooks)
+
+
+def _webhook(section: WebhookSection) -> Webhook:
+    secret = b""
+    if section.secret_file is not None:
+        secret = section.secret_file.read_bytes().strip()
+        if not secret:
+            raise ValueError(f"{section.secret_file} is empty: it has to hold a secret")
+    return Webhook(
+        section.name,
+        section.url,
+        section.format,
+        secret,
+        frozenset(section.events),
+        section.timeout_s,
     )
 
 

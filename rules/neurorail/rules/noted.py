@@ -16,6 +16,8 @@ NOTED_TYPES: Final = frozenset(
         "audit_checkpoint",
         "audit_failed",
         "audit_key_rotated",
+        "alert_delivered",
+        "alert_failed",
         "key_created",
         "key_revoked",
         "snapshot_created",

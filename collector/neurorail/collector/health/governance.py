@@ -40,6 +40,7 @@ class _Fields(msgspec.Struct, gc=False):
     error_category: str | None = None
     violation_type: str = ""
     action_type: str = ""
+    success: bool = True
     to_state: str | None = None
     tt_first_signal_ms: int | None = None
 
@@ -172,6 +173,8 @@ class GovernanceMetrics:
         self.budget_violations.labels(_known(fields.violation_type, VIOLATION_TYPES)).inc()
 
     def _on_reflex(self, fields: _Fields) -> None:
+        if not fields.success or fields.action_type in ("open", "close"):
+            return  # Circuits are counted when they move, whoever moved them.
         action = _known(fields.action_type, ACTION_TYPES)
         self.reflex_actions.labels(action, _known(fields.entity_type or "job", ENTITY_TYPES)).inc()
 

@@ -325,9 +325,27 @@ class StreamHub:
 
     def pull(self, subscription: Subscription) -> bytes:
         """The next frames for a subscription, and its cursor moved behind them."""
+        start, end = self._advance(subscription)
+        if start >= end:
+            return b""
+        key = (subscription.wanted, subscription.named, self._base + start, self._base + end)
+        chunk = self._chunks.get(key)
+        if chunk is None:
+            matches, named = subscription.wanted.matches, subscription.named
+            chunk = b"".join([e.frame(named=named) for e in self._events[start:end] if matches(e)])
+            self._chunks[key] = chunk
+        return chunk
+
+    def pull_events(self, subscription: Subscription) -> list[StreamEvent]:
+        """The next events for a subscription, and its cursor moved behind them."""
+        start, end = self._advance(subscription)
+        return [event for event in self._events[start:end] if subscription.wanted.matches(event)]
+
+    def _advance(self, subscription: Subscription) -> tuple[int, int]:
+        """Move a subscription's cursor; the part of the buffer that it moved over."""
         cursor = subscription.cursor
         if cursor is None or not self.behind(subscription):
-            return b""
+            return 0, 0
         start = cursor - self._base
         end = min(len(self._events), start + self.config.chunk_events)
         subscription.cursor = self._base + end
@@ -337,15 +355,7 @@ class StreamHub:
             start = max(start, bisect_right(self._events, skip, key=_position))
             if start < len(self._events):
                 subscription.skip_through = None
-            if start >= end:
-                return b""
-        key = (subscription.wanted, subscription.named, self._base + start, self._base + end)
-        chunk = self._chunks.get(key)
-        if chunk is None:
-            matches, named = subscription.wanted.matches, subscription.named
-            chunk = b"".join([e.frame(named=named) for e in self._events[start:end] if matches(e)])
-            self._chunks[key] = chunk
-        return chunk
+        return start, end
 
     def lag_notice(self, missed: Missed) -> bytes:
         """The message that tells a subscriber what it missed. It has no id of its own."""

@@ -116,11 +116,32 @@ class Subscription:
         finally:
             self.close()
 
+    async def events(self) -> AsyncIterator[list[StreamEvent] | Missed]:
+        """The same as events, for parts of the server itself; iterate this or `chunks`."""
+        try:
+            if self._resume is not None:
+                async for events in self._replay(self._resume):
+                    if events:
+                        yield events
+            while not self._closed:
+                missed, self.missed = self.missed, None
+                if missed is not None:
+                    yield missed
+                    continue
+                events = self._hub.pull_events(self)
+                if events:
+                    yield events
+                else:
+                    await self._wait()
+        finally:
+            self.close()
+
     async def _frames(self) -> AsyncIterator[bytes]:
         yield b"retry: %d\n\n" % self._hub.config.retry_ms
         if self._resume is not None:
-            async for chunk in self._replay(self._resume):
-                yield chunk
+            async for events in self._replay(self._resume):
+                if events:
+                    yield b"".join([event.frame(named=self.named) for event in events])
         while not self._closed:
             chunk = self._next()
             if chunk:
@@ -128,7 +149,7 @@ class Subscription:
             else:
                 await self._wait()
 
-    async def _replay(self, position: Position) -> AsyncIterator[bytes]:
+    async def _replay(self, position: Position) -> AsyncIterator[list[StreamEvent]]:
         """What happened after `position` and is no longer in memory, then attach without a gap."""
         while not self._closed and not self._hub.covers(position):
             try:
@@ -141,9 +162,7 @@ class Subscription:
                 break
             position = events[-1].position
             self.last_id = events[-1].event_id
-            chunk = b"".join(e.frame(named=self.named) for e in events if self.wanted.matches(e))
-            if chunk:
-                yield chunk
+            yield [event for event in events if self.wanted.matches(event)]
         self._hub.attach(self, position)
 
     def _next(self) -> bytes:

@@ -97,7 +97,7 @@ def _executed(occasion: Occasion, action: actions.Action, done: Done) -> None:
         {
             "action_type": name,
             "rule": occasion.rule.id,
-            "entity_type": occasion.facts.get("entity_type"),
+            "entity_type": occasion.facts.get("entity_type", ""),
             "scope": done.scope,
             "directive_id": done.directive_id or None,
             "reason": done.why or occasion.reason,

@@ -49,7 +49,7 @@ def acted(state: State, seen: OperatorActed) -> None:
         {
             "action_type": seen.action,
             "rule": "",
-            "entity_type": seen.scope.get("entity_type"),
+            "entity_type": seen.scope.get("entity_type") or "",
             "scope": seen.scope,
             "directive_id": seen.target or None,
             "reason": reason,

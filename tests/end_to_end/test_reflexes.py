@@ -1,0 +1,139 @@
+"""Reflexes of a whole server: from a span to a webhook, and to agents, over kill -9."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.end_to_end.rail import Chain, Rail, config_file
+from tests.end_to_end.test_manifests import command
+from tests.support.otlp_requests import set_attributes, traces
+from tests.support.process import ServerProcess, running_server
+
+from neurorail.client import Client
+
+MANIFEST = """
+neurorail_manifest: 1
+name: loops
+version: "2"
+default_mode: direct
+reflexes:
+  - id: loops
+    trigger:
+      repeated_call: {count: 3, window: 10m}
+    per: [mission_id]
+    actions:
+      - cancel: {level: mission}
+      - alert: {message: "look at this"}
+  - id: flaky
+    trigger:
+      consecutive_failures: {count: 2}
+    per: [provider]
+    actions:
+      - suspend: {}
+    breaker: {cooldown: 1h}
+"""
+
+
+class Hook:
+    """A webhook; it takes nothing while it is `down`."""
+
+    def __init__(self) -> None:
+        self.down = True
+        self.got: list[dict[str, Any]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not hook.down:
+                    hook.got.append(json.loads(body))
+                self.send_response(503 if hook.down else 204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+def until(read: Callable[[], Any]) -> Any:
+    """What is read, once it is something."""
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        found = read()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in 30 s")
+
+
+def send_calls(rail: Rail, chain: Chain, *calls: dict[str, Any], error: bool = False) -> None:
+    now = time.time_ns()
+    spans = [chain.entity("mission", 1, times=(now - 20, now))]
+    for number, said in enumerate(calls, 2):
+        span = chain.span(number, 4, parent=1, times=(now - 9, now))
+        set_attributes(span.attributes, said)
+        if error:
+            span.status.code = 2
+        spans.append(span)
+    rail.send("traces", traces(*spans))
+
+
+def directives(server: ServerProcess) -> list[dict[str, Any]]:
+    body = Client(server.api).get_json("/api/neurorail/v1/control/directives")
+    return list(body["directives"])
+
+
+def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: Hook) -> None:
+    data, secret = tmp_path / "data", tmp_path / "secret"
+    secret.write_text("shared")
+    webhook = {"name": "ops", "url": hook.url, "secret_file": str(secret)}
+    config = config_file(tmp_path, alerts={"webhooks": [webhook]})
+    file = tmp_path / "manifest.yaml"
+    file.write_text(MANIFEST)
+    chain = Chain()
+    search = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search",
+              "gen_ai.tool.call.arguments": '{"q": "the same"}'}  # fmt: skip
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-5"}  # fmt: skip
+    with running_server(data, "--config", str(config)) as server:
+        command(data, "create", str(file))
+        command(data, "activate", "2", "--force", "--reason", "first")
+        send_calls(Rail(server), chain, search, search, search)
+        (cancel,) = until(lambda: directives(server))
+        assert cancel["action"] == "cancel"
+        assert cancel["scope"] == {"entity_type": "mission", "entity_id": chain.mission}
+        assert "search was called 3 times" in cancel["reason"]
+        send_calls(Rail(server), Chain(), chat, chat, error=True)
+        until(lambda: len(directives(server)) == 2)
+        server.kill()
+    hook.down = False
+    with running_server(data, "--config", str(config)) as server:
+        actions = {one["action"]: one for one in directives(server)}
+        assert actions["suspend"]["scope"] == {"provider": "openai"}
+        assert actions["cancel"]["rule"] == "loops"
+        (alert,) = until(lambda: hook.got)
+        assert (alert["rule"], alert["message"]) == ("loops", "look at this")
+        assert alert["mission_id"] == chain.mission
+        audit = "/api/neurorail/v1/audit/events?event_type=alert_delivered"
+        (told,) = until(lambda: Client(server.api).get_json(audit)["events"])
+        assert told["details"]["alert_event_id"] == alert["event_id"]
+        assert Rail(server).metrics()["neurorail_alerts_total"] >= 1
