@@ -291,3 +291,37 @@ async def test_agents_ask_and_settle_their_own(tmp_path: Path) -> None:
         await post("operator", path, {})
         override = await post("admin", "/decide", {**CALL, "override": "now"})
         assert override.json()["override"] == "now"
+
+
+# ── what is left ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_budgets_of_an_entity_and_pools(desk: Desk) -> None:
+    await desk.mission("m_1", max_cost_usd=2)
+    await desk.post("/decide", CALL)
+
+    async def budgets(status: int = 200, **query: str) -> Any:
+        path = "/api/neurorail/v1/budgets"
+        response = await desk.rail.client.get(path, params=query)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    shown = await budgets(entity_id="m_1")
+    assert shown["budgets"] == [
+        {
+            "entity_type": "mission",
+            "entity_id": "m_1",
+            "rolling_ms": None,
+            "open_reservations": 1,
+            "begins_at": None,
+            "ends_at": None,
+            "limits": [
+                {"kind": "cost", "limit": 2, "consumed": 0, "held": 1, "left": 1, "reserved": 1,
+                 "unsettled": 0, "renews_at_unix_nano": None, "severity": "enforce",
+                 "rule_id": "own_budget"},
+            ],
+        }
+    ]  # fmt: skip
+    assert (await budgets())["budgets"] == []
+    await budgets(404, entity_id="m_2")
+    await budgets(422, entity_id="x")

@@ -11,6 +11,7 @@ from neurorail.api.hosts import HostCheck, allowed_hosts
 from neurorail.api.routes import (
     agents,
     audit,
+    budgets,
     confirmations,
     control,
     creation,
@@ -31,7 +32,6 @@ _PREFIX = "/api/neurorail/v1"
 _GOVERNOR_PREFIX = "/api/governor/v1"
 BODY_BYTES_MAX = 1 << 20
 """Largest body of a request."""
-_GOVERNOR_PREFIX = "/api/governor/v1"
 
 
 def create_app(parts: ApiDependencies) -> FastAPI:
@@ -51,7 +51,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
-    for module in (reflex, control, agents):
+    for module in (reflex, control, agents, budgets):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)

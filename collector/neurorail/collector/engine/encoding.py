@@ -145,10 +145,12 @@ _MONEY: Final = _GOVERNED | frozenset(
 )
 
 
-_COST_FIELDS: Final = ("limit", "consumed", "held", "left", "asked")
+_COST_FIELDS: Final = frozenset(
+    {"limit", "consumed", "held", "left", "asked", "reserved", "unsettled"}
+)
 
 
-def _in_usd(value: Any) -> Any:
+def in_usd(value: Any) -> Any:
     """Nested data with every amount in pico-USD as an exact decimal number of USD instead."""
     if isinstance(value, dict):
         is_cost = value.get("kind") == "cost"
@@ -156,19 +158,19 @@ def _in_usd(value: Any) -> Any:
             name.removesuffix("_pico") if name.endswith("_usd_pico") else name: (
                 usd_number(part)
                 if name.endswith("_usd_pico") or (is_cost and name in _COST_FIELDS)
-                else _in_usd(part)
+                else in_usd(part)
             )
             for name, part in value.items()
         }
     if isinstance(value, list):
-        return [_in_usd(part) for part in value]
+        return [in_usd(part) for part in value]
     return value
 
 
 def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
     """The data with money as an exact decimal number beside (for limits: instead of) pico-USD."""
     if event_type in _GOVERNED:
-        return {name: _in_usd(part) for name, part in data.items()}
+        return {name: in_usd(part) for name, part in data.items()}
     data = dict(data)
     if event_type in ("budget_warning", "budget_violation"):
         if data["violation_type"] == "cost":

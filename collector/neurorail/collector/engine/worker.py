@@ -33,6 +33,8 @@ from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
 from neurorail.collector.resident_memory import rss_bytes
+from neurorail.rules.governor.pools import POOLS
+from neurorail.rules.governor.reservations import OPEN
 from neurorail.rules.observations import Observation
 
 SWITCH_INTERVAL_S: Final = 0.001
@@ -51,6 +53,13 @@ COUNTERS: Final = (
     "duplicate_transitions",
     "late_inputs",
     "usage_too_late",
+    "decisions",
+    "reservation_refused",
+    "remembered_evicted",
+    "pool_refused",
+    "pool_usage_outside",
+    "reservations_misused",
+    "answer_evicted",
 )
 """Engine counters that are shown as metrics."""
 ENGINE_NICE: Final = 5
@@ -273,6 +282,8 @@ class Worker:
         stats["entities"] = len(state.entities)
         stats["traces"] = len(state.traces)
         stats["timers"] = len(state.scheduled)
+        stats["reservations"] = state.kept.total(OPEN)
+        stats["pools"] = state.kept.total(POOLS)
         stats["memory_rss"] = rss_bytes()
         stats["cpu_seconds"] = time.process_time()
         return stats

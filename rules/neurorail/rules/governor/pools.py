@@ -83,6 +83,21 @@ def window_of(policy: Manifest, rule: PoolRule, facts: Facts, at: int) -> PoolWi
     return PoolWindow(rule, rule.key_of(facts), begins, ends)
 
 
+def window_named(policy: Manifest, name: str, books: Account) -> PoolWindow | None:
+    """The window whose books have this name; None if its rule is gone or counts otherwise now."""
+    own, _, key = name.partition("|")
+    rule = policy.pool(own.rpartition("~" if books.window_ns else "@")[0])
+    if rule is None:
+        return None
+    window = PoolWindow(rule, key, books.begins, books.ends)
+    return window if window.name == name else None
+
+
+def is_over(books: Account, now: int) -> bool:
+    """Whether a calendar window has ended."""
+    return bool(books.ends) and books.ends <= now
+
+
 def account(state: State, pool: PoolWindow) -> Account | None:
     """The books of a window, if there are any yet."""
     return state.kept.get(POOLS, state.tenant, pool.name)

@@ -81,16 +81,20 @@ def scopes_of(state: State, policy: Manifest, ids: Ids, facts: Facts) -> list[Sc
     for level, entity_id in enumerate(ids):
         if entity_id is not None:
             found.append(_of_entity(state, policy, level, entity_id, facts))
-    for pool in pools.matching(policy, facts, state.now):
-        account = pools.account(state, pool)
-        scope = Scope(pool.label, pool.limits, none(), none(), HELD_BY_POOL, pool=pool)
-        if account is not None:
-            account.roll(state.now)
-            scope.account = account
-            scope.consumed = account.consumed
-            scope.held = held_in(account)
-        found.append(scope)
+    found += [pool_scope(state, pool) for pool in pools.matching(policy, facts, state.now)]
     return found
+
+
+def pool_scope(state: State, pool: pools.PoolWindow) -> Scope:
+    """A window of a pool as it stands now."""
+    account = pools.account(state, pool)
+    scope = Scope(pool.label, pool.limits, none(), none(), HELD_BY_POOL, pool=pool)
+    if account is not None:
+        account.roll(state.now)
+        scope.account = account
+        scope.consumed = account.consumed
+        scope.held = held_in(account)
+    return scope
 
 
 def _of_entity(state: State, policy: Manifest, level: int, entity_id: str, facts: Facts) -> Scope:

@@ -1,0 +1,55 @@
+"""What is left of budgets and pools."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from neurorail.api.access import Router, needs
+from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.encoding import JsonResponse, iso_time
+from neurorail.api.ids import level_of
+from neurorail.api.paging import Limit, page_limit
+from neurorail.api.problems import unknown_entity
+from neurorail.collector.access.permissions import READ_METRICS
+from neurorail.collector.engine.encoding import in_usd
+from neurorail.semconv.attributes import ENTITY_TYPES
+
+router = Router(tags=["budgets"])
+
+
+@router.get("/budgets")
+@needs(READ_METRICS)
+async def budgets(
+    parts: Parts,
+    tenant: Tenant,
+    entity_id: Annotated[
+        str | None, Query(description="its budgets, those above it, and its pools")
+    ] = None,
+    limit: Limit = None,
+) -> JsonResponse:
+    """What is consumed, reserved, unsettled and left: of an entity, or of all pools."""
+    if entity_id is None:
+        books = await parts.governor.pools(tenant, page_limit(limit, parts.config))
+    else:
+        level = level_of(entity_id, "entity_id")
+        found = await parts.governor.budgets(tenant, entity_id)
+        if found is None:
+            raise unknown_entity(ENTITY_TYPES[level], entity_id)
+        books = found
+    return JsonResponse(
+        {
+            "as_of": iso_time(books.as_of_unix_nano),
+            "budgets": [_body(scope) for scope in books.scopes],
+        }
+    )
+
+
+def _body(scope: dict[str, Any]) -> dict[str, Any]:
+    begins, ends = scope.pop("begins_unix_nano"), scope.pop("ends_unix_nano")
+    limits = [
+        {name: value for name, value in one.items() if name != "scope"}
+        for one in in_usd(scope.pop("limits"))
+    ]
+    return {**scope, "begins_at": iso_time(begins), "ends_at": iso_time(ends), "limits": limits}
