@@ -16,6 +16,8 @@ from neurorail.rules.directives import CANCEL, Directive, Scope, entity_scope
 from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, WARNING
+from neurorail.rules.governor import entity_limits
+from neurorail.rules.governor.codes import budget_code
 from neurorail.rules.observations import JOB, Budget
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
@@ -26,14 +28,6 @@ TIMEOUT_HOLDS_MS: Final = 3_600_000
 INTERVALS_MAX: Final = 64
 """Finished attempts remembered an entity, to find attempts that overlapped."""
 
-CODE: Final = {
-    "tokens": "NR-E002",
-    "cost": "NR-E002",
-    "tool_calls": "NR-E002",
-    "parallel": "NR-E002",
-    "retries": "NR-E003",
-    "timeout": "NR-E001",
-}
 
 _LIMITS: Final = (
     "timeout_ms",
@@ -137,7 +131,7 @@ def violate(
     entity.violated |= bit
     entity.flags |= OVER_BUDGET
     state.count("violations")
-    code = CODE[kind]
+    code = budget_code(kind)
     state.emit(
         "budget_violation",
         entity.ids,
@@ -167,8 +161,12 @@ def _scope(entity: Entity) -> Scope:
 # ── attempts: retries and parallelism ────────────────────────────────────────────────────────
 
 
-def attempt_started(state: State, attempt: Entity) -> None:
-    """An attempt runs: count it, its retry and its company on every level above."""
+def attempt_started(state: State, attempt: Entity) -> int:
+    """An attempt runs: count it, its retry and its company on every level above.
+
+    Returns:
+        How many retries it is: 1 if it repeats another attempt, more if telemetry missed some.
+    """
     job_id = attempt.ids[JOB]
     job = state.entity(job_id) if job_id else None
     retry = 0
@@ -195,6 +193,7 @@ def attempt_started(state: State, attempt: Entity) -> None:
             )
         check_retries(state, entity, attempt.started)
         check_parallel(state, entity, attempt.started, entity.attempts_running)
+    return retry
 
 
 def attempt_ended(state: State, attempt: Entity) -> None:
@@ -238,7 +237,7 @@ def check_retries(state: State, entity: Entity, time: int) -> None:
         "retry_exhausted",
         entity.ids,
         time,
-        {"max_retries": limit, "retries": entity.retries, "code": CODE["retries"]},
+        {"max_retries": limit, "retries": entity.retries, "code": budget_code("retries")},
         f"{entity.type} retried {entity.retries} times, {limit} allowed",
         ERROR,
     )
@@ -254,7 +253,12 @@ def check_parallel(state: State, entity: Entity, time: int, running: int) -> Non
         "parallelism_rejected",
         entity.ids,
         time,
-        {"limit": limit, "running": running, "scope": _scope(entity), "code": CODE["parallel"]},
+        {
+            "limit": limit,
+            "running": running,
+            "scope": _scope(entity),
+            "code": budget_code("parallel"),
+        },
         f"{running} attempts ran at once, {limit} allowed",
         ERROR,
     )
@@ -265,7 +269,7 @@ def check_parallel(state: State, entity: Entity, time: int, running: int) -> Non
 
 def timed_out(state: State, entity: Entity, elapsed_ms: int, deadline: int) -> None:
     """An entity ran past its timeout: enforced once, whether a timer or its span shows it."""
-    timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+    timeout_ms = entity_limits.timeout_ms(state, entity)
     if timeout_ms is None or entity.timeout_enforced:
         return
     entity.timeout_enforced = True
@@ -279,7 +283,7 @@ def timed_out(state: State, entity: Entity, elapsed_ms: int, deadline: int) -> N
             "entity_type": entity.type,
             "entity_id": entity.id,
             "timeout_ms": timeout_ms,
-            "code": CODE["timeout"],
+            "code": budget_code("timeout"),
             "deadline_unix_nano": deadline,
         },
         f"{entity.type} ran past its {timeout_ms} ms",
@@ -295,7 +299,7 @@ def timeout_directive(state: State, entity: Entity, deadline: int) -> None:
             f"timeout:{entity.id}",
             CANCEL,
             _scope(entity),
-            CODE["timeout"],
+            budget_code("timeout"),
             "ran past its timeout",
             "",
             state.now,
@@ -308,6 +312,7 @@ def timeout_directive(state: State, entity: Entity, deadline: int) -> None:
 
 def timeout_deadline(state: State, entity: Entity) -> int:
     """When the entity runs past its timeout, in nanoseconds; 0 if it has none."""
-    if entity.budget is None or entity.budget.timeout_ms is None or not entity.started:
+    timeout_ms = entity_limits.timeout_ms(state, entity) if entity.started else None
+    if timeout_ms is None:
         return 0
-    return entity.started + entity.budget.timeout_ms * MS + state.shift_since(entity.started)
+    return entity.started + timeout_ms * MS + state.shift_since(entity.started)

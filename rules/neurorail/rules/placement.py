@@ -264,8 +264,8 @@ def _fire_waiting(state: State, entity: Entity, at: int) -> None:
 def _fire_timeout(state: State, entity: Entity, at: int) -> None:
     deadline = budgets.timeout_deadline(state, entity)
     if not entity.timeout_enforced:
-        assert entity.budget is not None
-        budgets.timed_out(state, entity, entity.budget.timeout_ms or 0, deadline)
+        elapsed_ms = (deadline - entity.started) // MS
+        budgets.timed_out(state, entity, elapsed_ms, deadline)
         budgets.timeout_directive(state, entity, deadline)
         return
     transitions.move(

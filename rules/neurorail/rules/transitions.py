@@ -9,7 +9,7 @@ from neurorail.rules.config import MS
 from neurorail.rules.entity import LEVEL_NAMES, ORPHAN, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, INFO, WARNING
-from neurorail.rules.governor import reservations
+from neurorail.rules.governor import attempts, entity_limits, reservations
 from neurorail.rules.lifecycle import (
     MISSING_STEPS,
     NONE,
@@ -144,8 +144,9 @@ def _started(state: State, entity: Entity) -> None:
             },
             "execution started",
         )
-        budgets.attempt_started(state, entity)
+        attempts.retried(state, entity, budgets.attempt_started(state, entity))
         reservations.attempt_started(state, entity)
+        entity_limits.attempt_started(state, entity)
         if state.shadows:
             shadow.attempt_started(state, entity)
     observe.entity_began(state, entity)
@@ -156,13 +157,15 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
     if entity.started:
         # Clocks of different senders may disagree.
         duration_ms = max(entity.ended - entity.started, 0) // MS
-        timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+        timeout_ms = entity_limits.timeout_ms(state, entity)
         if timeout_ms is not None and entity.ended > entity.started + timeout_ms * MS:
             budgets.timed_out(state, entity, duration_ms, entity.started + timeout_ms * MS)
     succeeded = entity.state == SUCCEEDED
     reservations.entity_ended(state, entity)
+    entity_limits.entity_ended(state, entity)
     if entity.level == ATTEMPT:
         budgets.attempt_ended(state, entity)
+        attempts.ended(state, entity, duration_ms)
         if succeeded:
             state.emit(
                 "execution_success",
@@ -282,7 +285,7 @@ def span_ended(
         _outcome_after_end(state, entity, start, end, outcome)
         return
     entity.inferred |= _told(outcome)
-    timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
+    timeout_ms = entity_limits.timeout_ms(state, entity)
     if timeout_ms is not None and end - start > timeout_ms * MS:
         budgets.timed_out(state, entity, (end - start) // MS, entity.started + timeout_ms * MS)
         if outcome == SUCCEEDED:

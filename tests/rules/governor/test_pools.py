@@ -237,7 +237,7 @@ def test_every_kind_of_limit_counts() -> None:
                                                    has_tokens=True))  # fmt: skip
     desk.call("m_1", usage=Usage("tool"), role="tool")
     (books,) = [books for _, books in desk.state.kept.of(pools.POOLS, "default")]
-    assert books.consumed == [9, 7, 2, 0, 1, 1, 0, 0, 0]
+    assert books.consumed == [9, 7, 2, 0, 1, 1, 200, 0, 0]
     assert books.held(0) == 0
 
 

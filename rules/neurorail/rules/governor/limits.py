@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from neurorail.rules.amount_text import amount_text
-from neurorail.rules.budgets import CODE
 from neurorail.rules.config import MS
 from neurorail.rules.governor.amounts import NAMES, USED, WALL_TIME, Amounts
+from neurorail.rules.governor.codes import budget_code
 from neurorail.rules.governor.reasons import SOON_MS, Reason
 from neurorail.rules.governor.scopes import Scope, places
 from neurorail.rules.manifest.limits import ENFORCE, KINDS, OBSERVE, Limit
@@ -58,7 +58,7 @@ def _passes(scope: Scope, place: int, limit: Limit, asked: Amounts) -> bool:
 
 
 def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> Reason:
-    code = CODE["timeout"] if limit.kind == "wall_time" and not scope.pool else _code(limit.kind)
+    code = "NR-E002" if limit.kind == "wall_time" and scope.pool else budget_code(limit.kind)
     left = max(scope.left(place, limit.amount), 0)
     wait = _wait_ms(scope, place, limit, wanted, now)
     name = _WORDS["pool" if scope.pool else "entity"].format(**scope.label)
@@ -75,10 +75,6 @@ def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> Re
         wait,
         line(scope, place, limit) | {"asked": wanted},
     )
-
-
-def _code(kind: str) -> str:
-    return CODE.get(kind, "NR-E002")
 
 
 def _wait_ms(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> int | None:

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from neurorail.rules import exhausted
-from neurorail.rules.amount_text import amount_text
 from neurorail.rules.config import MS
-from neurorail.rules.events import ERROR, INFO, WARNING
 from neurorail.rules.governor import accounts
 from neurorail.rules.governor.accounts import POOL_ACCOUNTS_MAX, Account
 from neurorail.rules.governor.amounts import PLACE, Amounts
+from neurorail.rules.governor.crossing import (
+    VIOLATION,
+    WARNING,
+    crossed,
+    tell_violation,
+    tell_warning,
+)
 from neurorail.rules.kept import Kind
 from neurorail.rules.manifest.facts import Facts
-from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, Limit
+from neurorail.rules.manifest.limits import ENFORCE, Limit
 from neurorail.rules.manifest.model import Manifest, PoolRule
 from neurorail.rules.observations import Ids
 from neurorail.rules.state import State
@@ -133,25 +138,16 @@ def consume(
 
 
 def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> None:
-    """Warn at each level once, and once when the limit is passed; a window that empties forgets."""
     place = PLACE[limit.kind]
     consumed = books.consumed[place]
-    mark = f"{limit.rule_id} {limit.kind}"
     if limit.severity == ENFORCE:
         _tell_agents(state, books, name, limit, consumed)
-    if consumed > limit.amount:
-        if mark not in books.violated:
-            books.violated[mark] = None
-            _tell_violation(state, books, name, ids, limit, consumed)
-        return
-    books.violated.pop(mark, None)
-    reached = [share for share in limit.warn_percent if consumed * 100 >= limit.amount * share]
-    level = max(reached, default=0) if limit.amount else 0
-    before = books.warned.pop(mark, 0)
-    if level:
-        books.warned[mark] = level
-    if level > before and limit.severity != OBSERVE:
-        _tell_warning(state, books, name, ids, limit, consumed)
+    what = crossed(books, limit, consumed)
+    label = {"pool": limit.rule_id, "key": name.partition("|")[2]}
+    if what == WARNING:
+        tell_warning(state, label, ids, limit, consumed, books.held(place))
+    elif what == VIOLATION:
+        tell_violation(state, label, ids, limit, consumed, books.held(place))
 
 
 def _tell_agents(state: State, books: Account, name: str, limit: Limit, consumed: int) -> None:
@@ -166,57 +162,6 @@ def _tell_agents(state: State, books: Account, name: str, limit: Limit, consumed
         exhausted=consumed >= limit.amount,
         renews_at=renews_at,
     )
-
-
-def _data(books: Account, name: str, limit: Limit, consumed: int) -> dict[str, object]:
-    place = PLACE[limit.kind]
-    return {
-        "violation_type": limit.kind,
-        "limit": limit.amount,
-        "consumed": consumed,
-        "reserved": books.held(place),
-        "scope": {"pool": limit.rule_id, "key": name.partition("|")[2]},
-        "rule_id": limit.rule_id,
-        "severity": limit.severity,
-    }
-
-
-def _tell_warning(
-    state: State, books: Account, name: str, ids: Ids, limit: Limit, consumed: int
-) -> None:
-    percent = consumed * 100 // limit.amount
-    state.emit(
-        "budget_warning",
-        ids,
-        state.now,
-        {**_data(books, name, limit, consumed), "percent": percent},
-        f"pool {limit.rule_id} used {percent} % of its {limit.kind}",
-        WARNING,
-    )
-
-
-def _tell_violation(
-    state: State, books: Account, name: str, ids: Ids, limit: Limit, consumed: int
-) -> None:
-    state.count("violations")
-    state.emit(
-        "budget_violation",
-        ids,
-        state.now,
-        {
-            **_data(books, name, limit, consumed),
-            "code": "NR-E002",
-            "category": "MECHANICAL",
-            "overshoot": consumed - limit.amount,
-            "evidence": {},
-        },
-        f"pool {limit.rule_id} broke its {limit.kind} limit: {amount_text(limit.kind, consumed)} of"
-        f" {amount_text(limit.kind, limit.amount)}",
-        _SEVERITY[limit.severity],
-    )
-
-
-_SEVERITY: Final = {OBSERVE: INFO, "warn": WARNING, ENFORCE: ERROR}
 
 
 def _look_again(state: State, books: Account) -> int:

@@ -29,6 +29,7 @@ class Reservation:
         "principal",
         "reported",
         "reserved",
+        "running",
         "seen",
         "settle_ms",
         "state",
@@ -54,6 +55,8 @@ class Reservation:
         """What it still holds: less than was granted once children draw from it."""
         self.drawn: Amounts = none()
         """What of it came out of its parent's."""
+        self.running = 0
+        """Places of attempts that it still holds in pools, since the attempt runs."""
         self.reported: Amounts = none()
         """The most that REST said was used."""
         self.seen: Amounts = none()
@@ -95,6 +98,7 @@ def to_row(one: Reservation) -> Row:
         one.seen,
         one.charged,
         one.principal,
+        one.running,
     ]
     return row
 
@@ -110,5 +114,5 @@ def from_row(row: Row) -> Reservation:
     one.pools = [list(pool) for pool in row[8]]
     one.reserved, one.left, one.drawn = list(row[9]), list(row[10]), list(row[11])
     one.reported, one.seen, one.charged = list(row[12]), list(row[13]), list(row[14])
-    one.principal = row[15]
+    one.principal, one.running = row[15], row[16]
     return one

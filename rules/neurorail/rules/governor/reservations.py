@@ -151,12 +151,15 @@ def close(
         holds = HELD_BY_POOL if is_pool else HELD_BY_ENTITY
         for place in sorted(holds):
             held[place] -= one.left[place] - (back[place] if name in shared else 0)
+        if is_pool:
+            account.reserved[PARALLEL] -= one.running
         del account.live[one.id]
         if not is_pool and account.idle:
             state.kept.remove(ENTITY_ACCOUNTS, state.tenant, name)
     state.kept.remove(OPEN, state.tenant, one.id)
     one.state = CLOSED
     one.left = none()
+    one.running = 0
     state.kept.put(REMEMBERED, state.tenant, one.id, one)
     tell(state, one, how, time, correction or none())
 
@@ -195,6 +198,9 @@ def unsettle(state: State, one: Reservation, reason: str, time: int) -> None:
         for place in sorted(HELD_BY_POOL if is_pool else HELD_BY_ENTITY):
             account.reserved[place] -= one.left[place]
             account.unsettled[place] += one.left[place]
+        if is_pool:
+            account.reserved[PARALLEL] -= one.running
+    one.running = 0
     state.kept.changed(OPEN, state.tenant, one.id)
     state.kept.schedule(OPEN, state.tenant, one.id, _settle_ends(state, one))
     state.emit(
@@ -247,7 +253,10 @@ def entity_ended(state: State, entity: Entity) -> None:
 
 
 def attempt_started(state: State, attempt: Entity) -> None:
-    """An attempt that was granted runs: it counts as running now, no longer as reserved."""
+    """An attempt that was granted runs: it counts as running now, no longer as reserved.
+
+    Pools know nothing of what runs: there its place is held until it ends.
+    """
     account = state.kept.get(ENTITY_ACCOUNTS, state.tenant, attempt.id)
     if account is None:
         return
@@ -259,10 +268,13 @@ def attempt_started(state: State, attempt: Entity) -> None:
         if not any(freed):
             continue
         add(one.left, freed, -1)
+        is_live = one.state == LIVE
+        one.running = freed[PARALLEL] if is_live else 0
         state.kept.changed(OPEN, state.tenant, one.id)
         for is_pool, _, holder in _accounts(state, one):
-            if not is_pool:
-                add(holder.reserved if one.state == LIVE else holder.unsettled, freed, -1)
+            add(holder.reserved if is_live else holder.unsettled, freed, -1)
+            if is_pool:
+                holder.reserved[PARALLEL] += one.running
 
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────

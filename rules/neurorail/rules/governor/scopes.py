@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from neurorail.rules.config import MS
-from neurorail.rules.entity import LEVEL_NAMES, Entity
+from neurorail.rules.entity import LEVEL_NAMES
 from neurorail.rules.governor import pools
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
 from neurorail.rules.governor.amounts import (
@@ -20,12 +19,12 @@ from neurorail.rules.governor.amounts import (
     WALL_TIME,
     Amounts,
     none,
-    of_totals,
 )
+from neurorail.rules.governor.consumed import consumed_by
 from neurorail.rules.manifest.facts import FACTS, Facts
 from neurorail.rules.manifest.limits import ENFORCE, Limit
 from neurorail.rules.manifest.model import Manifest
-from neurorail.rules.observations import JOB, Budget, Ids
+from neurorail.rules.observations import Budget, Ids
 from neurorail.rules.state import State
 
 OWN_BUDGET: Final = "own_budget"
@@ -40,7 +39,7 @@ _OF_BUDGET: Final = (
     ("parallel", "max_parallel"),
 )
 HELD_BY_ENTITY: Final = frozenset({*USED, RETRIES, PARALLEL})
-HELD_BY_POOL: Final = frozenset({*USED, WALL_TIME})
+HELD_BY_POOL: Final = frozenset({*USED, WALL_TIME, RETRIES, PARALLEL})
 
 
 @dataclass(slots=True)
@@ -112,18 +111,6 @@ def _of_entity(state: State, policy: Manifest, level: int, entity_id: str, facts
     if scope.account is not None:
         scope.held = held_in(scope.account)
     return scope
-
-
-def consumed_by(state: State, entity: Entity) -> Amounts:
-    """What an entity has consumed, running attempts and time included."""
-    consumed = of_totals(entity.totals)
-    if entity.level <= JOB:
-        consumed[RETRIES] = entity.retries
-        consumed[PARALLEL] = entity.attempts_running
-    if entity.started:
-        elapsed = state.now - entity.started - state.shift_since(entity.started)
-        consumed[WALL_TIME] = max(elapsed // MS, 0)
-    return consumed
 
 
 def own_limits(budget: Budget, warn_percent: int) -> tuple[Limit, ...]:

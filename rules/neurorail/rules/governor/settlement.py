@@ -11,7 +11,7 @@ from typing import Any
 
 from neurorail.rules import placement
 from neurorail.rules.charging import charge
-from neurorail.rules.governor import pools, reservations
+from neurorail.rules.governor import entity_limits, pools, reservations
 from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
 from neurorail.rules.lifecycle import FAILED, SUCCEEDED
@@ -46,6 +46,7 @@ def usage_charged(
         state.count("reservations_misused")
         one = None
     policy = state.manifest
+    entity_limits.usage_charged(state, ids)
     if one is None and not policy.pools:
         return None
     at = min(seen.end_unix_nano, state.now)
@@ -142,6 +143,7 @@ def _correct(state: State, one: Reservation, just_charged: Amounts, at: int) -> 
         # Whoever is named exists, even if nobody else spoke of it so far.
         placement.imply_ancestors(state, one.ids, RESOURCE + 1, at, running=False, fields=None)
         charge(state, one.ids, to_totals(correction), at)
+        entity_limits.usage_charged(state, one.ids)
         _consume(state, one.pools, one.ids, correction, at)
     return correction
 

@@ -1,0 +1,31 @@
+"""What attempts use up of pools: time, and retries."""
+
+from __future__ import annotations
+
+from neurorail.rules.entity import Entity
+from neurorail.rules.governor import pools
+from neurorail.rules.governor.amounts import PLACE, RETRIES, WALL_TIME, none
+from neurorail.rules.manifest.facts import entity_facts
+from neurorail.rules.state import State
+
+
+def retried(state: State, attempt: Entity, retries: int) -> None:
+    """An attempt began that repeats another one."""
+    if retries and state.manifest.pools:
+        _consume(state, attempt, RETRIES, retries, attempt.started)
+
+
+def ended(state: State, attempt: Entity, duration_ms: int | None) -> None:
+    """An attempt ended after some time."""
+    if duration_ms and state.manifest.pools:
+        _consume(state, attempt, WALL_TIME, duration_ms, attempt.ended)
+
+
+def _consume(state: State, attempt: Entity, place: int, amount: int, time: int) -> None:
+    amounts = none()
+    amounts[place] = amount
+    at = min(time, state.now)
+    for pool in pools.matching(state.manifest, entity_facts(state, attempt), at):
+        is_limited = any(PLACE[limit.kind] == place for limit in pool.limits)
+        if is_limited and pools.open_account(state, pool) is not None:
+            pools.consume(state, pool.name, attempt.ids, amounts, at, pool.limits)
