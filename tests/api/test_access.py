@@ -29,7 +29,7 @@ from neurorail.rules.events import CHANNELS, EVENT_TYPES
 
 ADMIN_KEY = "an admin's key of 32 characters or more"
 SEES_TENANTS = "/api/neurorail/v1/missions"
-PUBLIC = {"GET /health", "GET /ready", "GET /"}
+PUBLIC = {"GET /health", "GET /ready", "GET /", "POST /api/neurorail/v1/session/end"}
 
 
 class Guarded:

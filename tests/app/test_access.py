@@ -32,9 +32,11 @@ def test_an_address_beyond_loopback_needs_credentials(
         options = {part: options}
     config = load(None, options)
     with pytest.raises(Exposed, match=r"NEURORAIL_ADMIN_KEY.*neurorail keys create --admin") as no:
-        check_exposure(config, make_gate(tmp_path, "local", {}))
+        check_exposure(config, make_gate(tmp_path, "local", environment={}))
     assert f"{'.'.join((*path, 'address'))} {address!r}" in str(no.value)
-    check_exposure(config, make_gate(tmp_path, "local", {ADMIN_KEY_VARIABLE: ADMIN_KEY}))
+    check_exposure(
+        config, make_gate(tmp_path, "local", environment={ADMIN_KEY_VARIABLE: ADMIN_KEY})
+    )
 
 
 def test_serve_without_credentials_refuses_and_says_what_to_do(tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_keys_without_a_server_are_those_it_will_find(tmp_path: Path) -> None:
     status, shown, _ = run("keys", "create", "--admin", "--name", "first", *where)
     assert status == 0
     key = shown.strip()
-    gate = make_gate(tmp_path, None, {})
+    gate = make_gate(tmp_path, None, environment={})
     found = gate.identify(key)
     assert not isinstance(found, Denial)
     assert found.role == "admin"

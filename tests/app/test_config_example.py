@@ -53,7 +53,7 @@ def test_example_says_what_every_key_means(root: Path) -> None:
         for above, line in itertools.pairwise(lines)
         if line.strip() and not line.lstrip().startswith("#") and not above.lstrip().startswith("#")
     ]
-    # Tables of retention_days explain themselves; the rest must be explained.
-    allowed = {"otel_", "neurorail_", "batch_", "events_", "retry_"}
+    # Tables of retention_days and names of roles explain themselves; the rest must be explained.
+    allowed = {"otel_", "neurorail_", "batch_", "events_", "retry_", "admin", "operator", "viewer"}
     unexplained = [line for line in bare if not line.strip().startswith(tuple(allowed))]
     assert unexplained == []

@@ -95,7 +95,8 @@ def open_access(inbox: AnsweringInbox, keys: Path = Path("/nonexistent/keys.json
     """An API without credentials, as long as there is no key."""
     store = KeyStore(keys, lambda: START_UNIX_NANO)
     denials = DenialLog(inbox.records.extend, lambda: 0.0)
-    return Access(Gate(store, lambda: START_UNIX_NANO), denials, lambda: 0.0)
+    gate = Gate(store, lambda: START_UNIX_NANO)
+    return Access(gate, denials, lambda: 0.0, clock=lambda: START_UNIX_NANO)
 
 
 @dataclass(slots=True)

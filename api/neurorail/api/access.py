@@ -12,9 +12,12 @@ naming the permission that is missing, 429 over the caller's rate.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -22,11 +25,21 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from neurorail.api.problems import Problem
-from neurorail.collector.access import OPEN_PRINCIPAL, Denial, DenialLog, Gate, Principal
-from neurorail.collector.access.gate import FORBIDDEN, OUT_OF_SCOPE, THROTTLED, permit
+from neurorail.collector.access import (
+    OPEN_PRINCIPAL,
+    Denial,
+    DenialLog,
+    Gate,
+    Principal,
+    Sessions,
+)
+from neurorail.collector.access.gate import permit
 from neurorail.collector.access.permissions import SYSTEM_ADMIN
 from neurorail.collector.access.rates import Rate, Rates
+from neurorail.collector.access.sessions import SESSION, TICKET
+from neurorail.collector.access.verdicts import FORBIDDEN, MISSING, OUT_OF_SCOPE, THROTTLED
 
+SESSION_COOKIE: Final = "neurorail_session"
 _DECLARED: Final = "__neurorail_needs__"
 _PRINCIPAL: Final = "neurorail.principal"
 _OPERATION: Final = "neurorail.operation"
@@ -45,15 +58,27 @@ class Needs:
     """Agents' keys too."""
     scoped: bool = False
     """It keeps to the missions a credential is limited to; other routes refuse such credentials."""
+    tickets: bool = False
+    """A stream ticket in `?ticket=` will do: for browsers, whose EventSource sends no headers."""
     open_on_loopback: bool = False
     """Public while the API listens on loopback only."""
 
 
 def needs(
-    *permissions: str, agents: bool = False, scoped: bool = False, open_on_loopback: bool = False
+    *permissions: str,
+    agents: bool = False,
+    scoped: bool = False,
+    tickets: bool = False,
+    open_on_loopback: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare what a route needs; see `Needs`."""
-    declared = Needs(permissions, agents=agents, scoped=scoped, open_on_loopback=open_on_loopback)
+    declared = Needs(
+        permissions,
+        agents=agents,
+        scoped=scoped,
+        tickets=tickets,
+        open_on_loopback=open_on_loopback,
+    )
     return _declaring(declared)
 
 
@@ -94,13 +119,21 @@ class Access:
     """What a caller may send, where its key does not say."""
     loopback: bool = True
     """Whether the API listens on loopback only."""
+    sessions: Sessions | None = None
+    """Reads session cookies and stream tickets; without it there are none."""
+    clock: Callable[[], int] = time.time_ns
+    """Unix time in nanoseconds."""
     rates: Rates = field(default_factory=Rates)
 
-    def admit(self, headers: Headers, declared: Needs, operation: str, address: str) -> Admission:
+    def admit(
+        self, headers: Headers, declared: Needs, operation: str, address: str, query: bytes = b""
+    ) -> Admission:
         """Let a request in. Raises a 401, 403 or 429 problem."""
         if declared.public or (declared.open_on_loopback and self.loopback):
             return Admission(OPEN_PRINCIPAL, None)
         found = self.gate.authenticate(headers)
+        if isinstance(found, Denial) and found.reason == MISSING and self.sessions is not None:
+            found = self._by_session(self.sessions, headers, declared, operation, query) or found
         if isinstance(found, Denial):
             raise self._denied(found, operation, address)
         if found is OPEN_PRINCIPAL:
@@ -117,6 +150,32 @@ class Access:
         if denial is not None:
             raise self._denied(denial, operation, address, rate)
         return Admission(found, rate)
+
+    def _by_session(
+        self,
+        sessions: Sessions,
+        headers: Headers,
+        declared: Needs,
+        operation: str,
+        query: bytes,
+    ) -> Principal | Denial | None:
+        """Whose session or ticket a request without a credential carries; None without either."""
+        if declared.tickets and b"ticket=" in query:
+            ticket = dict(parse_qsl(query.decode("latin-1"))).get("ticket", "")
+            found = sessions.read(TICKET, ticket, self.clock())
+            return found if isinstance(found, Denial) else found[0]
+        cookie = _cookie(headers.get("cookie", ""), SESSION_COOKIE)
+        if cookie is None:
+            return None
+        found = sessions.read(SESSION, cookie, self.clock())
+        if isinstance(found, Denial):
+            return found
+        principal, csrf = found
+        sent = headers.get("x-csrf-token", "")
+        if not operation.startswith("GET ") and not compare_digest(sent.encode(), csrf.encode()):
+            detail = "what a session writes needs its token in the header X-CSRF-Token"
+            return Denial(FORBIDDEN, detail, principal.name, principal.tenant)
+        return principal
 
     def denied(self, request: Request, denial: Denial) -> Problem:
         """The answer to a request that went too far inside a route; it is put on record."""
@@ -162,7 +221,10 @@ class GovernedRoute(APIRoute):
         """Answer a request whose caller may make it."""
         if scope["method"] in (self.methods or ()):
             operation = f"{scope['method']} {self.path_format}"
-            send = with_rate(send, admitted(scope, Headers(scope=scope), self.needs, operation))
+            headers = Headers(scope=scope)
+            if not self.needs.public:
+                await scope["app"].state.dependencies.access.gate.prepare(headers)
+            send = with_rate(send, admitted(scope, headers, self.needs, operation))
         await super().handle(scope, receive, send)
 
 
@@ -172,7 +234,7 @@ def admitted(scope: Scope, headers: Headers, declared: Needs, operation: str) ->
     Raises a 401, 403 or 429 problem.
     """
     access: Access = scope["app"].state.dependencies.access
-    found = access.admit(headers, declared, operation, _address(scope))
+    found = access.admit(headers, declared, operation, _address(scope), scope["query_string"])
     scope[_PRINCIPAL] = found.principal
     scope[_OPERATION] = operation
     return found.rate
@@ -188,6 +250,14 @@ class Router(APIRouter):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(route_class=GovernedRoute, **options)
+
+
+def _cookie(header: str, name: str) -> str | None:
+    for pair in header.split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value
+    return None
 
 
 def _address(scope: Scope) -> str:

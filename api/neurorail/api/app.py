@@ -22,6 +22,7 @@ from neurorail.api.routes import (
     missions,
     rbac,
     reflex,
+    session,
     stream,
     system,
     telemetry,
@@ -51,7 +52,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
-    for module in (reflex, control, agents, budgets):
+    for module in (reflex, control, agents, budgets, session):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)
@@ -67,6 +68,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
                 "Idempotency-Key",
                 "Last-Event-ID",
                 "X-API-Key",
+                "X-CSRF-Token",
             ],
             expose_headers=[
                 "Idempotent-Replayed",

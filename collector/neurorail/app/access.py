@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from neurorail.app.config import Config, is_loopback, split_address
-from neurorail.collector.access import Credentials, Gate, KeyStore
+from neurorail.collector.access import Credentials, Gate, KeyStore, Provider, Tokens
 from neurorail.collector.access.keys import KEYS_FILE
 
 ADMIN_KEY_VARIABLE: Final = "NEURORAIL_ADMIN_KEY"
@@ -22,6 +22,7 @@ class Exposed(ValueError):
 def make_gate(
     directory: Path,
     local_token: str | None = None,
+    provider: Provider | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Gate:
     """The gate of a data directory, with its keys read.
@@ -33,7 +34,8 @@ def make_gate(
     keys = KeyStore(directory / KEYS_FILE, time.time_ns)
     keys.load()
     credentials = Credentials(environment.get(ADMIN_KEY_VARIABLE) or None)
-    return Gate(keys, time.time_ns, credentials, local_token)
+    tokens = None if provider is None else Tokens(provider, time.monotonic)
+    return Gate(keys, time.time_ns, credentials, local_token, tokens)
 
 
 def check_exposure(config: Config, gate: Gate) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from neurorail.collector.access.tokens import Provider
 from neurorail.collector.archive.config import ArchiveConfig
 from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.store.config import RETENTION_TABLES
@@ -225,11 +226,59 @@ class ContentSection(_Section):
     """False: only a keyed hash and the length of each value are stored."""
 
 
+class OidcSection(_Section):
+    """An OpenID Connect provider whose tokens are believed."""
+
+    issuer: str | None = None
+    """Its address, as `iss` in the tokens has it; none: no tokens."""
+    audience: str | None = None
+    """What `aud` has to name."""
+    jwks_url: str | None = None
+    """Where its keys are; none: what ISSUER/.well-known/openid-configuration says."""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    """Signatures that are believed; none of them with a shared secret."""
+    role_claim: str = "roles"
+    """Claim with roles, a text or a list; dots lead into objects."""
+    roles: dict[str, str] = Field(
+        default_factory=lambda: {"admin": "admin", "operator": "operator", "viewer": "viewer"}
+    )
+    """Value of the claim: role."""
+    tenant_claim: str | None = None
+    """Claim with the tenant; none: everybody is of the tenant `default`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.issuer is None) != (self.audience is None):
+            raise ValueError("give issuer and audience together")
+        self.provider()
+        return self
+
+    def provider(self) -> Provider | None:
+        """The provider; None without one.
+
+        Raises:
+            ValueError: an address, algorithm or role is none.
+        """
+        if self.issuer is None or self.audience is None:
+            return None
+        return Provider(
+            self.issuer,
+            self.audience,
+            self.jwks_url,
+            self.algorithms,
+            self.role_claim,
+            self.roles,
+            self.tenant_claim,
+        )
+
+
 class AccessSection(_Section):
     """Who may do what. Keys are made with `neurorail keys`, not written here."""
 
     requests_per_s: int = Field(default=1_000, ge=1)
     """API requests a second of one caller, where its key does not say; more are answered 429."""
+    oidc: OidcSection = OidcSection()
+    """An OpenID Connect provider whose tokens are believed."""
 
 
 class AuditSection(_Section):

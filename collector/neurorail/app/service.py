@@ -41,7 +41,7 @@ from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
 from neurorail.app.watch import watch_alerts, watch_parts
 from neurorail.app.wiring import api_config, receiver_config, store_config, webhooks
-from neurorail.collector.access import DenialLog
+from neurorail.collector.access import DenialLog, Sessions
 from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.agents import Agents
 from neurorail.collector.alerts import Alerter
@@ -167,7 +167,7 @@ class Service:
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
-        self._gate = make_gate(path, self._token)
+        self._gate = make_gate(path, self._token, config.access.oidc.provider())
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
         history = StoreHistory(self._store)
@@ -255,6 +255,7 @@ class Service:
                     time.monotonic,
                     config.access.requests_per_s,
                     loopback=is_loopback(split_address(config.api.address)[0]),
+                    sessions=Sessions(self._directory.session_key, self._gate),
                 ),
             )
         )

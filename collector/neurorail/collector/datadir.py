@@ -28,6 +28,8 @@ class DataDirectory:
         """The name of this directory in event ids, made once."""
         self.redaction_key = b""
         """The secret under which content is hashed, made once."""
+        self.session_key = b""
+        """The secret under which sessions are signed, made once."""
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -43,6 +45,7 @@ class DataDirectory:
         self._lock = self._take_lock()
         self.node = self._once("node", secrets.token_hex(NODE_BYTES).encode()).decode()
         self.redaction_key = self._once("redaction.key", secrets.token_bytes(KEY_BYTES))
+        self.session_key = self._once("session.key", secrets.token_bytes(KEY_BYTES))
 
     def close(self) -> None:
         """Give the lock back."""

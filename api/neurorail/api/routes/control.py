@@ -85,6 +85,7 @@ async def directives(parts: Parts, tenant: Tenant, concern: Concerned) -> JsonRe
 )
 @needs(READ_LIFECYCLE, STREAM_EVENTS, agents=True, scoped=True)
 async def stream(
+    caller: Caller,
     parts: Parts,
     tenant: Tenant,
     concern: Concerned,
@@ -102,4 +103,4 @@ async def stream(
         raise Problem(503, slug, str(refused), retry_after_s=5) from None
     except ValueError as malformed:
         raise bad_field("event_id", after, str(malformed)) from None
-    return EventStreamResponse(subscription)
+    return EventStreamResponse(subscription, lambda: parts.access.gate.still_good(caller))

@@ -18,12 +18,12 @@ from neurorail.api.minting import DECISION, RESERVATION, digits
 from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
 from neurorail.api.problems import Problem, bad_field
 from neurorail.collector.access import Denial, Principal
-from neurorail.collector.access.gate import FORBIDDEN
 from neurorail.collector.access.permissions import (
     EMERGENCY_OVERRIDE,
     READ_LIFECYCLE,
     WRITE_LIFECYCLE,
 )
+from neurorail.collector.access.verdicts import FORBIDDEN
 from neurorail.collector.decode.commands import Command, encode_command
 from neurorail.collector.decode.decide import DecideCommand, ReservationCommand
 from neurorail.collector.envelope import Kind, Signal, Submission

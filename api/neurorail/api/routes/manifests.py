@@ -15,12 +15,12 @@ from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.problems import Problem
 from neurorail.api.writing import Body, Outcome, Writer, Writing
 from neurorail.collector.access import Denial, Principal
-from neurorail.collector.access.gate import FORBIDDEN
 from neurorail.collector.access.permissions import (
     EMERGENCY_OVERRIDE,
     MANAGE_GOVERNOR,
     READ_LIFECYCLE,
 )
+from neurorail.collector.access.verdicts import FORBIDDEN
 from neurorail.collector.decode.manifest import ManifestCommand, ManifestMoveCommand
 from neurorail.collector.engine.manifest_view import ManifestList, ManifestView
 from neurorail.collector.manifests.read import read_manifest

@@ -15,7 +15,6 @@ from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.paging import unix_nano
 from neurorail.api.problems import Problem, bad_field
 from neurorail.collector.access import ApiKey, Denial, NewKey, Principal
-from neurorail.collector.access.gate import FORBIDDEN
 from neurorail.collector.access.keys import checked
 from neurorail.collector.access.permissions import (
     MANAGE_RBAC,
@@ -24,6 +23,7 @@ from neurorail.collector.access.permissions import (
     SYSTEM_ADMIN,
     in_order,
 )
+from neurorail.collector.access.verdicts import FORBIDDEN
 from neurorail.collector.decode.system import NotedRecord
 
 router = Router(prefix="/rbac", tags=["rbac"])

@@ -10,17 +10,18 @@ from starlette.responses import Response
 
 from neurorail.api.access import Caller, Router, needs
 from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
-from neurorail.api.encoding import JsonResponse
+from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import level_of
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.sse import EventStreamResponse
 from neurorail.collector.access import Denial, Principal
-from neurorail.collector.access.gate import FORBIDDEN
 from neurorail.collector.access.permissions import (
     CHANNEL_PERMISSIONS,
     READ_METRICS,
     STREAM_EVENTS,
 )
+from neurorail.collector.access.sessions import TICKET
+from neurorail.collector.access.verdicts import FORBIDDEN
 from neurorail.collector.stream import HubClosed, HubFull, StreamFilter
 from neurorail.collector.stream.filters import UnknownName
 from neurorail.rules.events import ALL
@@ -28,6 +29,7 @@ from neurorail.rules.events import ALL
 router = Router(prefix="/stream", tags=["stream"])
 
 _ENTITY_IDS_MAX = 100
+TICKET_S = 60
 
 
 @router.get(
@@ -35,7 +37,7 @@ _ENTITY_IDS_MAX = 100
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}},
 )
-@needs(STREAM_EVENTS)
+@needs(STREAM_EVENTS, tickets=True)
 async def events(
     request: Request,
     caller: Caller,
@@ -46,6 +48,7 @@ async def events(
     entity_ids: Annotated[list[str], Query(description="repeatable; any level of the chain")] = [],  # noqa: B006
     replay_buffer: Annotated[bool, Query(description="send what is in memory first")] = True,
     named_events: Annotated[bool, Query(description="write `event:` with the type")] = False,
+    ticket: Annotated[str | None, Query(description="instead of a credential")] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Every event that matches, once, from now on.
@@ -74,7 +77,18 @@ async def events(
         raise Problem(503, slug, str(refused), retry_after_s=5) from None
     except ValueError as malformed:
         raise bad_field("Last-Event-ID", last_event_id, str(malformed)) from None
-    return EventStreamResponse(subscription)
+    return EventStreamResponse(subscription, lambda: parts.access.gate.still_good(caller))
+
+
+@router.post("/tickets", status_code=201)
+@needs(STREAM_EVENTS)
+async def tickets(parts: Parts, caller: Caller) -> JsonResponse:
+    """A ticket that opens streams for a minute, as `?ticket=`, with the caller's permissions."""
+    if parts.access.sessions is None or parts.access.gate.open:
+        raise Problem(409, "not-needed", "no credentials are configured: streams are open")
+    made = parts.access.sessions.issue(TICKET, caller, parts.access.clock(), TICKET_S)
+    body = {"ticket": made.text, "expires_at": iso_time(made.expires_unix_nano)}
+    return JsonResponse(body, 201, {"Cache-Control": "no-store"})
 
 
 def _check_channels(

@@ -1,9 +1,12 @@
 """Who asks, and what they may do: credentials, permissions, rates, and what was denied."""
 
 from neurorail.collector.access.denials import DenialLog
-from neurorail.collector.access.gate import Credentials, Denial, Gate, Headers
+from neurorail.collector.access.gate import Credentials, Gate, Headers
 from neurorail.collector.access.keys import ApiKey, KeyStore, NewKey
 from neurorail.collector.access.principal import OPEN_PRINCIPAL, Principal, Scope
+from neurorail.collector.access.sessions import Sessions
+from neurorail.collector.access.tokens import Provider, Tokens
+from neurorail.collector.access.verdicts import Denial
 
 __all__ = [
     "OPEN_PRINCIPAL",
@@ -16,5 +19,8 @@ __all__ = [
     "KeyStore",
     "NewKey",
     "Principal",
+    "Provider",
     "Scope",
+    "Sessions",
+    "Tokens",
 ]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from neurorail.collector.access.gate import MISSING, REASONS, UNKNOWN, Denial
+from neurorail.collector.access.verdicts import MISSING, REASONS, UNKNOWN, Denial
 from neurorail.collector.decode.system import NotedRecord, encode_system
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.inbox.errors import InboxError

@@ -6,11 +6,20 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from neurorail.collector.access.keys import SCHEME, KeyStore
+from neurorail.collector.access.keys import KEY_PREFIX, SCHEME, ApiKey, KeyStore
 from neurorail.collector.access.permissions import PERMISSIONS
 from neurorail.collector.access.principal import OPEN_PRINCIPAL, Principal
+from neurorail.collector.access.verdicts import (
+    EXPIRED,
+    FORBIDDEN,
+    MISSING,
+    OUT_OF_SCOPE,
+    REVOKED,
+    UNKNOWN,
+    Denial,
+)
 from neurorail.collector.envelope import DEFAULT_TENANT
 
 Headers: TypeAlias = Mapping[str, str]
@@ -19,36 +28,9 @@ Headers: TypeAlias = Mapping[str, str]
 ADMIN_KEY_CHARS_MIN: Final = 32
 ADMIN: Final = "admin-key"
 """The principal of `NEURORAIL_ADMIN_KEY`."""
+TOKEN_PREFIX: Final = "jwt:"
 LOCAL: Final = "command-line"
 """The principal of the token that the server leaves for the command line of its user."""
-
-MISSING: Final = "missing"
-UNKNOWN: Final = "unknown"
-EXPIRED: Final = "expired"
-REVOKED: Final = "revoked"
-FORBIDDEN: Final = "forbidden"
-OUT_OF_SCOPE: Final = "out_of_scope"
-THROTTLED: Final = "throttled"
-REASONS: Final = (MISSING, UNKNOWN, EXPIRED, REVOKED, FORBIDDEN, OUT_OF_SCOPE, THROTTLED)
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """Why a request goes no further."""
-
-    reason: str
-    """One of `REASONS`."""
-    detail: str
-    principal: str = ""
-    """Who it was, as far as that is known: a principal, or the prefix of a key."""
-    tenant: str = DEFAULT_TENANT
-    permission: str = ""
-    """What it lacks."""
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether the caller is known, and merely may not: 403 instead of 401."""
-        return self.reason in (FORBIDDEN, OUT_OF_SCOPE, THROTTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +48,16 @@ class Credentials:
             )
 
 
-BearerCheck: TypeAlias = Callable[[str, int], "Principal | Denial"]
-"""Checks a bearer token that is no API key, at a Unix time in nanoseconds."""
+class Bearer(Protocol):
+    """Checks bearer tokens that are no API keys."""
+
+    async def prepare(self, text: str) -> None:
+        """Have ready what the check needs."""
+        ...
+
+    def check(self, text: str, now_unix_nano: int) -> Principal | Denial:
+        """Who a token is. Blocks on nothing."""
+        ...
 
 
 def credential_of(headers: Headers) -> str | None:
@@ -87,7 +77,7 @@ class Gate:
         clock: Callable[[], int],
         credentials: Credentials | None = None,
         local_token: str | None = None,
-        bearer: BearerCheck | None = None,
+        bearer: Bearer | None = None,
     ) -> None:
         self.keys = keys
         self._clock = clock
@@ -104,6 +94,36 @@ class Gate:
     def open(self) -> bool:
         """Whether no credentials are configured, so that every caller is admin."""
         return not self._configured and not self.keys.any
+
+    async def prepare(self, headers: Headers) -> None:
+        """Have ready what the check of a bearer token needs; it may fetch the provider's keys."""
+        if self._bearer is not None:
+            text = credential_of(headers)
+            if text is not None and not text.startswith(SCHEME):
+                await self._bearer.prepare(text)
+
+    def still_good(self, principal: Principal) -> bool:
+        """Whether a caller who was let in would be let in now: for what goes on for long."""
+        if principal is OPEN_PRINCIPAL:
+            return self.open
+        expires = principal.expires_unix_nano
+        if expires is not None and self._clock() >= expires:
+            return False
+        return not isinstance(self.current(principal.name), Denial)
+
+    def current(self, name: str) -> Principal | Denial | None:
+        """A principal as it is now; None for those whose token says who they are."""
+        for _, principal in self._fixed:
+            if principal.name == name:
+                return principal
+        if name.startswith(TOKEN_PREFIX) and self._bearer is not None:
+            return None
+        if not name.startswith(KEY_PREFIX):
+            return Denial(UNKNOWN, f"{name} is not known any more", name)
+        key = self.keys.find(name.removeprefix(KEY_PREFIX))
+        if key is None:
+            return Denial(UNKNOWN, "the API key behind it is gone", name)
+        return self._good(key, self._clock())
 
     def authenticate(self, headers: Headers) -> Principal | Denial:
         """Who sends a request with these headers."""
@@ -126,7 +146,7 @@ class Gate:
             if hmac.compare_digest(digest, known):
                 return principal
         if self._bearer is not None:
-            return self._bearer(text, now)
+            return self._bearer.check(text, now)
         return Denial(UNKNOWN, "the credential is not one that this server knows")
 
     def _by_key(self, text: str, now: int) -> Principal | Denial:
@@ -134,15 +154,17 @@ class Gate:
         if key is None:
             prefix = text[: len(SCHEME) + 8]
             return Denial(UNKNOWN, "the API key is not one that this server knows", prefix)
+        found = self._good(key, now)
+        if not isinstance(found, Denial):
+            self.keys.used(key.id, now)
+        return found
+
+    def _good(self, key: ApiKey, now: int) -> Principal | Denial:
+        name = f"{KEY_PREFIX}{key.id}"
         if key.revoked_unix_nano is not None:
-            return Denial(
-                REVOKED, f"the API key {key.prefix} was revoked", f"key:{key.id}", key.tenant
-            )
+            return Denial(REVOKED, f"the API key {key.prefix} was revoked", name, key.tenant)
         if key.expires_unix_nano is not None and now >= key.expires_unix_nano:
-            return Denial(
-                EXPIRED, f"the API key {key.prefix} has expired", f"key:{key.id}", key.tenant
-            )
-        self.keys.used(key.id, now)
+            return Denial(EXPIRED, f"the API key {key.prefix} has expired", name, key.tenant)
         return key.principal()
 
 

@@ -27,6 +27,8 @@ KEYS_MAX: Final = 10_000
 MISSIONS_MAX: Final = 1_000
 TAGS_MAX: Final = 20
 SCHEME: Final = "nrk_"
+KEY_PREFIX: Final = "key:"
+"""What the names of keys' principals begin with."""
 _ID_BYTES: Final = 4
 _SECRET_BYTES: Final = 32
 _TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -83,7 +85,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         limited = bool(self.missions or self.tags)
         scope = Scope(frozenset(self.missions), tuple(sorted(self.tags.items())))
         return Principal(
-            name=f"key:{self.id}",
+            name=f"{KEY_PREFIX}{self.id}",
             tenant=self.tenant,
             permissions=self.granted,
             role=self.role,

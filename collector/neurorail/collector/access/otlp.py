@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from neurorail.collector.access.denials import DenialLog
-from neurorail.collector.access.gate import Denial, Gate, Headers, permit
+from neurorail.collector.access.gate import Gate, Headers, permit
 from neurorail.collector.access.permissions import SIGNAL_PERMISSIONS
+from neurorail.collector.access.verdicts import Denial
 from neurorail.collector.otlp.auth import Caller
 from neurorail.collector.otlp.refusal import Code, Refusal
 
