@@ -243,6 +243,38 @@ class FakeRail:
             self.subscribers.discard(queue)
 
 
+def _govern(app: FastAPI, prefix: str) -> None:
+    """Nothing is governed: an open server with the shipped manifest."""
+
+    @app.get(prefix + "/rbac/whoami")
+    async def whoami() -> dict[str, Any]:
+        return {
+            "principal": "open",
+            "tenant": "default",
+            "role": "admin",
+            "agent": False,
+            "permissions": list(ROLES["admin"]),
+            "expires_at": None,
+        }
+
+    @app.get(prefix + "/reflex/{what}")
+    async def reflex(what: str) -> dict[str, Any]:
+        return {what: [], "total": 0}
+
+    @app.get(prefix + "/agents")
+    async def agents() -> dict[str, Any]:
+        return {"agents": [], "total": 0}
+
+    @app.get("/api/governor/v1/{what}")
+    async def governor(what: str) -> dict[str, Any]:
+        active = {"version": "default-1", "sha256": "0" * 64}
+        return {what: [], "total": 0, "active": active, "total_decisions": 0}
+
+    @app.get(prefix + "/rbac/keys")
+    async def keys() -> dict[str, Any]:
+        return {"keys": []}
+
+
 def build_app(rail: FakeRail) -> FastAPI:
     """The scripted API with the product's pages on it."""
     app = FastAPI()
@@ -280,20 +312,7 @@ def build_app(rail: FakeRail) -> FastAPI:
         answer = {"mission": mission.body(), "resources": resources, "descendants": below}
         return JSONResponse({**answer, **dict.fromkeys(LEVELS[1:])})
 
-    @app.get(prefix + "/rbac/whoami")
-    async def whoami() -> dict[str, Any]:
-        return {
-            "principal": "open",
-            "tenant": "default",
-            "role": "admin",
-            "agent": False,
-            "permissions": list(ROLES["admin"]),
-            "expires_at": None,
-        }
-
-    @app.get(prefix + "/rbac/keys")
-    async def keys() -> dict[str, Any]:
-        return {"keys": []}
+    _govern(app, prefix)
 
     @app.get(prefix + "/audit/events")
     async def audit(

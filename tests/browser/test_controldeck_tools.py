@@ -66,6 +66,8 @@ PAGES = {
     "trace?mission=m_fail&compare=m_timeout": "[data-measure]",
     "lifecycle": "[data-panel=moves] .list-row",
     "budget": "[data-violation]",
+    "reflex": "[data-panel=breakers] .nothing",
+    "governor": "[data-panel=manifests] .nothing",
     "audit": "[data-panel=audit] .list-row",
     "access": "[data-panel=keys] .nothing",
 }

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from neurorail.api.access import Router, public
 
 PATH = "/neurorail"
-PAGES = frozenset({"trace", "lifecycle", "budget", "audit", "access"})
+PAGES = frozenset({"trace", "lifecycle", "reflex", "budget", "governor", "audit", "access"})
 """Addresses below the path that are the same document: it draws the page that its address names."""
 
 _HEADERS = {

@@ -76,7 +76,8 @@ async def manifest(version: str, parts: Parts, tenant: Tenant) -> JsonResponse:
     """One manifest, as it was written and in its canonical form; `active` is the one in force."""
     found = await parts.manifests.all(tenant)
     if version == "active":
-        known = _find(found, found.active_version)
+        # Not by version: the shipped one has a version too, which another may have taken.
+        known = next((m for m in found.manifests if m.sha256 == found.active_sha256), None)
         if known is None:
             return JsonResponse(_shipped(found))
         return JsonResponse(_whole(known))

@@ -3,6 +3,7 @@
 
 import { html, useEffect, useRef } from "../vendor/ui.js";
 import { scheme, zone } from "./choice.js";
+import { AskSheet } from "./ask.js";
 import { EventSheet } from "./event-sheet.js";
 import { Help } from "./help.js";
 import { helpOpen } from "./keys.js";
@@ -48,6 +49,7 @@ function Pages() {
       </div>
     </div>
     <${EventSheet} />
+    <${AskSheet} />
     <${Help} />
   `;
 }

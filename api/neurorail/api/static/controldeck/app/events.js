@@ -31,10 +31,14 @@ const ERRORS = new Set([
 const WARNINGS = new Set([
   "orphan_detected", "budget_warning", "execution_failure", "gap_inferred", "late_input",
   "late_outcome", "entity_idle", "heartbeat_missed", "items_rejected", "usage_too_late",
-  "retry_attempted", "directive_issued", "stream_lagged", "access_denied",
+  "retry_attempted", "directive_issued", "stream_lagged", "access_denied", "trigger_activated",
+  "cooldown_activated", "confirmation_requested", "shadow_diverged", "manifest_refused",
 ]);
 /** @type {Record<string, Tone>} */
 const STATE_TONE = { succeeded: "good", failed: "error", timeout: "error", cancelled: "warning" };
+
+/** @type {Record<string, Tone>} */
+const CIRCUIT_TONE = { open: "error", half_open: "warning", closed: "good" };
 
 /** What the server counts as a violation; the other types with a code accompany one, or warn. */
 const VIOLATIONS = new Set(["budget_violation", "transition_rejected"]);
@@ -53,6 +57,9 @@ function toneOf(type, data) {
   if (ERRORS.has(type)) return "error";
   if (WARNINGS.has(type)) return "warning";
   if (type === "execution_success" || type === "orphan_lifted") return "good";
+  if (type === "mode_decided") return data.allowed ? "info" : "error";
+  if (type === "circuit_state_changed") return CIRCUIT_TONE[data.to_state] ?? "info";
+  if (type === "reflex_action_executed") return data.success === false ? "warning" : "info";
   if (type === "state_changed") return STATE_TONE[data.to_state] ?? "info";
   return "info";
 }
@@ -162,6 +169,21 @@ const SENTENCES = {
   heartbeat_missed: (d) => `${kind(d)} silent for ${duration(Number(d.silent_ms))}`,
   late_outcome: (d) => `${kind(d)} already ${d.state}, reports ${d.outcome}`,
   late_input: (d) => `${kind(d)} already ${d.state}, reports ${d.transition}`,
+  directive_lifted: (d) => [d.action, d.reason].filter(Boolean).join(" · "),
+  circuit_state_changed: (d) => `${d.rule || "by hand"}: ${d.from_state} → ${d.to_state}${d.reason ? ` · ${d.reason}` : ""}`,
+  cooldown_activated: (d) => `${d.rule || "by hand"}: nothing may begin for ${duration(Number(d.cooldown_ms))}`,
+  trigger_activated: (d) => [d.trigger_id, d.reason].filter(Boolean).join(" · "),
+  reflex_action_executed: (d) => [d.action_type, d.rule || "by hand", d.success === false ? d.refusal : "", d.reason].filter(Boolean).join(" · "),
+  mode_decided: (d) => [d.allowed ? "allowed" : "refused", d.mode, d.job_type, d.code, d.reason].filter(Boolean).join(" · "),
+  confirmation_requested: (d) => d.question || `${d.rule} asks`,
+  confirmation_resolved: (d) => [d.answer, d.rule, d.reason].filter(Boolean).join(" · "),
+  manifest_created: (d) => `${d.version} is a draft`,
+  manifest_shadowed: (d) => `${d.version} is evaluated beside the active one`,
+  manifest_activated: (d) => `${d.version} took effect${d.previous_version ? ` after ${d.previous_version}` : ""}${d.forced ? ", past its gate" : ""}`,
+  manifest_retired: (d) => `${d.version} is out of use`,
+  manifest_refused: (d) => `${d.action} ${d.version}: ${d.reason}`,
+  shadow_diverged: (d) => `${d.shadow_version} differs from ${d.active_version}: ${[d.differs].flat().join(", ")}`,
+  access_denied: (d) => [d.reason, d.operation, d.count > 1 ? `${d.count} times` : ""].filter(Boolean).join(" · "),
   directive_issued: (d) => [d.action, d.code, d.reason].filter(Boolean).join(" · "),
 };
 

@@ -3,8 +3,8 @@
 
 import { html, useEffect, useRef } from "../vendor/ui.js";
 
-/** @param {{open: boolean, title: any, onClose: () => void, children?: any}} props */
-export function Sheet({ open, title, onClose, children }) {
+/** @param {{open: boolean, title: any, onClose: () => void, wide?: boolean, children?: any}} props */
+export function Sheet({ open, title, onClose, wide = false, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     const element = dialog.current;
@@ -13,7 +13,7 @@ export function Sheet({ open, title, onClose, children }) {
     if (!open && element.open) element.close();
   }, [open]);
   return html`
-    <dialog class="sheet" ref=${dialog} onClose=${onClose} aria-labelledby="sheet-title"
+    <dialog class=${wide ? "sheet wide" : "sheet"} ref=${dialog} onClose=${onClose} aria-labelledby="sheet-title"
       onClick=${(/** @type {MouseEvent} */ event) => event.target === dialog.current && onClose()}>
       ${open && html`
         <div class="sheet-body">

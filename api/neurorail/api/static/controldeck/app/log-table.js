@@ -1,0 +1,31 @@
+// @ts-check
+/** Events of a log as rows: when, what, and the sentence that says it; a click opens one. */
+
+import { html } from "../vendor/ui.js";
+import { Id } from "./badge.js";
+import { openEvent } from "./event-sheet.js";
+import { EVENT_COLUMNS, Export } from "./export.js";
+import { clock, count } from "./format.js";
+import { EmptyLog } from "./panel.js";
+import { Td, Th, VirtualList } from "./virtual.js";
+
+/** @typedef {import("./events.js").StreamEvent} StreamEvent */
+
+/** @param {{log: import("./event-log.js").EventLog, name: string, children?: any}} props `children`: what is said while there is none */
+export function LogTable({ log, name, children }) {
+  const rows = log.rows.value;
+  return html`
+    <div class="strip"><span>${count(rows.length)} read of ${count(log.total.value)}</span><${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} /></div>
+    <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${460} template="92px minmax(120px, 0.8fr) minmax(160px, 1.8fr) minmax(70px, auto)"
+      head=${html`<${Th}>Received<//><${Th}>Event<//><${Th}>What<//><${Th}>Mission<//>`}
+      keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}
+      onEnd=${() => log.state.value === "ready" && log.older()}
+      rowProps=${(/** @type {StreamEvent} */ event) => ({ "data-type": event.type, "data-tone": event.tone })}
+      cells=${(/** @type {StreamEvent} */ event) => html`
+        <${Td} faint><time class="event-at" dateTime=${new Date(event.atMs).toISOString()}>${clock(event.atMs)}</time><//>
+        <span role="cell" class="event-type">${event.type}</span>
+        <${Td} clip title=${event.text}>${event.text}<//>
+        <${Td}><${Id} id=${event.missionId} missionId=${event.missionId} /><//>`}
+      empty=${html`<${EmptyLog} log=${log}><p>${children}</p><//>`} />
+  `;
+}

@@ -1,0 +1,54 @@
+// @ts-check
+/** The kill switch and its mild sister: what, why, how long, and whether really. */
+
+import { html, useSignal } from "../../vendor/ui.js";
+import { post } from "../api.js";
+import { Sheet } from "../sheet.js";
+
+const WHATS = { agent: "An agent", service: "A service", model: "A model", tool: "A tool", entity: "A mission or other entity, by id", everything: "Everything of this tenant" };
+const TIMES = { "": "Until somebody lifts it", 300_000: "5 minutes", 3_600_000: "1 hour", 86_400_000: "1 day" };
+
+/** @param {{action: "" | "kill" | "suspend", onClose: () => void}} props */
+export function StopForm({ action, onClose }) {
+  const what = useSignal("agent");
+  const problem = useSignal("");
+  const kills = action === "kill";
+
+  function close() {
+    problem.value = "";
+    onClose();
+  }
+
+  /** @param {SubmitEvent} event */
+  async function submitted(event) {
+    event.preventDefault();
+    const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
+    const value = String(form.get("value") ?? "").trim();
+    const ttl = Number(form.get("ttl"));
+    const target = what.value === "everything" ? { everything: true } : what.value === "entity" ? { entity_id: value } : { scope: { [what.value]: value } };
+    try {
+      await post(`reflex/${action}`, { ...target, reason: String(form.get("reason")).trim(), ...(ttl > 0 ? { ttl_ms: ttl } : {}) });
+      close();
+    } catch (failed) {
+      problem.value = failed instanceof Error ? failed.message : String(failed);
+    }
+  }
+
+  return html`
+    <${Sheet} open=${action !== ""} title=${kills ? "Kill switch" : "Suspend"} onClose=${close}>
+      <form class="form" onSubmit=${submitted}>
+        <p>${kills
+          ? html`<strong class="bad">Stops everything in the scope</strong>, running work included. Agents with a gate are told at once.`
+          : "Nothing in the scope may begin; what runs may finish."}</p>
+        <label>What<select name="what" value=${what.value} onChange=${(/** @type {any} */ event) => (what.value = event.target.value)}>
+          ${Object.entries(WHATS).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}</select></label>
+        ${what.value !== "everything" && html`<label>${what.value === "entity" ? "Id" : "Name"}<input name="value" required maxlength="200" autocomplete="off" spellcheck="false" placeholder=${what.value === "entity" ? "m_…" : ""} /></label>`}
+        <label>Reason<input name="reason" required maxlength="1000" autocomplete="off" /></label>
+        <label>For how long<select name="ttl">${Object.entries(TIMES).map(([ms, text]) => html`<option key=${ms} value=${ms}>${text}</option>`)}</select></label>
+        <label class="tick"><input type="checkbox" required name="sure" /> I mean it: ${kills ? "kill" : "suspend"} ${what.value === "everything" ? "everything" : `this ${what.value}`}</label>
+        ${problem.value && html`<p class="sign-in-problem" role="alert">${problem.value}</p>`}
+        <p class="sheet-actions"><button type="submit" class=${kills ? "primary danger" : "primary"}>${kills ? "Kill" : "Suspend"}</button><button type="button" onClick=${close}>Leave it</button></p>
+      </form>
+    <//>
+  `;
+}

@@ -1,0 +1,143 @@
+"""The reflex monitor and the governor on a whole server: what they show, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import Complaints
+from tests.end_to_end.rail import Rail
+from tests.support.process import running_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def rail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
+    """A server of this module's own."""
+    with running_server(tmp_path_factory.mktemp("govern") / "data") as server:
+        yield Rail(server)
+
+
+def opened(deck: Page, rail: Rail, path: str) -> None:
+    deck.goto(f"{rail.server.api}/neurorail/{path}")
+    expect(deck.locator(".connection")).to_have_text("Live")
+
+
+def post(rail: Rail, path: str, **body: Any) -> Any:
+    answer = httpx2.post(f"{rail.server.api}/api/{path}", json=body, timeout=20)
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def test_the_kill_switch_stops_an_agent_until_it_is_lifted(rail: Rail, deck: Page) -> None:
+    opened(deck, rail, "reflex")
+    deck.get_by_role("button", name="Kill switch…").click()
+    sheet = deck.get_by_role("dialog")
+    sheet.get_by_label("What").select_option("agent")
+    sheet.get_by_label("Name").fill("runaway")
+    sheet.get_by_role("textbox", name="Reason").fill("it loops")
+    sheet.get_by_role("button", name="Kill", exact=True).click()
+    expect(sheet).to_be_visible()  # Not before the last word.
+    sheet.get_by_role("checkbox").check()
+    sheet.get_by_role("button", name="Kill", exact=True).click()
+    row = deck.locator('[data-directive="kill"]')
+    expect(row).to_contain_text("runaway")
+    expect(row).to_contain_text("it loops")
+    expect(deck.locator('[data-tile="directives"] .tile-value')).to_have_text("1")
+    (held,) = rail.get("/reflex/directives")["directives"]
+    assert (held["action"], held["reason"]) == ("kill", "it loops")
+    expect(deck.locator('[data-type="reflex_action_executed"]').first).to_contain_text("it loops")
+
+    row.get_by_role("button", name="Lift…").click()
+    deck.get_by_role("dialog").get_by_role("button", name="Lift it").click()
+    expect(row).to_have_count(0)
+    assert rail.get("/reflex/directives")["directives"] == []
+
+
+def test_breakers_are_cards_that_an_operator_closes(rail: Rail, deck: Page) -> None:
+    opened(deck, rail, "reflex")
+    post(rail, "neurorail/v1/reflex/open", scope={"model": "gpt-4o-mini"}, reason="it is down")
+    card = deck.locator('[data-circuit-state="open"]')
+    expect(card).to_contain_text("gpt-4o-mini")
+    expect(card).to_contain_text("it is down")
+    expect(deck.locator('[data-tile="circuits"] .tile-value')).to_have_text("1")
+    card.get_by_role("button", name="Close").click()
+    deck.get_by_role("dialog").get_by_role("button", name="Close it").click()
+    expect(deck.locator('[data-tile="circuits"] .tile-value')).to_have_text("0")
+    assert [each["state"] for each in rail.get("/reflex/breakers")["breakers"]] in ([], ["closed"])
+    deck.get_by_role("tab", name="Circuits").click()
+    expect(deck.locator('[data-type="circuit_state_changed"]')).to_have_count(2)
+
+
+def test_agents_that_announce_themselves_are_listed(rail: Rail, deck: Page) -> None:
+    gate = {"mode": "rail", "connected": True, "fail": "closed", "refused": 3}
+    post(rail, "neurorail/v1/agents", instance_id="crew-1", agent="crew", gate=gate)
+    opened(deck, rail, "reflex")
+    expect(deck.locator('[data-tile="agents"] .tile-value')).to_have_text("1")
+    deck.get_by_role("tab", name="Agents").click()
+    row = deck.locator('[data-agent="crew-1"]')
+    for text in ("crew", "rail", "connected", "fails closed", "3"):
+        expect(row).to_contain_text(text)
+
+
+def test_a_manifest_goes_from_draft_over_shadow_to_active(
+    rail: Rail, deck: Page, complaints: Complaints
+) -> None:
+    complaints.network_expected = True
+    opened(deck, rail, "governor")
+    deck.get_by_role("button", name="New", exact=True).click()
+    sheet = deck.get_by_role("dialog")
+    text = sheet.get_by_label("or as text")
+    text.fill("version: 1\nnonsense: true\n")
+    sheet.get_by_role("button", name="Make a draft").click()
+    expect(sheet.get_by_role("alert")).to_contain_text("'name' is missing")
+    source = (Path(__file__).parents[2] / "docs" / "manifests" / "personal-data.yaml").read_text()
+    text.fill(source)
+    sheet.get_by_role("button", name="Make a draft").click()
+    row = deck.locator("[data-manifest]").first
+    expect(row).to_have_attribute("data-manifest-state", "draft")
+    row.get_by_role("button", name="Shadow…").click()
+    deck.get_by_role("dialog").get_by_role("button", name="Evaluate as shadow").click()
+    expect(row).to_have_attribute("data-manifest-state", "shadow")
+    version = row.get_attribute("data-manifest")
+    row.locator("b").first.click()
+    expect(sheet.locator(".diff li").first).to_be_visible()
+    deck.keyboard.press("Escape")
+
+    row.get_by_role("button", name="Activate…").click()
+    sheet.get_by_role("textbox", name="Reason").fill("a test")
+    force = sheet.get_by_role("checkbox")
+    if force.count():
+        force.check()
+    sheet.get_by_role("button", name="Activate", exact=True).click()
+    expect(row).to_have_attribute("data-manifest-state", "active")
+    expect(deck.locator('[data-tile="active"] .tile-value')).to_have_text(str(version))
+    deck.get_by_role("tab", name="Changes").click()
+    expect(deck.locator('[data-type="manifest_activated"]')).to_have_count(1)
+
+    context = {"uses_personal_data": True, "external_dependency": True}
+    first = post(rail, "governor/v1/decide", job_type="llm_call", context=context)
+    assert first["allowed"] is False
+    card = deck.locator('[data-confirmation-state="pending"]')
+    expect(card).to_contain_text("personal_data_leaves")
+    card.get_by_role("button", name="Approve…").click()
+    sheet.get_by_role("textbox", name="Reason").fill("the customer agreed")
+    sheet.get_by_role("button", name="Approve", exact=True).click()
+    expect(deck.locator('[data-confirmation-state="approved"]')).to_contain_text("customer agreed")
+    expect(deck.locator('[data-tile="questions"] .tile-value')).to_have_text("0")
+
+
+def test_decisions_are_counted_and_listed(rail: Rail, deck: Page) -> None:
+    opened(deck, rail, "governor")
+    before = rail.client.get_json("/api/governor/v1/stats")["total_decisions"]
+    decision = post(rail, "governor/v1/decide", job_type="llm_call", estimates={"tokens": 10})
+    expect(deck.locator('[data-tile="decisions"] .tile-value')).to_have_text(str(before + 1))
+    row = deck.locator('[data-type="mode_decided"]').first
+    expect(row).to_contain_text("allowed" if decision["allowed"] else "refused")
+    row.click()
+    expect(deck.get_by_role("dialog")).to_contain_text(decision["decision_id"])
