@@ -67,3 +67,72 @@ def test_shipped_manifest_and_schema_are_written(file: Path) -> None:
     status, said, _ = run("schema")
     assert status == 0
     assert json.loads(said) == json_schema()
+
+
+def test_tests_of_the_gallery_pass(root: Path) -> None:
+    files = sorted(map(str, (root / "docs" / "manifests" / "tests").glob("*.yaml")))
+    status, said, _ = run("test", *files)
+    assert status == 0
+    assert said.splitlines()[-1] == "7 passed, 0 failed"
+    assert len(files) == 5
+
+
+TESTS = """
+manifest: manifest.yaml
+tests:
+- {name: asks, steps: [{at: 0s, decide: {}, expect: {decision: {allowed: true}}}]}
+- {name: fails, steps: [{at: 0s, decide: {}, expect: {decision: {mode: direct}}}]}
+"""
+
+
+def test_test_that_fails_says_why(file: Path) -> None:
+    file.write_text(GOOD)
+    tests = file.with_name("tests.yaml")
+    tests.write_text(TESTS)
+    status, said, _ = run("test", str(tests))
+    assert status == 1
+    assert said.splitlines() == [
+        f"ok {tests}: asks",
+        f"FAILED {tests}: fails",
+        "  step 1: mode is rail, expected direct: no rule matches: the manifest's default holds",
+        "1 passed, 1 failed",
+    ]
+    status, said, _ = run("test", str(tests), "--json")
+    assert status == 1
+    found = json.loads(said)
+    assert not found["ok"]
+    assert [len(one["failures"]) for one in found["tests"]] == [0, 1]
+
+
+def test_file_of_tests_that_is_wrong(file: Path) -> None:
+    tests = file.with_name("tests.yaml")
+    tests.write_text(TESTS.replace("steps", "step"))
+    status, _, error = run("test", str(tests))
+    assert status == 1
+    assert f"{tests}:4:16: tests[0]: unknown key 'step'; did you mean 'steps'?" in error
+    tests.write_text(TESTS)
+    file.write_text("polls: []")
+    status, _, error = run("test", str(tests))
+    assert status == 1
+    assert "unknown key 'polls'" in error
+
+
+def test_diff_shows_what_differs(file: Path) -> None:
+    other = file.with_name("other.yaml")
+    file.write_text(GOOD)
+    other.write_text(GOOD + "# the same\n")
+    assert run("diff", str(file), str(other))[1] == "they are the same\n"
+    other.write_text(GOOD + "mode_rules: [{id: a, mode: rail}]\ntimes: {lateness: 1s}\n")
+    status, said, _ = run("diff", str(file), str(other))
+    assert status == 0
+    lines = said.splitlines()
+    assert lines[0].startswith('+ mode_rules.a: {"code": null')
+    assert lines[1:] == ["- times.lateness_ms: 10000", "+ times.lateness_ms: 1000"]
+    changes = json.loads(run("diff", str(file), str(other), "--json")[1])
+    assert changes[1] == {"path": "times.lateness_ms", "before": 10_000, "after": 1_000}
+
+
+def test_schema_of_tests() -> None:
+    found = json.loads(run("schema", "--tests")[1])
+    assert found["title"] == "NeuroRail rule tests"
+    assert "Call" in found["$defs"]

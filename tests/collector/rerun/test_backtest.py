@@ -125,7 +125,7 @@ def test_pool_would_have_refused_what_is_above_it(history: History, tmp_path: Pa
     assert [one.succeeded for one in new.examples] == [True, False, False]
     first = new.examples[0]
     assert (first.code, first.rules, first.what) == ("NR-E002", ("spend",), "m1")
-    assert "pool spend has 0 of 3000000000000 cost_usd_pico left" in first.reason
+    assert first.reason.startswith("pool spend has $0 of $3 left, $1 asked")
     assert report.approximate == [OTHERWISE]
     assert (report.new.version, report.against.version) == ("capped", "open")
     assert sum(bucket.refused for bucket in new.buckets) == 3

@@ -62,12 +62,80 @@ def lint(file: File, as_json: Json = False) -> None:
         typer.echo(f"sha256 {manifest.sha256}")
 
 
+@app.command("test")
+def run_tests(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Files of rule tests (YAML).")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Run tests of rules. Status 1 when one of them fails."""
+    from neurorail.rules.manifest.faults import ManifestInvalid
+    from neurorail.rules.manifest.load import read_document
+    from neurorail.rules.rule_tests.document import RuleTests
+    from neurorail.rules.rule_tests.run import run_test
+
+    results: list[dict[str, object]] = []
+    for file in files:
+        try:
+            told: RuleTests = read_document(read_file(file), RuleTests)
+        except ManifestInvalid as error:
+            faults = "\n".join(f"{file}:{fault}" for fault in error.faults)
+            raise fail(faults, DOES_NOT_HOLD) from None
+        manifest = read_or_fail(file.parent / told.manifest)
+        for one in told.tests:
+            failures = [asdict(failure) for failure in run_test(manifest, one)]
+            results.append({"file": str(file), "test": one.name, "failures": failures})
+            if not as_json:
+                _show_result(file, one.name, failures)
+    failed = sum(bool(result["failures"]) for result in results)
+    if as_json:
+        typer.echo(json.dumps({"ok": not failed, "tests": results}))
+    else:
+        typer.echo(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(DOES_NOT_HOLD)
+
+
+def _show_result(file: Path, name: str, failures: list[dict[str, object]]) -> None:
+    typer.echo(f"{'FAILED' if failures else 'ok'} {file}: {name}")
+    for failure in failures:
+        typer.echo(f"  step {failure['step']}: {failure['message']}")
+
+
+@app.command("diff")
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A manifest (YAML).")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Another one.")],
+    as_json: Json = False,
+) -> None:
+    """Show in what two manifests differ, however they are written."""
+    from neurorail.rules.manifest.diff import diff as differences
+
+    changes = differences(read_or_fail(before), read_or_fail(after))
+    if as_json:
+        typer.echo(json.dumps([asdict(change) for change in changes]))
+        return
+    for change in changes:
+        for sign, value in (("-", change.before), ("+", change.after)):
+            if value is not None:
+                typer.echo(f"{sign} {change.path}: {json.dumps(value, ensure_ascii=False)}")
+    if not changes:
+        typer.echo("they are the same")
+
+
 @app.command("schema")
-def schema() -> None:
+def schema(
+    tests: Annotated[
+        bool, typer.Option("--tests", help="That of files of rule tests instead.")
+    ] = False,
+) -> None:
     """Write the JSON Schema of manifests, for editors."""
     from neurorail.rules.manifest.schema import json_schema
+    from neurorail.rules.rule_tests.document import RuleTests
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    said = json_schema(RuleTests, "NeuroRail rule tests") if tests else json_schema()
+    typer.echo(json.dumps(said, indent=2))
 
 
 @app.command("default")

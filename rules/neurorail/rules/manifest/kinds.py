@@ -65,6 +65,11 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, a whole number, or true or false; a decimal number is taken as its text."""
+
+
+@dataclass(frozen=True, slots=True)
 class FactName:
     """The name of a fact; see `facts`."""
 
@@ -121,6 +126,7 @@ Kind: TypeAlias = (
     | Duration
     | Usd
     | Choice
+    | Scalar
     | FactName
     | When
     | Section

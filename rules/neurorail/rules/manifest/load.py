@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from yaml import MappingNode, Node, SequenceNode
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from neurorail.rules.manifest.check import check
 from neurorail.rules.manifest.condition import ALWAYS, Condition
@@ -23,6 +23,7 @@ from neurorail.rules.manifest.kinds import (
     ListOf,
     MapOf,
     Prices,
+    Scalar,
     Section,
     Text,
     Usd,
@@ -84,6 +85,18 @@ def load(text: str, zone_of: ZoneOf = no_zone, read_price: ReadPrice = no_price)
     reader.faults.raise_any()
     values = {one.attribute: getattr(manifest, one.attribute) for one in declared(Manifest)}
     return Manifest(**{**values, "zones": zones})
+
+
+def read_document(text: str, section: type[Any]) -> Any:
+    """What a YAML text holds that is declared as this section.
+
+    Raises:
+        ManifestInvalid: something is wrong; it lists everything that is.
+    """
+    reader = _Reader(no_price)
+    found = reader.section(compose(text), Section(section), "")
+    reader.faults.raise_any()
+    return found
 
 
 def _zones(manifest: Manifest, zone_of: ZoneOf, reader: _Reader) -> Mapping[str, Zone]:
@@ -184,7 +197,7 @@ class _Reader:
                     return None
 
     def _scalar(
-        self, node: Node, kind: Text | Whole | Flag | Duration | Usd | Choice | FactName
+        self, node: Node, kind: Text | Whole | Flag | Duration | Usd | Choice | Scalar | FactName
     ) -> Any:
         match kind:
             case Whole(least, most):
@@ -199,6 +212,8 @@ class _Reader:
                 return _text(node, pattern, most)
             case Choice(words):
                 return _word(node, words)
+            case Scalar():
+                return _any_scalar(node)
             case _:
                 return _fact_name(node)
 
@@ -309,6 +324,12 @@ def _word(node: Node, words: Sequence[str]) -> str:
     if word not in words:
         raise Unreadable(f"{word!r} is none of {', '.join(words)}; {nearest(word, words)}")
     return word
+
+
+def _any_scalar(node: Node) -> object:
+    if not isinstance(node, ScalarNode):
+        raise Unreadable(f"{said(node)} is no single value")
+    return plain(node)
 
 
 def _fact_name(node: Node) -> str:

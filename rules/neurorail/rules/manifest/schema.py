@@ -16,6 +16,7 @@ from neurorail.rules.manifest.kinds import (
     ListOf,
     MapOf,
     Prices,
+    Scalar,
     Section,
     Text,
     Usd,
@@ -34,13 +35,15 @@ _USD: Final = {"type": ["number", "string"], "minimum": 0}
 _CONDITION: Final = {"$ref": "#/$defs/condition"}
 
 
-def json_schema() -> dict[str, Any]:
-    """The whole schema."""
+def json_schema(
+    document: type[Any] = Manifest, title: str = "NeuroRail manifest"
+) -> dict[str, Any]:
+    """The whole schema of a document."""
     definitions: dict[str, Any] = {"condition": _condition()}
-    root = _section(Manifest, definitions)
+    root = _section(document, definitions)
     return {
         "$schema": DIALECT,
-        "title": "NeuroRail manifest",
+        "title": title,
         **root,
         "$defs": definitions,
     }
@@ -96,7 +99,9 @@ def _kind(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
             return _scalar(kind)
 
 
-def _scalar(kind: Text | Whole | Flag | Duration | Usd | Choice | FactName) -> dict[str, Any]:
+def _scalar(
+    kind: Text | Whole | Flag | Duration | Usd | Choice | Scalar | FactName,
+) -> dict[str, Any]:
     match kind:
         case Text(pattern, most):
             text = {"type": ["string", "number"], "maxLength": most}
@@ -114,6 +119,8 @@ def _scalar(kind: Text | Whole | Flag | Duration | Usd | Choice | FactName) -> d
             return dict(_USD)
         case Choice(words):
             return {"enum": list(words)}
+        case Scalar():
+            return {"type": ["string", "number", "boolean", "null"]}
         case _:
             return {"anyOf": [{"enum": list(FACTS)}, {"pattern": r"^(tag|context)\.\S+$"}]}
 

@@ -89,6 +89,15 @@ class Window:
         return zone.to_unix_s(begin) * _NS, zone.to_unix_s(end) * _NS
 
 
+def unix_s(text: str) -> int:
+    """Seconds since the Unix epoch of a time in UTC that is written `2026-03-28T09:00:00Z`."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    hours, minutes, seconds = int(text[11:13]), int(text[14:16]), int(text[17:19])
+    return (
+        (_first_day(year, month) + day - 1) * _DAY_S + hours * 3_600 + minutes * 60 + seconds
+    )  # fmt: skip
+
+
 def _local_bounds(unit: str, local_s: int) -> tuple[int, int]:
     fixed = _FIXED_S.get(unit)
     if fixed is not None:
