@@ -15,7 +15,9 @@ from tests.end_to_end.rail import Chain, Rail, config_file
 from tests.end_to_end.test_manifests import command
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import ServerProcess, running_server
+from typer.testing import CliRunner
 
+from neurorail.app.cli import build
 from neurorail.client import Client
 
 MANIFEST = """
@@ -38,6 +40,21 @@ reflexes:
     actions:
       - suspend: {}
     breaker: {cooldown: 1h}
+"""
+
+
+ASKS = """
+neurorail_manifest: 1
+name: asks
+version: "3"
+default_mode: direct
+reflexes:
+  - id: asks
+    trigger:
+      consecutive_failures: {count: 1}
+    per: [provider]
+    actions:
+      - confirm: {question: "Still?"}
 """
 
 
@@ -137,3 +154,48 @@ def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: 
         (told,) = until(lambda: Client(server.api).get_json(audit)["events"])
         assert told["details"]["alert_event_id"] == alert["event_id"]
         assert Rail(server).metrics()["neurorail_alerts_total"] >= 1
+        by_hand(data)
+        questions(data, Rail(server))
+
+
+def run(data: Path, *arguments: str, status: int = 0) -> str:
+    result = CliRunner().invoke(build(), [*arguments, "--data-dir", str(data)])
+    assert result.exit_code == status, result.output
+    return result.output if status else result.stdout
+
+
+def by_hand(data: Path) -> None:
+    """What operators do with the command line."""
+    assert "flaky:provider=openai" in run(data, "reflex", "list")
+    told = run(data, "reflex", "kill", "--scope", "tool=rm", "--scope", "agent=", "--reason", "no")
+    assert told == "kill: kill:by hand:agent=None,tool=rm\n"
+    found = json.loads(run(data, "reflex", "list", "--json"))
+    (killed,) = [one for one in found["directives"] if one["action"] == "kill"]
+    assert killed["scope"] == {"tool": "rm", "agent": None}
+    run(data, "reflex", "release", "--directive", killed["directive_id"])
+    assert "no directive" in run(data, "reflex", "release", "--directive", "x", status=1)
+    run(data, "reflex", "close", "--circuit", "flaky:provider=openai", "--reason", "mended")
+    assert "is closed" in run(data, "reflex", "close", "--circuit", "flaky:provider=openai",
+                              status=1)  # fmt: skip
+    assert "no NAME=VALUE" in run(data, "reflex", "kill", "--scope", "tool", status=2)
+    assert "needs a reason" in run(data, "reflex", "kill", "--everything", status=2)
+
+
+def questions(data: Path, rail: Rail) -> None:
+    """A question that a reflex asks, answered with the command line."""
+    file = data.parent / "asks.yaml"
+    file.write_text(ASKS)
+    command(data, "create", str(file))
+    command(data, "activate", "3", "--force", "--reason", "ask")
+    assert run(data, "confirmations", "list") == ""
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "mistral",
+            "gen_ai.request.model": "large"}  # fmt: skip
+    send_calls(rail, Chain(), chat, error=True)
+    (asked,) = until(lambda: json.loads(
+        run(data, "confirmations", "list", "--json"))["confirmations"])  # fmt: skip
+    assert "Still?  (provider=mistral)" in run(data, "confirmations", "list")
+    name = asked["confirmation_id"]
+    assert run(data, "confirmations", "approve", name, "--reason", "ok") == f"{name} is approved\n"
+    assert "is approved already" in run(data, "confirmations", "deny", name, status=1)
+    assert name in run(data, "confirmations", "list", "--all")
+    run(data, "confirmations", "deny", "c_unknown", status=1)

@@ -40,10 +40,12 @@ def build() -> typer.Typer:
 
     from neurorail.app.commands import (
         audit,
+        confirmations,
         demo,
         doctor,
         keys,
         manifest,
+        reflex,
         rules,
         run,
         serve,
@@ -84,6 +86,8 @@ def build() -> typer.Typer:
     app.add_typer(audit.app, name="audit")
     app.add_typer(keys.app, name="keys")
     app.add_typer(manifest.app, name="manifest")
+    app.add_typer(reflex.app, name="reflex")
+    app.add_typer(confirmations.app, name="confirmations")
     app.add_typer(rules.app, name="rules")
     return app
 
