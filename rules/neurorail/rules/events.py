@@ -207,6 +207,8 @@ _TYPES: Final = (
     EventType("decision_repeated", GOVERNOR, GOVERNANCE,
               ("decision_id", "mode", "allowed", "code", "reason", "reservation_id", "ttl_ms"),
               "A request came again with its idempotency key and got the same answer."),
+    EventType("call_unasked", GOVERNOR, SAFETY, ("entity_type", "entity_id", "violation"),
+              "A call ran on the rail and never asked; a violation if the manifest says so."),
     EventType("idempotency_conflict", GOVERNOR, GOVERNANCE, ("decision_id", "idempotency_key"),
               "An idempotency key was used again for another request."),
     EventType("override_used", GOVERNOR, SAFETY, ("decision_id", "reason"),

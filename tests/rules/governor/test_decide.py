@@ -12,8 +12,8 @@ from neurorail.rules.governor.reasons import Reason, ordered, retry_after_ms
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.limits import Limits
 from neurorail.rules.manifest.model import FORMAT, BudgetRule, Budgets, Manifest, ModeRule
-from neurorail.rules.manifest.settings import Estimate, Estimates
-from neurorail.rules.observations import Budget
+from neurorail.rules.manifest.settings import Estimate, Estimates, Policies
+from neurorail.rules.observations import Budget, Usage
 
 
 def manifest(**sections: Any) -> Manifest:
@@ -275,3 +275,47 @@ def test_a_person_confirms_once_for_a_job() -> None:
     assert desk.ask(context=context)["reasons"][0]["scope"] == {"job_type": "llm_call"}
     desk.answer(desk.said("confirmation_requested")[1]["confirmation_id"], "denied")
     assert desk.ask("m_1", context=context)["reasons"][0]["confirmation"] == "denied"
+
+
+# ── models without a price, chains that contradict, calls that never asked ───────────────────
+
+
+def test_a_model_without_a_price_under_a_cost_limit() -> None:
+    for unpriced, allowed in (("allow", True), ("refuse", False)):
+        desk = Desk(manifest(policies=Policies(unpriced=unpriced)))
+        desk.begin("m_1", budget=Budget(max_cost_usd_pico=10 * CENT))
+        answer = desk.ask("m_1", cost_usd_pico=1, context={"model": "mystery"})
+        assert answer["allowed"] is allowed
+        assert [one["rule_id"] for one in answer["reasons"]] == ["unpriced"]
+        # Where cost is not limited, or no model is named, its price is nobody's concern.
+        assert desk.ask("m_2", context={"model": "mystery"})["reasons"] == []
+        assert desk.ask("m_1", cost_usd_pico=1)["reasons"] == []
+
+
+def test_a_chain_that_contradicts_what_is_known_is_refused() -> None:
+    desk = Desk()
+    desk.begin(*IDS)
+    refused = desk.ask("m_2", "p_1", "j_1", "a_1")
+    assert refused["code"] == "NR-E304"
+    assert [one["message"] for one in refused["reasons"]] == [
+        "plan p_1 belongs to another chain", "job j_1 belongs to another chain",
+        "attempt a_1 belongs to another chain",
+    ]  # fmt: skip
+
+
+def test_calls_on_the_rail_that_never_asked_are_told() -> None:
+    rule = ModeRule(id="llm", mode="rail", when=Condition({"model": "gpt"}))
+    observed = ModeRule(id="seen", mode="rail", severity="observe")
+    for unasked, severity in (("flag", "info"), ("violation", "error")):
+        desk = modes(rule, observed, policies=Policies(unasked=unasked))
+        desk.call(*IDS, cost=CENT)
+        (told,) = [event for event in desk.events if event.type == "call_unasked"]
+        assert (told.severity, told.data["violation"]) == (severity, unasked == "violation")
+        assert told.data["entity_type"] == "resource"
+        granted = desk.ask(*IDS)["reservation_id"]
+        desk.call(*IDS, cost=CENT, reservation=granted)
+        desk.call(*IDS, usage=Usage("inference", model="other", has_tokens=True))
+        assert len(desk.said("call_unasked")) == 1
+    desk = Desk()
+    desk.call(*IDS, cost=CENT)
+    assert desk.said("call_unasked") == []

@@ -7,6 +7,7 @@ them at once, so that no grant ever takes what is consumed, reserved and unsettl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from neurorail.rules.governor.amounts import (
 )
 from neurorail.rules.governor.idempotency import ANSWERS, Answer
 from neurorail.rules.governor.limits import fill_estimates, line, remaining, shortfalls
+from neurorail.rules.governor.modes import strictest_mode
 from neurorail.rules.governor.reasons import SOON_MS, Reason, ordered, retry_after_ms
 from neurorail.rules.governor.reservation_row import Reservation
 from neurorail.rules.governor.scopes import Scope, places, scopes_of
@@ -42,8 +44,8 @@ from neurorail.rules.manifest.model import (
     ALLOW,
     CONFIRM,
     MANUAL_CONFIRM,
-    MODES,
     RECOVERIES,
+    REFUSE,
     ROLLBACK_REQUIRED,
     WARN,
     Manifest,
@@ -97,6 +99,7 @@ def decide(state: State, seen: DecideRequested) -> None:
     case.reasons += _chain_refuses(state, case.ids)
     _fill(state, case)
     case.reasons += shortfalls(case.scopes, case.asked, state.now)
+    case.reasons += _unpriced(state, case)
     reservation = None
     if seen.override_reason is not None or not any(one.refuses for one in case.reasons):
         reservation = _grant(state, case, parent)
@@ -124,10 +127,20 @@ def _chain_refuses(state: State, ids: Ids) -> list[Reason]:
     found = []
     for level, entity_id in enumerate(ids):
         entity = state.entity(entity_id) if entity_id is not None else None
-        if entity is not None and entity.terminal:
+        if entity is None:
+            continue
+        if _apart(entity.ids[:level], ids[:level]):
+            message = f"{LEVEL_NAMES[level]} {entity_id} belongs to another chain"
+            found.append(Reason("chain", "NR-E304", ENFORCE, message))
+        if entity.terminal:
             message = f"{LEVEL_NAMES[level]} {entity_id} is already {entity.state}"
             found.append(Reason("lifecycle", "NR-E301", ENFORCE, message))
     return found
+
+
+def _apart(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
+    """Whether two chains contradict each other."""
+    return any(a and b and a != b for a, b in zip(one, other, strict=True))
 
 
 def _directives_refuse(state: State, case: _Case) -> list[Reason]:
@@ -146,21 +159,20 @@ def _directives_refuse(state: State, case: _Case) -> list[Reason]:
 def _mode(state: State, case: _Case) -> tuple[str, str]:
     """The strictest mode and recovery of all mode rules that match; their effects as reasons."""
     policy = case.policy
-    modes, recoveries = [], []
+    strict, recoveries = [], []
     for rule in policy.mode_rules:
         if not rule.when.matches(case.facts):
             continue
         case.matched[rule.id] = None
         if rule.severity == OBSERVE:
             continue
-        if rule.mode is not None:
-            modes.append(rule.mode)
+        strict.append(rule)
         if rule.recovery is not None:
             recoveries.append(rule.recovery)
         reason = _effect(state, case, rule)
         if reason is not None:
             case.reasons.append(reason)
-    mode = max(modes, key=MODES.index, default=policy.default_mode)
+    mode = strictest_mode(policy, strict)
     return mode, max(recoveries, key=RECOVERIES.index, default=policy.default_recovery)
 
 
@@ -245,6 +257,23 @@ def _most(state: State, case: _Case) -> int | None:
         has_tokens=True,
     )
     return most_usd_pico(state, usage, state.now)
+
+
+def _unpriced(state: State, case: _Case) -> list[Reason]:
+    """A model without a price cannot be held to a limit on cost: warn of it, or refuse it."""
+    model = case.facts.get("model")
+    is_limited = any(
+        limit.kind == "cost" and limit.severity == ENFORCE
+        for scope in case.scopes
+        for limit in scope.limits
+    )
+    if model is None or not is_limited or _most(state, case) is not None:
+        return []
+    refuse = case.policy.policies.unpriced == REFUSE
+    message = f"model {model} has no price, and cost is limited"
+    if refuse:
+        return [Reason("unpriced", "NR-E002", ENFORCE, message)]
+    return [Reason("unpriced", "", WARNS, message)]
 
 
 def _fill_attempt(case: _Case) -> None:

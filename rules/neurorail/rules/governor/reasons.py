@@ -14,6 +14,7 @@ SOON_MS: Final = 1_000
 _STRICTNESS: Final = (
     "NR-E008",
     "NR-E301",
+    "NR-E304",
     "NR-E009",
     "NR-E006",
     "NR-E001",

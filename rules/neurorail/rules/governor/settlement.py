@@ -11,10 +11,10 @@ from typing import Any
 
 from neurorail.rules import placement
 from neurorail.rules.charging import charge
-from neurorail.rules.governor import entity_limits, pools, reservations
+from neurorail.rules.governor import entity_limits, pools, reservations, unasked
 from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
-from neurorail.rules.lifecycle import FAILED, SUCCEEDED
+from neurorail.rules.governor.unasked import outcome_of
 from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
 from neurorail.rules.observations import (
     NO_IDS,
@@ -47,10 +47,12 @@ def usage_charged(
         one = None
     policy = state.manifest
     entity_limits.usage_charged(state, ids)
+    if seen.reservation_id is None and seen.trace_id:
+        unasked.call_charged(state, seen, ids, totals)
     if one is None and not policy.pools:
         return None
     at = min(seen.end_unix_nano, state.now)
-    facts: Facts = call_facts(state, seen, ids, totals, _outcome(seen)) if policy.pools else {}
+    facts: Facts = call_facts(state, seen, ids, totals, outcome_of(seen)) if policy.pools else {}
     charged = [list(pool) for pool in one.pools] if one is not None else []
     charged += _further_pools(state, facts, at, charged)
     amounts = of_totals(totals)
@@ -73,10 +75,6 @@ def _own(state: State, ids: Ids, facts: Facts) -> dict[str, FactValue]:
     return {
         name: value for name, value in facts.items() if name in _OF_CALL or chain.get(name) != value
     }
-
-
-def _outcome(seen: SpanObserved) -> str:
-    return seen.outcome or (FAILED if seen.error else SUCCEEDED)
 
 
 def _belongs(one: Reservation, ids: Ids) -> bool:

@@ -1,0 +1,49 @@
+"""Calls that run on the rail and never asked: metered like any other, and told."""
+
+from __future__ import annotations
+
+from neurorail.rules.entity import LEVEL_NAMES, LEVEL_OF_PREFIX
+from neurorail.rules.events import ERROR, INFO
+from neurorail.rules.governor.modes import may_be_rail, strictest_mode
+from neurorail.rules.lifecycle import FAILED, SUCCEEDED
+from neurorail.rules.manifest.facts import call_facts
+from neurorail.rules.manifest.limits import OBSERVE
+from neurorail.rules.manifest.model import RAIL
+from neurorail.rules.observations import Ids, SpanObserved
+from neurorail.rules.reflex import observe
+from neurorail.rules.state import State
+
+VIOLATION = "violation"
+
+
+def outcome_of(seen: SpanObserved) -> str:
+    """How a call ended, as its span says."""
+    return seen.outcome or (FAILED if seen.error else SUCCEEDED)
+
+
+def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) -> None:
+    """A call without a reservation was charged: say so if it should have asked.
+
+    A violation only where the manifest says so: plain OpenTelemetry agents cannot ask.
+    """
+    policy = state.manifest
+    if not may_be_rail(policy):
+        return
+    facts = call_facts(state, seen, ids, totals, outcome_of(seen))
+    rules = [rule for rule in policy.mode_rules if rule.severity != OBSERVE]
+    if strictest_mode(policy, [rule for rule in rules if rule.when.matches(facts)]) != RAIL:
+        return
+    broken = policy.policies.unasked == VIOLATION
+    own = next(entity_id for entity_id in reversed(ids) if entity_id is not None)
+    entity_type = LEVEL_NAMES[LEVEL_OF_PREFIX[own[:2]]]
+    state.emit(
+        "call_unasked",
+        ids,
+        seen.end_unix_nano,
+        {"entity_type": entity_type, "entity_id": own, "violation": broken},
+        "a call on the rail never asked",
+        ERROR if broken else INFO,
+    )
+    if broken:
+        state.count("violations")
+        observe.violated(state, state.existing(own), "unasked")
