@@ -22,6 +22,7 @@ from neurorail.api.access import Needs, governed
 from neurorail.app import cli, config_example
 from neurorail.app.config import Config
 from neurorail.app.service import API_PREFIX, Service
+from neurorail.collector.export import Destination
 from neurorail.rules import errors, events, lifecycle
 from neurorail.rules.manifest.facts import FACTS
 from neurorail.rules.manifest.kinds import (
@@ -160,7 +161,25 @@ def configuration_page() -> str:
         " variables, then from options of the command line; the later wins. A misspelt key is an"
         " error, with its line and a suggestion. The source is `neurorail.app.config`.",
         f"```yaml\n{config_example.render().rstrip()}\n```\n",
+        "## Export destinations\n",
+        "Below `export.destinations.NAME`; [what they do](../export.md).\n",
+        table(("setting", "default", "meaning"), destination_rows()),
     )
+
+
+def destination_rows() -> list[tuple[str, str, str]]:
+    """Every setting of an export destination."""
+    meanings = config_example.meanings(Destination)
+    example = Destination("http://HOST:PORT")
+    return [
+        (
+            code(field.name),
+            "" if field.name == "endpoint" else code(config_example.scalar(value)),
+            meanings.get(field.name, ""),
+        )
+        for field in dataclasses.fields(Destination)
+        for value in [getattr(example, field.name)]
+    ]
 
 
 def metrics_page() -> str:

@@ -23,6 +23,8 @@ from pydantic import (
 
 from neurorail.collector.access.tokens import Provider
 from neurorail.collector.archive.config import ArchiveConfig
+from neurorail.collector.export.config import NAME as DESTINATION_NAME
+from neurorail.collector.export.config import Destination
 from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.store.config import RETENTION_TABLES
 from neurorail.collector.stream.config import StreamConfig
@@ -219,6 +221,22 @@ class SqlSection(_Section):
         return self
 
 
+class ExportSection(_Section):
+    """Where telemetry and events are sent on to."""
+
+    destinations: dict[str, Destination] = Field(default_factory=dict)
+    """OTLP endpoints by a name of your choice; each takes `endpoint` and what `docs/export.md`
+    lists. None: nothing is sent on."""
+
+    @field_validator("destinations")
+    @classmethod
+    def _known_by_name(cls, found: dict[str, Destination]) -> dict[str, Destination]:
+        for name in found:
+            if not DESTINATION_NAME.match(name):
+                raise ValueError(f"{name!r} is no name: use 1 to 32 of a-z, 0-9, _ and -")
+        return found
+
+
 class ContentSection(_Section):
     """Prompts, completions, and arguments and results of tools."""
 
@@ -389,6 +407,8 @@ class Config(_Section):
     """Times and limits of the rules. A change begins a new epoch."""
     stream: StreamConfig = StreamConfig()
     """Limits of the live stream."""
+    export: ExportSection = ExportSection()
+    """Where telemetry and events are sent on to."""
     content: ContentSection = ContentSection()
     """Prompts, completions, and arguments and results of tools."""
     access: AccessSection = AccessSection()
@@ -416,6 +436,16 @@ class Config(_Section):
         if node is not None and not _NODE.match(node):
             raise ValueError(f"{node!r} is no node name: use 1 to 64 letters, digits, _ or -")
         return node
+
+    @model_validator(mode="after")
+    def _queues_fit(self) -> Self:
+        for name, destination in self.export.destinations.items():
+            if destination.queue_bytes > self.inbox.max_bytes // 2:
+                raise ValueError(
+                    f"export.destinations.{name}.queue_bytes is {destination.queue_bytes}: it may"
+                    f" be at most half of inbox.max_bytes ({self.inbox.max_bytes})"
+                )
+        return self
 
     @field_validator("engine")
     @classmethod

@@ -31,20 +31,20 @@ def render() -> str:
 
 
 def _section(section: object, indent: str) -> Iterator[str]:
-    meanings = _meanings(type(section))
+    told = meanings(type(section))
     for name in _names(section):
         value = getattr(section, name)
-        for line in textwrap.wrap(meanings.get(name, ""), 96 - len(indent)):
+        for line in textwrap.wrap(told.get(name, ""), 96 - len(indent)):
             yield f"{indent}# {line}\n"
         if _names(value):
             yield f"{indent}{name}:\n"
             yield from _section(value, indent + "  ")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value:
             yield f"{indent}{name}:\n"
             for key, entry in value.items():
-                yield f"{indent}  {key}: {_scalar(entry)}\n"
+                yield f"{indent}  {key}: {scalar(entry)}\n"
         else:
-            yield f"{indent}{name}: {_scalar(value)}\n"
+            yield f"{indent}{name}: {scalar(value)}\n"
         if not indent:
             yield "\n"
 
@@ -57,7 +57,8 @@ def _names(section: object) -> tuple[str, ...]:
     return ()
 
 
-def _scalar(value: object) -> str:
+def scalar(value: object) -> str:
+    """A value as YAML on one line."""
     if isinstance(value, Path):
         value = str(value)
     if isinstance(value, tuple):
@@ -65,7 +66,7 @@ def _scalar(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 
-def _meanings(section: type) -> dict[str, str]:
+def meanings(section: type) -> dict[str, str]:
     """The text below each field of a class."""
     body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
     assert isinstance(body, ast.ClassDef), "the source of a class is a class"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -179,6 +179,9 @@ def keys_at(path: tuple[str, ...]) -> set[str]:
     """The names of the settings in the section at `path`."""
     current: object = Config
     for part in path:
+        if get_origin(current) is dict:
+            current = get_args(current)[1]  # The part is a name of the user's choice.
+            continue
         types = _field_types(current)
         if part not in types:
             return set()
@@ -195,5 +198,7 @@ def _field_types(section: object) -> dict[str, object]:
 
 
 def _plain(annotation: object) -> object:
+    if get_origin(annotation) is dict:
+        return annotation
     arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
     return arguments[0] if arguments and not isinstance(annotation, type) else annotation

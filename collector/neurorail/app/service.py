@@ -33,6 +33,7 @@ from neurorail.app.access import check_exposure, make_gate
 from neurorail.app.audit_check import verify_store
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
+from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
@@ -158,6 +159,7 @@ class Service:
         self._hub.start()
         await asyncio.to_thread(self._engine.start)
         self._start_archiver()
+        await asyncio.to_thread(self._exporting.start, asyncio.get_running_loop())
         self._checkpoints.start(config.audit.checkpoint_interval_s)
         self._maintenance = asyncio.create_task(self._maintain())
         await self._alerter.start()
@@ -205,6 +207,9 @@ class Service:
             on_progress=self._on_archived,
             # The embedded store inserts on the archive's own threads; a server does it elsewhere.
             on_thread_start=step_back if config.clickhouse.url is None else lambda: None,
+        )
+        self._exporting = Exporting(
+            config.export, path, node, self._inbox, self._engine, history, self._health
         )
         self._denials = DenialLog(self._inbox.append_threadsafe, time.monotonic)
         self._receivers = Receivers(
@@ -270,7 +275,8 @@ class Service:
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
-        watch_parts(self._health, config, self._inbox, self._engine, self._archiver, self._denials)
+        parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
+        watch_parts(self._health, config, *parts)
         watch_alerts(self._health, self._alerter)
 
     async def _verify_audit(
@@ -304,9 +310,10 @@ class Service:
             self._maintenance.cancel()
             await asyncio.gather(self._maintenance, return_exceptions=True)
             self._maintenance = None
+        await asyncio.to_thread(self._exporting.stop)
         await asyncio.to_thread(self._engine.stop)
         await asyncio.to_thread(self._archiver.stop)
-        self._prune()
+        self._exporting.prune_inbox(self._archiver)
         await self._inbox.stop()
         await asyncio.to_thread(self._store.stop)
         await asyncio.to_thread(self._gate.keys.save_uses, 0.0)
@@ -416,18 +423,14 @@ class Service:
                     await self._store_opened()
                     self._start_archiver()
                 self._denials.settle()
+                self._exporting.settle()
                 await self._snapshots.take_if_due(time.monotonic() - self._begun_s)
-                await asyncio.to_thread(self._prune)
+                await asyncio.to_thread(self._exporting.prune, self._archiver)
                 await asyncio.to_thread(self._gate.keys.save_uses, USES_SAVED_S)
                 counts = await self._view.counts(DEFAULT_TENANT)
                 self._health.governance.set_active(counts.by_state)
             except (StoreError, InboxError, OSError, RuntimeError) as error:
                 _log.warning("maintenance is tried again: %s", error)
-
-    def _prune(self) -> None:
-        """Forget what is archived and, for records, covered by the flushed state too."""
-        self._engine.prune(self._archiver.archived_ordinal)
-        self._inbox.prune(min(self._archiver.archived_seq, self._engine.flushed_seq))
 
     def _readiness(self) -> Mapping[str, str | None]:
         failed = self._failures()

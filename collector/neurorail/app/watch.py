@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 from neurorail.app.config import Config
+from neurorail.app.exporting import exporter_name
 from neurorail.collector.access import DenialLog
 from neurorail.collector.alerts import Alerter
 from neurorail.collector.alerts.queue import WAITING_MAX
 from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.engine.remote import UNAPPLIED_BYTES_MAX, EngineProcess
 from neurorail.collector.engine.worker import COUNTERS
+from neurorail.collector.export import Exporter
 from neurorail.collector.health import Health
 from neurorail.collector.inbox import SqliteInbox
 
@@ -42,6 +44,7 @@ def watch_parts(
     engine: EngineProcess,
     archiver: Archiver,
     denials: DenialLog,
+    exporter: Exporter,
 ) -> None:
     """Show queues, limits and counters of the parts that are handed in."""
     health.watch_count(
@@ -54,9 +57,33 @@ def watch_parts(
         "Records of denials that the inbox did not take.",
         lambda: float(denials.unrecorded),
     )
-    health.watch_queue(
-        lambda: float(inbox.last_seq - archiver.archived_seq),
-        lambda: _records_that_fit(inbox, config),
+    health.watch_queues(
+        lambda: {
+            "clickhouse": float(inbox.last_seq - archiver.archived_seq),
+            **{exporter_name(name): float(n) for name, n in exporter.behind().items()},
+        },
+        lambda: {
+            "clickhouse": _records_that_fit(inbox, config.inbox.max_bytes),
+            **{
+                exporter_name(name): _records_that_fit(inbox, destination.queue_bytes)
+                for name, destination in config.export.destinations.items()
+            },
+        },
+    )
+    health.watch_gauge(
+        "neurorail_export_waiting",
+        "1 while a destination does not answer, or asks to be tried again later.",
+        lambda: {
+            (("exporter", exporter_name(name)),): float(bool(why))
+            for name, why in exporter.waiting_for().items()
+        },
+    )
+    health.watch_count(
+        "neurorail_export_retries",
+        "Export requests that were sent again.",
+        lambda: {
+            (("exporter", exporter_name(name)),): float(n) for name, n in exporter.retries().items()
+        },
     )
     for name, meaning, read in (
         ("records", "Records the inbox holds.", lambda: inbox.stats().records),
@@ -105,10 +132,10 @@ def watch_parts(
     )
 
 
-def _records_that_fit(inbox: SqliteInbox, config: Config) -> float:
+def _records_that_fit(inbox: SqliteInbox, limit_bytes: int) -> float:
     stats = inbox.stats()
     mean_bytes = stats.bytes / stats.records if stats.records else 1.0
-    return config.inbox.max_bytes / max(mean_bytes, 1.0)
+    return limit_bytes / max(mean_bytes, 1.0)
 
 
 def _stat(engine: EngineProcess, name: str) -> float:

@@ -79,6 +79,8 @@ _TYPES: Final = (
               "An observation could not be applied; it was rolled back and the rest went on."),
     EventType("dead_letter", AUDIT, SAFETY, ("table", "first_seq", "last_seq", "error"),
               "Rows that ClickHouse refuses for good were put aside."),
+    EventType("export_dropped", AUDIT, SAFETY, ("destination", "reason", "items", "error"),
+              "Telemetry or events do not reach an export destination: refused, or at the limit."),
     EventType("items_rejected", AUDIT, TELEMETRY, ("signal", "reasons"),
               "Malformed items of an OTLP request were refused at the door."),
     EventType("engine_epoch", AUDIT, GOVERNANCE, ("epoch", "engine_version", "config"),

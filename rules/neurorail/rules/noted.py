@@ -18,6 +18,7 @@ NOTED_TYPES: Final = frozenset(
         "audit_key_rotated",
         "alert_delivered",
         "alert_failed",
+        "export_dropped",
         "key_created",
         "key_revoked",
         "snapshot_created",

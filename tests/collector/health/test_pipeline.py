@@ -76,7 +76,7 @@ def test_exporter_counts_and_queue() -> None:
     exporter.sent("traces", 5)
     exporter.send_failed("logs", 2)
     waiting = [7.0]
-    health.watch_queue(lambda: waiting[0], lambda: 100)
+    health.watch_queues(lambda: {"clickhouse": waiting[0]}, lambda: {"clickhouse": 100})
     waiting[0] = 8.0
     found = scrape(health)
     labels = {"exporter": "clickhouse"}

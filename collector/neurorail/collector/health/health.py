@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -20,6 +21,9 @@ from neurorail.collector.health.pipeline import (
 )
 from neurorail.collector.health.process import ProcessMetrics
 from neurorail.collector.stream import StreamEvent, StreamHub
+
+Queues: TypeAlias = Mapping[str, float]
+"""A number by exporter: `clickhouse`, or `otlp/` and a destination's name."""
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,7 +47,7 @@ class Health:
         return ReceiverMetrics(self._tally, receiver, transport)
 
     def exporter(self, exporter: str = "clickhouse") -> ExporterMetrics:
-        """The counters of the archive."""
+        """The counters of the archive, or of an export destination."""
         return ExporterMetrics(self._tally, exporter)
 
     def watch_gauge(self, name: str, documentation: str, read: Callable[[], Readings]) -> None:
@@ -54,19 +58,13 @@ class Health:
         """Show a value that only grows, read at each scrape; `read` must not block."""
         self.registry.register(Watched(name, documentation, CUMULATIVE, read))
 
-    def watch_queue(
-        self, size: Callable[[], float], capacity: Callable[[], float], exporter: str = "clickhouse"
-    ) -> None:
-        """Show what waits for the archive and how much may wait."""
-        labels = (("exporter", exporter),)
-        self.watch_gauge(
-            "otelcol_exporter_queue_size", "Records that wait for the archive.",
-            lambda: {labels: size()},
-        )  # fmt: skip
-        self.watch_gauge(
-            "otelcol_exporter_queue_capacity", "Records that may wait, at their mean size.",
-            lambda: {labels: capacity()},
-        )  # fmt: skip
+    def watch_queues(self, size: Callable[[], Queues], capacity: Callable[[], Queues]) -> None:
+        """Show what waits for the archive and for destinations, and how much may wait."""
+        for name, meaning, read in (
+            ("size", "Records that wait for the archive or a destination.", size),
+            ("capacity", "Records that may wait, at their mean size.", capacity),
+        ):
+            self.watch_gauge(f"otelcol_exporter_queue_{name}", meaning, _by_exporter(read))
 
     def watch_hub(self, hub: StreamHub) -> None:
         """Show the live stream: subscribers, buffer, limits, and what it refused or dropped."""
@@ -87,6 +85,10 @@ class Health:
                     if not sample.name.endswith("_bucket"):
                         sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
         return sums
+
+
+def _by_exporter(read: Callable[[], Queues]) -> Callable[[], Readings]:
+    return lambda: {(("exporter", name),): value for name, value in read().items()}
 
 
 class _WithoutCreated:

@@ -122,20 +122,29 @@ class ReceiverMetrics:
 
 
 class ExporterMetrics:
-    """What went into the archive. Thread-safe."""
+    """What went into the archive, or to a destination. Thread-safe."""
 
     def __init__(self, tally: Tally, exporter: str) -> None:
         self._tally = tally
         self._labels: Labels = (("exporter", exporter),)
         for item in _ITEM_NAMES.values():
-            for verb, meaning in (("sent", "archived"), ("send_failed", "refused by the archive")):
+            for verb, meaning in (
+                ("sent", "archived, or delivered to a destination"),
+                ("send_failed", "refused for good by the archive, or by a destination"),
+                ("enqueue_failed", "given up because a destination was behind its limit"),
+            ):
                 name = f"otelcol_exporter_{verb}_{item}"
                 tally.declare(name, f"Number of {item.replace('_', ' ')} {meaning}.", self._labels)
 
     def sent(self, signal: str, items: int) -> None:
-        """Items of `traces`, `logs` or `metrics` that are archived."""
+        """Items of `traces`, `logs` or `metrics` that arrived."""
         self._tally.add(f"otelcol_exporter_sent_{_ITEM_NAMES[signal]}", self._labels, items)
 
     def send_failed(self, signal: str, items: int) -> None:
-        """Items in an insert that failed; it is tried again."""
+        """Items that were refused for good."""
         self._tally.add(f"otelcol_exporter_send_failed_{_ITEM_NAMES[signal]}", self._labels, items)
+
+    def enqueue_failed(self, signal: str, items: int) -> None:
+        """Items that a destination will not get because it is too far behind."""
+        name = f"otelcol_exporter_enqueue_failed_{_ITEM_NAMES[signal]}"
+        self._tally.add(name, self._labels, items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,14 @@ from neurorail.collector.inbox.segment import Segment
 
 _PREFIX: Final = "inbox-"
 _SUFFIX: Final = ".db"
+
+
+@dataclass(frozen=True, slots=True)
+class FullFile:
+    """A full file: its newest record, and what it takes on disk."""
+
+    last_seq: int
+    size_bytes: int
 
 
 class Segments:
@@ -111,6 +120,15 @@ class Segments:
         if after_seq >= segments[index].last_seq:
             return []
         return segments[index].read(after_seq, max_records, max_bytes)
+
+    def full_files(self, through_seq: int) -> list[FullFile]:
+        """The full files whose records are all `<= through_seq`, oldest first."""
+        with self._lock:
+            return [
+                FullFile(segment.last_seq, self._full_bytes[segment.first_seq])
+                for segment in self._segments[:-1]
+                if segment.last_seq <= through_seq and segment.first_seq in self._full_bytes
+            ]
 
     def prune(self, through_seq: int) -> int:
         """Delete every full file whose records are all `<= through_seq`; return how many."""

@@ -16,7 +16,7 @@ from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.inbox.disk import Disk
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.inbox.queue import AppendQueue, pending
-from neurorail.collector.inbox.segments import Segments
+from neurorail.collector.inbox.segments import FullFile, Segments
 from neurorail.collector.inbox.stamping import Clock, Stamper
 from neurorail.collector.inbox.tail import Tail
 
@@ -181,6 +181,10 @@ class SqliteInbox:
     def failure(self) -> InboxError | None:
         """Why the inbox closed by itself, if it did."""
         return self._committer.failure
+
+    def full_files(self, through_seq: int) -> list[FullFile]:
+        """What `prune` would delete, oldest first; never blocks on the disk."""
+        return self._segments.full_files(through_seq)
 
     def prune(self, through_seq: int) -> int:
         """Delete every full file whose records are all `<= through_seq`. Blocks on the disk.
