@@ -12,7 +12,7 @@ from tests.rules.reflex.world import World, ids_of, manifest
 from neurorail.rules.directives import blocking
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.limits import Limits
-from neurorail.rules.manifest.model import PoolRule
+from neurorail.rules.manifest.model import BudgetRule, Budgets, Manifest, PoolRule
 from neurorail.rules.manifest.windows import Window
 from neurorail.rules.observations import Budget, Usage
 from neurorail.rules.reflex.changed import manifest_changed
@@ -88,6 +88,32 @@ def test_usage_that_is_taken_back_lets_work_go_on(worlds: Worlds) -> None:
     world.nested(response)
     reasons = [one["reason"] for one in world.of("directive_lifted")]
     assert reasons == ["the budget is not used up any more"]
+    assert stops(world, MISSION) == []
+
+
+def budgeted(rule: BudgetRule) -> Manifest:
+    return replace(manifest(), budgets=Budgets(defaults=(rule,)))
+
+
+@pytest.mark.parametrize(
+    ("limits", "severity", "codes"),
+    [
+        (Limits(max_tokens=100), "enforce", ["NR-E002"]),
+        (Limits(max_tokens=101), "enforce", []),
+        (Limits(max_tokens=100), "warn", []),
+        (Limits(max_retries=0, max_parallel=0), "enforce", []),
+    ],
+)
+def test_budget_of_the_manifest_stops_too(limits: Limits, severity: str, codes: list[str]) -> None:
+    rule = BudgetRule(id="b", level="mission", limits=limits, severity=severity)
+    world = World(budgeted(rule), restarts=True)
+    for number in (1, 2):
+        world.start((*ids_of()[:3], f"a_{number}", None))
+    use(world, 100)
+    assert stops(world, MISSION) == codes
+    before, world.manifest = world.manifest, budgeted(replace(rule, description="changed"))
+    world.engine.state.manifests["default"] = world.manifest
+    manifest_changed(world.engine.state, before, world.manifest)
     assert stops(world, MISSION) == []
 
 

@@ -25,9 +25,21 @@ STOPPABLE: Final = frozenset(
 """Kinds of limit that a further call would pass."""
 
 
-def entity_checked(state: State, entity: Entity, kind: str, *, exhausted: bool) -> None:
-    """An entity's own budget was looked at: suspend what is below it, or let it go on."""
-    name = f"budget:{entity.id}:{kind}"
+def entity_checked(
+    state: State, entity: Entity, kind: str, *, exhausted: bool, rule: str = ""
+) -> None:
+    """A budget of an entity was looked at: suspend what is below it, or let it go on.
+
+    Args:
+        state: the engine's state.
+        entity: whose budget it is.
+        kind: which of its limits.
+        exhausted: whether it is used up.
+        rule: the manifest's rule; empty for what the entity states itself.
+    """
+    if kind not in STOPPABLE:
+        return
+    name = f"budget:{entity.id}:{kind}:{rule}"
     if not exhausted:
         directives.lift(state, name, "the budget is not used up any more")
         return
@@ -37,7 +49,7 @@ def entity_checked(state: State, entity: Entity, kind: str, *, exhausted: bool) 
     if kind == "tool_calls":
         scope = {f"{entity.type}_id": entity.id, "operation": "tool"}
     reason = f"{entity.type} used up its {kind} budget"
-    _suspend(state, name, scope, reason, "", state.now + HOLDS_MS * MS)
+    _suspend(state, name, scope, reason, rule, state.now + HOLDS_MS * MS)
 
 
 def pool_checked(

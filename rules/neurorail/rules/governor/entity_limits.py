@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from neurorail.rules import exhausted
 from neurorail.rules.entity import LEVEL_NAMES, Entity
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
 from neurorail.rules.governor.amounts import PARALLEL, PLACE, RETRIES, USED
@@ -53,6 +54,9 @@ def _check(state: State, entity: Entity, places: frozenset[int]) -> None:
 
 
 def _look(state: State, entity: Entity, limit: Limit, consumed: int) -> None:
+    if limit.severity == ENFORCE:
+        over = consumed >= limit.amount
+        exhausted.entity_checked(state, entity, limit.kind, exhausted=over, rule=limit.rule_id)
     kept, tenant = state.kept, state.tenant
     books = kept.get(ENTITY_ACCOUNTS, tenant, entity.id) or Account()
     what = crossed(books, limit, consumed)

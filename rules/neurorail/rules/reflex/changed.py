@@ -17,10 +17,15 @@ def manifest_changed(state: State, before: Manifest, after: Manifest) -> None:
     """Another manifest is active for the record's tenant.
 
     A reflex that is gone or changed starts anew: what it has seen is forgotten, what it stopped may
-    go on. One that is the same goes on as it was. What a pool that changed stopped may go on until
-    its next usage.
+    go on. One that is the same goes on as it was. What a pool or budget that changed stopped may go
+    on until its next usage.
     """
-    gone = _gone(before.reflexes, after.reflexes) | _gone(before.pools, after.pools)
+    gone = (
+        _gone(before.reflexes, after.reflexes)
+        | _gone(before.pools, after.pools)
+        | _gone(before.budgets.defaults, after.budgets.defaults)
+        | _gone(before.budgets.overrides, after.budgets.overrides)
+    )
     if not gone:
         return
     reason = "the manifest changed"
