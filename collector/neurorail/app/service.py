@@ -116,6 +116,7 @@ class Service:
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
         self._token = secrets.token_urlsafe(32)
+        self._audit_faults: int | None = None
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -278,6 +279,10 @@ class Service:
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
         watch_parts(self._health, config, *parts)
         watch_alerts(self._health, self._alerter)
+        self._health.watch_gauge(
+            "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
+            lambda: {} if self._audit_faults is None else {(): self._audit_faults},
+        )  # fmt: skip
 
     async def _verify_audit(
         self, node: str, asked: audit_verify.VerifyBody, tell: audit_verify.OnProgress
@@ -291,7 +296,9 @@ class Service:
                 self._store, node, head, tell, anchors, asked.public_key, asked.seqs
             )
 
-        return await asyncio.to_thread(verify_now)
+        report = await asyncio.to_thread(verify_now)
+        self._audit_faults = sum(one.fault_count for one in report.nodes)
+        return report
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""

@@ -32,7 +32,7 @@ def observed(*events: tuple[str, dict[str, Any]]) -> Health:
     return health
 
 
-def test_metrics_are_the_contract_s_ten_and_no_more() -> None:
+def test_metrics_are_the_contract_s_ten_and_three_for_alerts() -> None:
     health = Health()
     health.governance.set_active({"resource": {"running": 1}})
     families = {
@@ -51,6 +51,9 @@ def test_metrics_are_the_contract_s_ten_and_no_more() -> None:
         "neurorail_resources_by_state": "gauge",
         "neurorail_attempt_duration_ms": "histogram",
         "neurorail_tt_first_signal_ms": "histogram",
+        "neurorail_events": "counter",
+        "neurorail_cost_usd": "counter",
+        "neurorail_tokens": "counter",
     }
     assert b"# TYPE neurorail_attempts_total counter\n" in health.exposition()[0]
 
@@ -81,6 +84,17 @@ def test_attempts_are_counted_by_status_and_code() -> None:
     }
     assert health.governance.attempts_ended() == 6
     assert health.governance.failures_by_category() == {"MECHANICAL": 2, "other": 1}
+
+
+def test_every_event_is_counted_by_type_and_metered_calls_by_cost() -> None:
+    call = {"cost_usd_pico": 1_500_000_000_000, "input_tokens": 30, "output_tokens": 10}
+    health = observed(("cost_tracked", call), ("cost_tracked", call), ("orphan_detected", {}))
+    events = values(health, "neurorail_events_total")
+    assert events["cost_tracked",] == 2
+    assert events["orphan_detected",] == 1
+    assert events["dead_letter",] == 0
+    assert values(health, "neurorail_cost_usd_total") == {(): 3.0}
+    assert values(health, "neurorail_tokens_total") == {("input",): 60, ("output",): 20}
 
 
 def test_durations_fall_into_the_contract_s_buckets() -> None:

@@ -1,10 +1,11 @@
-"""The ten metrics of governance, fed from the events of the engine and nothing else.
+"""The metrics of governance, fed from the events of the engine and nothing else.
 
 No label holds an id, and no text that telemetry chooses: what is not in a known list is `other`.
 """
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from neurorail.collector.stream.event import StreamEvent
 from neurorail.rules import errors
+from neurorail.rules.events import EVENT_TYPES
 from neurorail.rules.lifecycle import CANCELLED, FAILED, RUNNING, STATES, SUCCEEDED, TIMEOUT
 from neurorail.semconv.attributes import ENTITY_TYPES
 
@@ -43,6 +45,9 @@ class _Fields(msgspec.Struct, gc=False):
     success: bool = True
     to_state: str | None = None
     tt_first_signal_ms: int | None = None
+    cost_usd_pico: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 def _known(value: str | None, known: Sequence[str]) -> str:
@@ -59,7 +64,7 @@ def _sum_by(counter: Counter, label: str) -> dict[str, float]:
 
 
 class GovernanceMetrics:
-    """The ten metrics on one registry. Thread-safe, as prometheus-client's objects are."""
+    """The metrics on one registry. Thread-safe, as prometheus-client's objects are."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.attempts = Counter(
@@ -97,6 +102,18 @@ class GovernanceMetrics:
             "neurorail_tt_first_signal_ms", "Until the first sign of life, in milliseconds.",
             ("entity_type",), buckets=FIRST_SIGNAL_BUCKETS_MS, registry=registry,
         )  # fmt: skip
+        self.cost_usd = Counter(
+            "neurorail_cost_usd", "What metered calls cost, in US dollars.", registry=registry
+        )
+        self.tokens = Counter(
+            "neurorail_tokens", "Tokens of metered calls.", ("direction",), registry=registry
+        )
+        events = Counter(
+            "neurorail_events", "Events of the engine.", ("event_type",), registry=registry
+        )
+        # Each type is there from the start, so that the first event of a type is an increase.
+        self._events = {name: events.labels(name) for name in EVENT_TYPES}
+        self._input, self._output = self.tokens.labels("input"), self.tokens.labels("output")
         self._resources_shown: frozenset[tuple[str, str]] = frozenset()
         self._decoder = msgspec.json.Decoder(_Fields)
         self._observers: Mapping[str, Callable[[_Fields], None]] = {
@@ -106,6 +123,7 @@ class GovernanceMetrics:
             "reflex_action_executed": self._on_reflex,
             "circuit_state_changed": self._on_circuit,
             "tt_first_signal": self._on_first_signal,
+            "cost_tracked": self._on_cost,
         }
         for violation_type in VIOLATION_TYPES:
             self.budget_violations.labels(violation_type)
@@ -113,6 +131,10 @@ class GovernanceMetrics:
     def observe_events(self, events: Sequence[StreamEvent]) -> None:
         """Count what happened. Total: an event that does not read as expected is passed over."""
         observers = self._observers
+        for event_type, count in Tally(event.event_type for event in events).items():
+            counter = self._events.get(event_type)
+            if counter is not None:
+                counter.inc(count)
         for event in events:
             observer = observers.get(event.event_type)
             if observer is None:
@@ -171,6 +193,11 @@ class GovernanceMetrics:
 
     def _on_violation(self, fields: _Fields) -> None:
         self.budget_violations.labels(_known(fields.violation_type, VIOLATION_TYPES)).inc()
+
+    def _on_cost(self, fields: _Fields) -> None:
+        self.cost_usd.inc(max(0, fields.cost_usd_pico) / 1e12)
+        self._input.inc(max(0, fields.input_tokens))
+        self._output.inc(max(0, fields.output_tokens))
 
     def _on_reflex(self, fields: _Fields) -> None:
         if not fields.success or fields.action_type in ("open", "close"):
