@@ -42,6 +42,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         version=parts.version,
         summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",
         max_body_size=BODY_BYTES_MAX,
+        responses=problems.documented(),
         # The framework would trace its own requests into the global providers: a server of
         # telemetry must not feed itself.
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from neurorail.api.encoding import JsonResponse
@@ -21,6 +22,54 @@ from neurorail.rules import errors
 
 _LOG = logging.getLogger(__name__)
 _RETRIABLE = frozenset({429, 502, 503, 504})
+
+
+class ProblemBody(BaseModel):
+    """An error, as every endpoint answers it (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str | None
+    category: str
+    retriable: bool
+    details: dict[str, Any]
+
+
+_EXAMPLES: Mapping[int, tuple[str, dict[str, Any]]] = {
+    401: ("no valid credential", {"reason": "missing"}),
+    403: ("the credential lacks a permission", {"permission": "write:lifecycle",
+                                               "missing_permissions": ["write:lifecycle"]}),
+    404: ("it is not known", {"entity_type": "mission", "entity_id": "m_1"}),
+    409: ("it is not possible now", {"current_state": "succeeded", "allowed_transitions": []}),
+    413: ("the body is too large", {}),
+    421: ("the request is for another host", {}),
+    422: ("a field cannot be read", {"field": "limit", "value": "-1"}),
+    429: ("more requests than this caller may send", {}),
+    500: ("a defect of the server", {}),
+    503: ("a part of the server cannot answer now", {}),
+}  # fmt: skip
+
+
+def documented() -> dict[int | str, dict[str, Any]]:
+    """The errors that any operation may answer, for the description of the API."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status, (meaning, details) in _EXAMPLES.items():
+        example = {
+            "type": f"urn:neurorail:problem:{HTTPStatus(status).phrase.lower().replace(' ', '-')}",
+            "title": HTTPStatus(status).phrase.lower(),
+            "status": status,
+            "detail": meaning,
+            "code": None,
+            "category": errors.SYSTEM,
+            "retriable": status in _RETRIABLE,
+            "details": details,
+        }
+        schema = {"$ref": "#/components/schemas/ProblemBody"}
+        content = {"application/problem+json": {"schema": schema, "example": example}}
+        responses[status] = {"description": meaning, "content": content}
+    return responses
 
 
 class Problem(Exception):

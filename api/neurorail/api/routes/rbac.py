@@ -146,6 +146,8 @@ async def create_key(
         key, text = await asyncio.to_thread(store.create, new, caller.name)
     except ValueError as wrong:
         raise Problem(422, "bad-field", str(wrong)) from None
+    except OSError as error:
+        raise _not_stored(error) from None
     await parts.note(created(key), key.tenant, caller.name)
     return JsonResponse({**key_body(key), "key": text}, 201, {"Cache-Control": "no-store"})
 
@@ -158,11 +160,18 @@ async def revoke_key(key_id: str, parts: Parts, caller: Caller) -> JsonResponse:
     known = store.find(key_id)
     if known is None or not _sees(caller, known.tenant):
         raise Problem(404, "unknown-key", f"no key with id {key_id[:50]!r} is known")
-    key = await asyncio.to_thread(store.revoke, key_id)
+    try:
+        key = await asyncio.to_thread(store.revoke, key_id)
+    except OSError as error:
+        raise _not_stored(error) from None
     assert key is not None, "keys are never removed while the server runs"
     if known.revoked_unix_nano is None:
         await parts.note(revoked(key), key.tenant, caller.name)
     return JsonResponse(key_body(key))
+
+
+def _not_stored(error: OSError) -> Problem:
+    return Problem(503, "not-stored", f"the keys cannot be written: {error.strerror}")
 
 
 def created(key: ApiKey) -> NotedRecord:

@@ -33,7 +33,11 @@ async def ready(parts: Parts) -> JsonResponse:
     return JsonResponse(body, 503 if reasons else 200)
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format"}},
+)
 @needs(READ_METRICS, open_on_loopback=True)
 async def metrics(parts: Parts, tenant: Tenant) -> Response:
     """Prometheus text format."""
