@@ -93,6 +93,18 @@ def test_records_applied_after_the_last_flush_are_applied_again_in_silence(
         assert b'"from_state":"pending"' in event.data
 
 
+def test_the_state_is_flushed_in_small_steps_while_somebody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applier_module, "FLUSH_INTERVAL_S", 3_600.0)
+    monkeypatch.setattr(applier_module, "FLUSH_DIRTY_ASKED", 3)
+    with running(tmp_path) as rail:
+        rail.put(epoch(), record(created(1), created(2)))
+        assert rail.journal.progress.flushed_seq == 0
+        seq = rail.put(record(created(3)))
+        rail.wait(lambda: rail.journal.progress.flushed_seq == seq)
+
+
 def test_an_observation_that_fails_is_told_once_and_the_rest_is_applied(tmp_path: Path) -> None:
     with running(tmp_path) as rail:
         rail.put(epoch(), record(created(1)))

@@ -26,6 +26,10 @@ SLICE_S: Final = 0.02
 """Longest time records are applied before what they produced is written and published."""
 FLUSH_DIRTY_MAX: Final = 4_000
 """Changed entities and traces at which the state is flushed at once."""
+FLUSH_DIRTY_ASKED: Final = 400
+"""The same while somebody waits for answers, so that none of them waits for long."""
+ASKED_S: Final = 2.0
+"""How long after a command somebody counts as waiting."""
 FLUSH_INTERVAL_S: Final = 0.1
 """Least time between two flushes. With little to write they are frequent and short, so that none
 of them holds up the events of the moment."""
@@ -107,6 +111,7 @@ class Applier:
         self._tick_not_before = 0.0
         self._prices_json: bytes | None = None
         self._last_flush = time.monotonic()
+        self._asked_until = 0.0
         self._failed: dict[int, dict[int, str]] = {}
         self._ended = threading.Event()
         self.failure: BaseException | None = None
@@ -193,8 +198,7 @@ class Applier:
         if envelopes:
             self._apply_all(envelopes)
         else:
-            if self._flush_due():
-                self._commit_group([], 0, flush=True)
+            self._flush_if_due()
             self._inbox.wait_for(self.seq, self._wait_s())
         self._answer_questions()
         self._append_due_tick()
@@ -225,6 +229,7 @@ class Applier:
                 self._start_over(envelopes[at], error)
                 return
             self._commit_group(encoded, first_seq, heads=heads)
+            self._flush_if_due()  # Nobody waits for that.
             self._answer_questions()
 
     def _heads(self) -> Heads:
@@ -253,6 +258,8 @@ class Applier:
             state = engine.state
             encode_events(state.node, state.epoch, envelope, events, heads, encoded)
         self.seq = envelope.seq
+        if envelope.kind is Kind.COMMAND:
+            self._asked_until = time.monotonic() + ASKED_S
 
     def _commit_group(
         self,
@@ -262,7 +269,6 @@ class Applier:
         flush: bool = False,
     ) -> None:
         progress = self._journal.progress
-        flush = flush or self._flush_due()
         if self.seq <= progress.emitted_seq and not flush:
             self._committed(None)  # Applied before, and durable since then.
             return
@@ -295,9 +301,14 @@ class Applier:
             self._publish(events)
         self._answer_waiting(events)
 
+    def _flush_if_due(self) -> None:
+        if self._flush_due():
+            self._commit_group([], 0, flush=True)
+
     def _flush_due(self) -> bool:
         dirty = self.engine.state.dirty
-        if dirty >= FLUSH_DIRTY_MAX:
+        asked = time.monotonic() < self._asked_until
+        if dirty >= (FLUSH_DIRTY_ASKED if asked else FLUSH_DIRTY_MAX):
             return True
         wait_s = max(FLUSH_INTERVAL_S, dirty * FLUSH_S_PER_DIRTY)
         behind = self.seq > self._journal.progress.flushed_seq
