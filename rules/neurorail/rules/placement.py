@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurorail.rules import budgets, transitions
+from neurorail.rules import budgets, orphans, transitions
 from neurorail.rules.config import MS
 from neurorail.rules.entity import DERIVED, IDLE, LEVEL_NAMES, ORPHAN, SILENT, Entity
 from neurorail.rules.events import WARNING
@@ -10,7 +10,6 @@ from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.observations import ATTEMPT, MISSION, RESOURCE, Fields, Ids
 from neurorail.rules.state import State, is_open
 
-ORPHAN_CODE = "NR-E007"
 _BELOW: tuple[tuple[None, ...], ...] = tuple((None,) * (4 - level) for level in range(5))
 
 
@@ -311,11 +310,12 @@ def _fire_orphan(state: State, entity: Entity, at: int) -> None:
             "entity_type": entity.type,
             "entity_id": entity.id,
             "missing": missing,
-            "code": ORPHAN_CODE,
+            "code": orphans.ORPHAN_CODE,
         },
         f"{entity.type} has no {' and no '.join(missing)}",
         WARNING,
     )
+    orphans.found(state, entity, at)
 
 
 def _fire_idle(state: State, entity: Entity, at: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurorail.rules import budgets
+from neurorail.rules import budgets, orphans
 from neurorail.rules.config import MS
 from neurorail.rules.entity import LEVEL_NAMES, ORPHAN, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
@@ -121,6 +121,7 @@ def lift_orphan(state: State, entity: Entity) -> None:
             {"entity_type": entity.type, "entity_id": entity.id},
             f"the parent of a {entity.type} arrived",
         )
+        orphans.lifted(state, entity)
 
 
 def _started(state: State, entity: Entity) -> None:

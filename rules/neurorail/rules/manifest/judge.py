@@ -16,7 +16,7 @@ from neurorail.rules.governor.reasons import Reason, ordered
 from neurorail.rules.governor.scopes import scopes_of
 from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
-from neurorail.rules.manifest.model import CONFIRM, MODES, RAIL, REFUSE
+from neurorail.rules.manifest.model import CONFIRM, MODES, RAIL, REFUSE, Manifest
 from neurorail.rules.observations import Ids
 
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ class Judgement:
     """Why the call would not have happened, the strictest first; empty if it would have."""
 
 
+def mode_of(manifest: Manifest, facts: Facts) -> str:
+    """The mode that a manifest's rules give some facts."""
+    modes = [
+        rule.mode
+        for rule in manifest.mode_rules
+        if rule.mode is not None and rule.severity != OBSERVE and rule.when.matches(facts)
+    ]
+    return max(modes, key=MODES.index, default=manifest.default_mode)
+
+
 def judge(state: State, facts: Facts, ids: Ids, asked: Amounts) -> Judgement:
     """Judge a call by the active manifest and the directives in force.
 
@@ -46,18 +56,13 @@ def judge(state: State, facts: Facts, ids: Ids, asked: Amounts) -> Judgement:
     but it is told of directives, also of those that say that a budget is used up.
     """
     policy = state.manifest
-    modes: list[str] = []
     against: list[Reason] = []
     for rule in policy.mode_rules:
-        if rule.severity == OBSERVE or not rule.when.matches(facts):
-            continue
-        if rule.mode is not None:
-            modes.append(rule.mode)
-        if rule.severity == ENFORCE and rule.effect in _CODES:
+        if rule.severity == ENFORCE and rule.effect in _CODES and rule.when.matches(facts):
             message = rule.reason or f"rule {rule.id} says {rule.effect}"
             code = rule.code or _CODES[rule.effect]
             against.append(Reason(rule.id, code, ENFORCE, message))
-    mode = max(modes, key=MODES.index, default=policy.default_mode)
+    mode = mode_of(policy, facts)
     told = [
         Reason(one.rule or one.directive_id, one.code, ENFORCE, one.reason, one.retry_after_ms)
         for one in directives.blocking(state, facts, reserved=mode == RAIL)

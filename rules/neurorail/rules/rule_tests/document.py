@@ -114,6 +114,7 @@ class Begin(Chain):
 
     level: str = field(metadata=spec(Choice(LEVELS), "What it is."))
     resource: str | None = field(default=None, metadata=spec(Text(_ID), "Id of the resource."))
+    orphan: bool = field(default=False, metadata=spec(Flag(), "Nothing says what it belongs to."))
     job_type: str | None = field(default=None, metadata=spec(Text(), "The type of a job."))
     agent: str | None = field(default=None, metadata=spec(Text(), "Who works on it."))
     service: str | None = field(default=None, metadata=spec(Text(), "Its service."))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,14 +56,23 @@ class Failure:
     message: str
 
 
-def run_test(manifest: Manifest, test: RuleTest) -> list[Failure]:
-    """What of a test was not met, in order; empty if all of it was."""
-    return list(_Run(manifest, test).failures())
+def run_test(
+    manifest: Manifest, test: RuleTest, heard: Callable[[Event], None] = lambda event: None
+) -> list[Failure]:
+    """What of a test was not met, in order; empty if all of it was.
+
+    Args:
+        manifest: Active from the beginning.
+        test: What happens, and what has to be said.
+        heard: Called with every event that is said.
+    """
+    return list(_Run(manifest, test, heard).failures())
 
 
 class _Run:
-    def __init__(self, manifest: Manifest, test: RuleTest) -> None:
+    def __init__(self, manifest: Manifest, test: RuleTest, heard: Callable[[Event], None]) -> None:
         self._test = test
+        self._heard = heard
         self._engine = Engine(EngineConfig())
         self._begin = unix_s(test.start) * 1_000_000_000
         self._now = self._begin - 1
@@ -94,6 +103,8 @@ class _Run:
             for seen in self._observations(step):
                 self._tell(self._now, seen)
         said, self._events = self._events, []
+        for event in said:
+            self._heard(event)
         yield from _unmet(step, said)
 
     # ── into the engine ──────────────────────────────────────────────────────────────────────
@@ -183,9 +194,14 @@ class _Run:
             tags=_tags(begun.tags),
             budget=_budget(begun),
         )
+        ids = _down_to(begun.ids(begun.resource), level)
+        if begun.orphan:
+            ids = _alone(ids, level)
         for transition in ("create", "enqueue", "start"):
             yield TransitionReported(
-                level, _down_to(begun.ids(begun.resource), level), transition, self._now, "log",
+                level,
+                ids,
+                transition, self._now, "log",
                 fields=fields,
             )  # fmt: skip
 
@@ -206,6 +222,11 @@ def _down_to(ids: Ids, level: int) -> Ids:
     if level == RESOURCE and named[RESOURCE] is None:
         named[RESOURCE] = "r_1"
     return (named[0], named[1], named[2], named[3], named[4])
+
+
+def _alone(ids: Ids, level: int) -> Ids:
+    own = [entity_id if at == level else None for at, entity_id in enumerate(ids)]
+    return (own[0], own[1], own[2], own[3], own[4])
 
 
 def _tags(tags: Mapping[str, FactValue]) -> tuple[tuple[str, str], ...]:
