@@ -77,7 +77,8 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
         expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
         admin.get_by_role("button", name="Sign out").click()
         expect(admin.get_by_role("heading", name="Sign in")).to_be_visible()
-        assert admin.evaluate("sessionStorage.length") == 0
+        assert admin.evaluate("localStorage.length + sessionStorage.length") == 0
+        assert admin.context.cookies() == []
 
 
 def test_the_audit_page_searches_and_verifies(rail: Rail, deck: Page) -> None:

@@ -52,3 +52,19 @@ def test_the_page_holds_no_inline_script_or_style() -> None:
     assert re.findall(r"<script(?![^>]*\ssrc=)", page) == []
     for target in re.findall(r'(?:href|src)="([^"]+)"', page):
         assert (DECK / target).is_file()
+
+
+def test_the_page_names_every_module_that_it_begins_with() -> None:
+    found: set[Path] = set()
+    waiting = [DECK / "app" / "main.js"]
+    while waiting:
+        module = waiting.pop()
+        source = module.read_text(encoding="utf-8")
+        for target in re.findall(r'^import\b[^;]*?"([^"]+)";', source, re.MULTILINE):
+            imported = (module.parent / target).resolve()
+            if imported not in found:
+                found.add(imported)
+                waiting.append(imported)
+    page = (DECK / "index.html").read_text(encoding="utf-8")
+    named = re.findall(r'<link rel="modulepreload" href="\./([^"]+)" />', page)
+    assert sorted(named) == sorted(path.relative_to(DECK.resolve()).as_posix() for path in found)

@@ -1,7 +1,7 @@
 // @ts-check
 /** The HTTP API, as the pages use it. */
 
-import { credentials, signOut } from "./session.js";
+import { leave, writing } from "./session.js";
 
 /** Found from this module's own address, so that the pages work behind any path prefix. */
 const ROOT = new URL("../../api/neurorail/v1/", import.meta.url);
@@ -14,12 +14,12 @@ export const address = (path) => new URL(path, ROOT).href;
  * @returns {Promise<any>} the answer's JSON; rejects with a sentence when there is none
  */
 export async function get(path) {
-  return read(path, await fetch(address(path), { headers: { accept: "application/json", ...credentials() } }));
+  return read(path, await fetch(address(path), { headers: { accept: "application/json" } }));
 }
 
 /** @param {string} path @param {object} [body] @returns {Promise<any>} as `get` */
 export async function post(path, body = {}) {
-  const headers = { accept: "application/json", "content-type": "application/json", ...credentials() };
+  const headers = { accept: "application/json", "content-type": "application/json", ...writing() };
   return read(path, await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
@@ -28,7 +28,7 @@ async function read(path, answer) {
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => null);
   const detail = problem?.detail ?? `${path}: the server answered ${answer.status}`;
-  if (answer.status === 401) signOut(detail);
+  if (answer.status === 401) leave(detail);
   throw new Error(detail);
 }
 

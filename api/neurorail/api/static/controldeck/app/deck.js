@@ -1,7 +1,7 @@
 // @ts-check
 /** What surrounds every page: navigation, header, notices, and what opens above it. */
 
-import { html, useEffect, useRef } from "../vendor/ui.js";
+import { html, useEffect, useRef, useSignal } from "../vendor/ui.js";
 import { scheme, zone } from "./choice.js";
 import { AskSheet } from "./ask.js";
 import { EventSheet } from "./event-sheet.js";
@@ -9,8 +9,9 @@ import { Help } from "./help.js";
 import { helpOpen } from "./keys.js";
 import { Mark } from "./mark.js";
 import { PAGES } from "./pages.js";
+import { Nothing } from "./panel.js";
 import { link, place } from "./route.js";
-import { heldKey, may, session, signOut, who } from "./session.js";
+import { may, session, signedIn, signOut, who } from "./session.js";
 import { SignIn } from "./sign-in.js";
 import { connection, notice, readProblem } from "./store.js";
 
@@ -44,7 +45,7 @@ function Pages() {
         </header>
         <${Notices} />
         <main id="page" class="deck" data-page=${page?.path ?? "unknown"}>
-          ${page ? html`<${page.view} />` : html`<p class="nothing">There is no such page. <a class="plain" href=${link("")}>Go to the overview</a>.</p>`}
+          ${page ? html`<${View} key=${page.path} page=${page} />` : html`<p class="nothing">There is no such page. <a class="plain" href=${link("")}>Go to the overview</a>.</p>`}
         </main>
       </div>
     </div>
@@ -53,6 +54,29 @@ function Pages() {
     <${Help} />
   `;
 }
+
+/** Draws a page as soon as its modules are here; the other pages' come when there is nothing else to do. @param {{page: import("./pages.js").Page}} props */
+function View({ page }) {
+  const drawn = useSignal(/** @type {{view: any} | null} */ (null));
+  const problem = useSignal("");
+
+  function load() {
+    problem.value = "";
+    page.load().then(
+      (view) => {
+        drawn.value = { view };
+        // What fails now is tried again when somebody goes there.
+        whenIdle(() => PAGES.forEach((each) => each.load().catch(() => null)));
+      },
+      () => (problem.value = "The page did not come. Is the server away?"),
+    );
+  }
+  useEffect(load, [page]);
+  return drawn.value ? html`<${drawn.value.view} />` : html`<${Nothing} loading problem=${problem.value} onRetry=${load} />`;
+}
+
+/** @param {() => void} work */
+const whenIdle = (work) => ("requestIdleCallback" in window ? requestIdleCallback(work, { timeout: 5000 }) : setTimeout(work, 2000));
 
 function Navigation() {
   return html`
@@ -91,7 +115,7 @@ function Choices() {
 
 /** Who is signed in; on an open server there is nobody to sign out. */
 function Reader() {
-  if (heldKey() === "") return null;
+  if (!signedIn()) return null;
   return html`
     <button type="button" class="quiet reader" onClick=${() => signOut()} title=${`${who.value?.principal} · ${who.value?.role ?? "no role"}`}>
       Sign out<span class="unseen"> ${who.value?.principal}</span>

@@ -6,7 +6,7 @@ import { scheme } from "./choice.js";
 import { Deck } from "./deck.js";
 import { listenForKeys } from "./keys.js";
 import { followAddress } from "./route.js";
-import { channelsFor, heldKey, identify, session, signOut, who } from "./session.js";
+import { channelsFor, identify, leave as leavePages, session, who } from "./session.js";
 import { connection, refresh, startClock, takeBatch } from "./store.js";
 import { joinStream } from "./stream.js";
 
@@ -19,13 +19,13 @@ effect(() => {
   const reader = session.value === "in" ? who.peek() : null;
   if (reader === null) return;
   leave = joinStream(
-    { key: heldKey(), channels: channelsFor(reader.permissions) },
+    { reader: reader.principal, channels: channelsFor(reader.permissions) },
     {
       onConnection(state, status) {
         // What happened while the connection was away may not come as events: read it.
         if (state === "live") refresh();
         connection.value = state;
-        if (status === 401) signOut("the key is good for nothing any more");
+        if (status === 401) leavePages("the session is over");
       },
       onBatch: takeBatch,
     },

@@ -19,8 +19,12 @@ export function mergeMissions(rows, bodies, most) {
   return ordered(read, most);
 }
 
+/** What of a mission changes while it runs. @param {Entity} row */
+const print = (row) =>
+  `${row.state} ${row.startedMs} ${row.endedMs} ${row.inputTokens} ${row.outputTokens} ${row.costUsd} ${row.retries} ${row.attempts} ${row.modelCalls} ${row.toolCalls} ${row.unpriced} ${row.flags} ${row.errorCode} ${row.agent} ${row.service}`;
+
 /** @param {Entity} a @param {Entity} b */
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const same = (a, b) => print(a) === print(b);
 
 /** Shows at once what the next reading will confirm. @param {Entity[]} rows @param {StreamEvent[]} fresh @param {number} most */
 export function moveMissions(rows, fresh, most) {

@@ -1,12 +1,13 @@
 // @ts-check
-/** Who reads these pages. The key stays in this tab's storage and goes nowhere but to this server. */
+/** Who reads these pages. A key is shown to the server once; after that a cookie stands for it that no script can read. */
 
 import { signal } from "../vendor/ui.js";
 
 /** @typedef {{principal: string, tenant: string, role: string | null, permissions: string[], expires_at: string | null}} Who */
 
-const KEY = "controldeck.key";
-const WHOAMI = new URL("../../api/neurorail/v1/rbac/whoami", import.meta.url);
+/** What a session writes has to repeat; all tabs of the browser share the session, and so this. */
+const TOKEN = "controldeck.token";
+const API = new URL("../../api/neurorail/v1/", import.meta.url);
 const RETRY_MS = 2000;
 
 /** "asking" until the server said who this is; "out" when it wants a key. */
@@ -15,21 +16,32 @@ export const who = signal(/** @type {Who | null} */ (null));
 /** Why the key did not do, or "". */
 export const refusal = signal("");
 
-let key = read();
+let token = read();
 
 function read() {
   try {
-    return sessionStorage.getItem(KEY) ?? "";
+    return localStorage.getItem(TOKEN) ?? "";
   } catch {
-    return ""; // Storage may be forbidden: the key then lives as long as the page.
+    return ""; // Storage may be forbidden: this tab then has to sign in again to act.
   }
 }
 
-/** @returns {string} the key, or "" on a server that is open */
-export const heldKey = () => key;
+/** @param {string} text */
+function hold(text) {
+  token = text;
+  try {
+    if (text === "") localStorage.removeItem(TOKEN);
+    else localStorage.setItem(TOKEN, text);
+  } catch {
+    // Held in memory then.
+  }
+}
 
-/** @returns {Record<string, string>} what a request carries */
-export const credentials = () => (key === "" ? {} : { authorization: `Bearer ${key}` });
+/** Whether somebody signed in; on a server that is open nobody has to. */
+export const signedIn = () => token !== "";
+
+/** @returns {Record<string, string>} what a request that writes carries */
+export const writing = () => (token === "" ? {} : { "x-csrf-token": token });
 
 /** What a channel needs besides `stream:events`. @type {Record<string, string>} */
 const CHANNELS = {
@@ -46,46 +58,58 @@ export function channelsFor(permissions) {
 /** @param {string} permission */
 export const may = (permission) => who.value?.permissions.includes(permission) ?? false;
 
-/** @param {string} text */
-function hold(text) {
-  key = text;
-  try {
-    if (text === "") sessionStorage.removeItem(KEY);
-    else sessionStorage.setItem(KEY, text);
-  } catch {
-    // Held in memory then.
-  }
+/** @param {Who} body */
+function enter(body) {
+  who.value = body;
+  refusal.value = "";
+  session.value = "in";
 }
 
-/** Asks the server who the key is, until it answers. @returns {Promise<void>} */
+/** Asks the server who this is, until it answers. @returns {Promise<void>} */
 export async function identify() {
-  const answer = await fetch(WHOAMI, { headers: { accept: "application/json", ...credentials() } }).catch(() => null);
+  const answer = await fetch(new URL("rbac/whoami", API), { headers: { accept: "application/json" } }).catch(() => null);
   if (answer === null || answer.status >= 500) {
     await new Promise((done) => setTimeout(done, RETRY_MS));
     return identify();
   }
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) {
-    who.value = body;
-    session.value = "in";
-    refusal.value = "";
+  if (answer.ok) return enter(await answer.json());
+  leave(token === "" ? "" : "the session is over");
+}
+
+/** Begins a session with a key, or a token of the identity provider. @param {string} key */
+export async function signIn(key) {
+  const answer = await fetch(new URL("session", API), {
+    method: "POST", headers: { accept: "application/json", authorization: `Bearer ${key.trim()}` },
+  }).catch(() => null);
+  if (answer === null) {
+    refusal.value = "the server cannot be reached";
     return;
   }
-  if (key !== "") refusal.value = body.detail ?? `the server answered ${answer.status}`;
-  hold("");
-  session.value = "out";
+  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 409) return identify();
+  if (!answer.ok) return leave(body.detail ?? `the server answered ${answer.status}`);
+  hold(body.csrf_token);
+  enter(body);
 }
 
-/** @param {string} text */
-export async function signIn(text) {
-  hold(text.trim());
-  await identify();
-}
-
-/** The server does not take the key any more, or the reader leaves. @param {string} [reason] */
-export function signOut(reason = "") {
+/** Shows the sign-in again. @param {string} reason */
+export function leave(reason) {
   hold("");
   refusal.value = reason;
   who.value = null;
   session.value = "out";
 }
+
+/** Ends the session, in every tab. */
+export async function signOut() {
+  await fetch(new URL("session/end", API), { method: "POST", headers: writing() }).catch(() => null);
+  leave("");
+}
+
+// Who signs out in one tab, or signs in, does so in all of them.
+addEventListener("storage", (event) => {
+  if (event.key !== TOKEN) return;
+  token = event.newValue ?? "";
+  if (token === "") leave("");
+  else void identify();
+});

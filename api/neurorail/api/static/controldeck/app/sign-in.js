@@ -31,7 +31,7 @@ export function SignIn() {
           aria-describedby="key-help" aria-invalid=${refusal.value !== ""} />
         ${refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
         <button type="submit" class="primary" disabled=${busy.value}>${busy.value ? "Asking…" : "Sign in"}</button>
-        <p id="key-help" class="faint">Kept in this tab until it is closed. Whoever runs the server makes one with <code>neurorail keys create --role viewer</code>.</p>
+        <p id="key-help" class="faint">Shown to this server once; then a cookie stands for it, for twelve hours. Whoever runs the server makes one with <code>neurorail keys create --role viewer</code>.</p>
       </form>
     </main>
   `;

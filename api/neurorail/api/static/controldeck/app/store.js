@@ -19,7 +19,11 @@ import { addEvent, readSnapshot } from "./totals.js";
 
 /** Live events kept; older ones are read from the server when a reader scrolls to them. */
 export const EVENTS_MAX = 5000;
+/** Missions that lists hold; only the search wants more. */
 export const MISSIONS_MAX = 1000;
+export const MISSIONS_FEW = 200;
+/** How many missions a reading asks for. */
+export const missionsWanted = signal(MISSIONS_FEW);
 const CODES_MAX = 2000;
 const REFRESH_MS = 1000;
 const IDLE_MS = 15_000;
@@ -117,7 +121,7 @@ export function noteCodes(fresh) {
 
 export const refresh = soon(REFRESH_MS, async () => {
   if (session.value !== "in") return;
-  const [counted, listed] = await Promise.allSettled([getSnapshot(), getMissions(MISSIONS_MAX)]);
+  const [counted, listed] = await Promise.allSettled([getSnapshot(), getMissions(missionsWanted.value)]);
   batch(() => {
     if (counted.status === "fulfilled") {
       totals.value = readSnapshot(counted.value);

@@ -16,7 +16,7 @@ const SEEN_MAX = 20_000;
  * @typedef {(news: News) => void} Listener
  */
 
-/** @typedef {{key: string, channels: string[]}} Wish with which key, and which channels; none means all */
+/** @typedef {{reader: string, channels: string[]}} Wish who reads, and which channels; none means all */
 
 export class StreamSource {
   /** @param {Wish} wish */
@@ -42,11 +42,10 @@ export class StreamSource {
     this.listeners.add(listener);
     listener({ state: this.state, status: this.status });
     if (this.held.length > 0) listener({ messages: this.held.slice() });
-    // A key that was refused may have been mended meanwhile.
+    // Who was refused may have signed in meanwhile.
     if (this.state === "refused") this.stream = null;
     this.stream ??= openStream({
       channels: this.wish.channels,
-      headers: this.wish.key === "" ? {} : { Authorization: `Bearer ${this.wish.key}` },
       onText: (id, text) => this.take(id, text),
       onState: (state, status) => this.become(state, status),
     });

@@ -6,14 +6,14 @@ import { StreamSource } from "./stream-source.js";
 /** A page says every 20 seconds that it is there; one that crashed is forgotten after this. */
 const SILENT_MS_MAX = 180_000;
 
-/** One for each key that pages of this browser use. @type {Map<string, StreamSource>} */
+/** One for each reader; mostly there is one. @type {Map<string, StreamSource>} */
 const sources = new Map();
 /** @type {Map<MessagePort, {source: StreamSource, listener: import("./stream-source.js").Listener, heardMs: number}>} */
 const pages = new Map();
 
 /** @param {import("./stream-source.js").Wish} wish */
 function sourceFor(wish) {
-  const name = JSON.stringify([wish.key, wish.channels]);
+  const name = JSON.stringify([wish.reader, wish.channels]);
   const found = sources.get(name) ?? new StreamSource(wish);
   sources.set(name, found);
   return found;
@@ -25,7 +25,7 @@ function forget(port) {
   if (!page) return;
   pages.delete(port);
   page.source.leave(page.listener);
-  // What a key could see is not kept when nobody with it reads.
+  // What a reader could see is not kept when nobody reads.
   for (const [name, source] of sources) {
     if (source.listeners.size === 0) sources.delete(name);
   }

@@ -3,7 +3,7 @@
 
 import { html, useSignal } from "../../vendor/ui.js";
 import { post } from "../api.js";
-import { heldKey, signIn } from "../session.js";
+import { signedIn, signIn } from "../session.js";
 import { Sheet } from "../sheet.js";
 
 const KINDS = { viewer: "Viewer: reads everything", operator: "Operator: acts on missions and rules", admin: "Admin: everything, keys too", agent: "Agent: telemetry and decisions" };
@@ -39,7 +39,7 @@ export function KeyForm({ open, onClose, onMade }) {
       made.value = answer.key;
       problem.value = "";
       // The first key closes an open server; an admin stays in by using it.
-      if (heldKey() === "" && kind === "admin") await signIn(answer.key);
+      if (!signedIn() && kind === "admin") await signIn(answer.key);
       onMade();
     } catch (failed) {
       problem.value = failed instanceof Error ? failed.message : String(failed);
@@ -63,7 +63,7 @@ export function KeyForm({ open, onClose, onMade }) {
             <label>Name<input name="name" required maxlength="200" placeholder="what it is for" /></label>
             <label>It may<select name="kind">${Object.entries(KINDS).map(([kind, text]) => html`<option key=${kind} value=${kind}>${text}</option>`)}</select></label>
             <label>Expires<select name="expires">${Object.entries(EXPIRIES).map(([days, text]) => html`<option key=${days} value=${days}>${text}</option>`)}</select></label>
-            ${heldKey() === "" && html`<p class="faint">The first key closes this server for everybody without one. Make an admin key first.</p>`}
+            ${!signedIn() && html`<p class="faint">The first key closes this server for everybody without one. Make an admin key first.</p>`}
             ${problem.value && html`<p class="sign-in-problem" role="alert">${problem.value}</p>`}
             <p class="sheet-actions"><button type="submit" class="primary">Make it</button></p>
           </form>`}

@@ -10,7 +10,7 @@ import { useEventLog } from "../event-log.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
 import { clock, count } from "../format.js";
 import { EmptyLog, Panel } from "../panel.js";
-import { heldKey, may, who } from "../session.js";
+import { may, signedIn, who } from "../session.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent} StreamEvent */
@@ -53,7 +53,7 @@ function Myself() {
       <div class="tile" data-tile="principal"><dt>You are</dt><dd class="tile-value tile-text">${me?.principal}</dd><dd class="tile-note">tenant ${me?.tenant}</dd></div>
       <div class="tile" data-tile="role"><dt>Role</dt><dd class="tile-value tile-text">${me?.role ?? "own permissions"}</dd><dd class="tile-note">${me?.expires_at ? `until ${me.expires_at.slice(0, 10)}` : "does not expire"}</dd></div>
       <div class="tile" data-tile="permissions"><dt>Permissions</dt><dd class="tile-value">${me?.permissions.length}</dd><dd class="tile-note" title=${me?.permissions.join(", ")}>${me?.permissions.join(", ")}</dd></div>
-      <div class="tile" data-tile="open"><dt>This server</dt><dd class="tile-value tile-text">${heldKey() === "" ? "open on loopback" : "asks for keys"}</dd><dd class="tile-note">the first key closes an open server</dd></div>
+      <div class="tile" data-tile="open"><dt>This server</dt><dd class="tile-value tile-text">${!signedIn() ? "open on loopback" : "asks for keys"}</dd><dd class="tile-note">the first key closes an open server</dd></div>
     </dl>
   `;
 }

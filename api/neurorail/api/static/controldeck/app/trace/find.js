@@ -7,7 +7,7 @@ import { LEVELS, STATES } from "../entity.js";
 import { ENTITY_COLUMNS, Export } from "../export.js";
 import { MissionList } from "../mission-list.js";
 import { adjust, go, link, place, traceLink } from "../route.js";
-import { codes, missions, MISSIONS_MAX, now } from "../store.js";
+import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh } from "../store.js";
 
 /** @typedef {import("../entity.js").Entity} Entity */
 
@@ -47,6 +47,13 @@ function text(row) {
 }
 
 export function Find() {
+  useEffect(() => {
+    missionsWanted.value = MISSIONS_MAX;
+    refresh();
+    return () => {
+      missionsWanted.value = MISSIONS_FEW;
+    };
+  }, []);
   const rows = found.value;
   return html`
     <section class="panel whole" data-panel="missions" aria-labelledby="missions-title">

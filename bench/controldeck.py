@@ -1,0 +1,210 @@
+"""What a reader of ControlDeck waits for, measured in a real Chromium against a real server.
+
+The page is opened again and again until its stream is live; then telemetry comes at a steady rate
+while the page notes when it shows each event and whether any task of it took longer than 50 ms; a
+chart of 10,000 points is drawn; at last a list is scrolled back, page by page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Browser, Page, async_playwright
+
+from bench.load import GrpcSender, percentile
+from bench.report import Report
+from bench.server import Server, running
+from bench.workload import Workload
+
+CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SPANS: Final = 10
+OPENINGS: Final = 10
+GOAL_CONNECTED_MS: Final = 200.0
+GOAL_VISIBLE_MS: Final = 50.0
+GOAL_CHART_MS: Final = 50.0
+LONG_TASK_MS: Final = 50
+
+LIVE: Final = '[data-connection="live"]'
+WATCH: Final = """
+window.bench = { live: 0, delays: [], tasks: [] };
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.bench.tasks.push(entry.duration);
+}).observe({ type: "longtask", buffered: true });
+const seen = new Set();
+new MutationObserver(() => {
+  const live = document.querySelector('[data-connection="live"]');
+  if (live && !window.bench.live) window.bench.live = performance.now();
+  const now = Date.now();
+  for (const row of document.querySelectorAll(".event")) {
+    const key = row.querySelector("time")?.dateTime + row.textContent;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    window.bench.delays.push(now - Date.parse(row.querySelector("time").dateTime));
+  }
+}).observe(document, {
+  subtree: true, childList: true, attributes: true, attributeFilter: ["data-connection"],
+});
+"""
+CHART: Final = """
+async ([module, points]) => {
+  const { uPlot } = await import(module);
+  const box = document.createElement("div");
+  document.body.append(box);
+  const times = Array.from({ length: points }, (_, at) => 1.78e9 + at);
+  const values = times.map((_, at) => Math.sin(at / 90) * 50 + (at % 17));
+  const took = [];
+  for (let round = 0; round < 7; round += 1) {
+    const began = performance.now();
+    await new Promise((drawn) => {
+      const chart = new uPlot({
+        width: 900, height: 240, legend: { show: false },
+        series: [{}, { stroke: "teal", width: 1.75 }],
+        hooks: { draw: [() => { took.push(performance.now() - began); drawn(); }] },
+      }, [times, values], box);
+      window.setTimeout(() => chart.destroy(), 0);
+    });
+  }
+  box.remove();
+  return took.slice(1);
+}
+"""
+SCROLL: Final = """
+() => {
+  const list = document.querySelector("[data-panel=audit] .list");
+  list.scrollTop = list.scrollHeight;
+  return [Number(list.ariaRowCount) - 1, list.querySelectorAll(".list-row").length];
+}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.controldeck", description=__doc__)
+    parser.add_argument("--spans-per-s", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--rows", type=int, default=10_000, help="of a list that is scrolled back")
+    arguments = parser.parse_args()
+    if not measure(arguments.spans_per_s, arguments.seconds, arguments.rows).publish():
+        sys.exit(1)
+
+
+def measure(spans_per_s: int, seconds: float, rows: int) -> Report:
+    """Measure and return the report."""
+    chromium = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if chromium is None:
+        sys.exit(f"no Chromium on the path (looked for {', '.join(CHROMIUM_NAMES)})")
+    report = Report("controldeck")
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as server:
+        asyncio.run(_measure(report, server, chromium, spans_per_s, seconds, rows))
+    return report
+
+
+async def _measure(
+    report: Report, server: Server, chromium: str, spans_per_s: int, seconds: float, rows: int
+) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        await _connected(report, browser, server)
+        await _visible(report, browser, server, spans_per_s, seconds)
+        await _chart(report, browser, server)
+        await _scrolled(report, browser, server, rows)
+        await browser.close()
+
+
+async def _page(browser: Browser, url: str) -> Page:
+    page = await (await browser.new_context(viewport={"width": 1440, "height": 900})).new_page()
+    await page.add_init_script(WATCH)
+    await page.goto(url)
+    await page.locator(LIVE).wait_for()
+    return page
+
+
+async def _connected(report: Report, browser: Browser, server: Server) -> None:
+    took = []
+    page = await _page(browser, f"{server.api}/neurorail/")
+    for _ in range(OPENINGS):
+        await page.reload()
+        await page.locator(LIVE).wait_for()
+        took.append(float(await page.evaluate("window.bench.live")))
+    await page.context.close()
+    median = percentile(took, 50)
+    report.add(connected_p50_ms=median, connected_max_ms=max(took))
+    report.goal(f"stream connected below {GOAL_CONNECTED_MS} ms", median < GOAL_CONNECTED_MS)
+
+
+async def _visible(
+    report: Report, browser: Browser, server: Server, spans_per_s: int, seconds: float
+) -> None:
+    page = await _page(browser, f"{server.api}/neurorail/")
+    workload, now = Workload(SPANS, SPANS), time.time_ns()
+    before = server.metrics()["neurorail_stream_published"]
+    began = time.perf_counter()
+    async with GrpcSender(server.otlp_grpc) as sender, asyncio.TaskGroup() as tasks:
+        for number in range(int(spans_per_s * seconds / SPANS)):
+            await asyncio.sleep(
+                max(0.0, began + number * SPANS / spans_per_s - time.perf_counter())
+            )
+            tasks.create_task(sender.send(workload.request(number, now).body))
+    await page.wait_for_timeout(500)
+    took_s = time.perf_counter() - began
+    events = server.metrics()["neurorail_stream_published"] - before
+    found: dict[str, Any] = await page.evaluate("window.bench")
+    delays = [float(each) for each in found["delays"]]
+    tasks_ms = [float(each) for each in found["tasks"]]
+    await page.context.close()
+    p50 = percentile(delays, 50)
+    report.add(
+        events_per_s=events / took_s,
+        visible_p50_ms=p50,
+        visible_p95_ms=percentile(delays, 95),
+        rows_seen=len(delays),
+        long_tasks=len(tasks_ms),
+        longest_task_ms=max(tasks_ms, default=0.0),
+    )
+    report.goal(
+        f"event visible below {GOAL_VISIBLE_MS} ms after its receipt", p50 < GOAL_VISIBLE_MS
+    )
+    report.goal(f"no task above {LONG_TASK_MS} ms", not tasks_ms)
+
+
+async def _chart(report: Report, browser: Browser, server: Server) -> None:
+    page = await _page(browser, f"{server.api}/neurorail/")
+    module = f"{server.api}/neurorail/vendor/chart.js"
+    took = [float(each) for each in await page.evaluate(CHART, [module, 10_000])]
+    await page.context.close()
+    report.add(chart_10000_points_p50_ms=percentile(took, 50), chart_10000_points_max_ms=max(took))
+    report.goal(f"chart of 10,000 points below {GOAL_CHART_MS} ms", max(took) < GOAL_CHART_MS)
+
+
+async def _scrolled(report: Report, browser: Browser, server: Server, rows: int) -> None:
+    workload, now, number = Workload(), time.time_ns(), 0
+    async with GrpcSender(server.otlp_grpc) as sender:
+        while server.metrics()["neurorail_stream_published"] < rows * 1.05:
+            await asyncio.gather(
+                *(sender.send(workload.request(number + at, now).body) for at in range(4))
+            )
+            number += 4
+            await asyncio.sleep(0.2)
+    server.wait_idle()
+    page = await _page(browser, f"{server.api}/neurorail/audit")
+    began, reached, drawn = time.perf_counter(), 0, 0
+    while reached < rows and time.perf_counter() - began < 120:
+        reached, shown = await page.evaluate(SCROLL)
+        drawn = max(drawn, shown)
+        await asyncio.sleep(0.05)
+    report.add(
+        rows_reached=reached, rows_in_document_max=drawn, scrolled_s=time.perf_counter() - began
+    )
+    await page.context.close()
+    report.goal(f"{rows} rows reached", reached >= rows)
+    report.goal("only rows in sight are in the document", drawn < 100)
+
+
+if __name__ == "__main__":
+    main()
