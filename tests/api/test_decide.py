@@ -139,6 +139,7 @@ async def test_reservations_are_reconciled_and_released(desk: Desk) -> None:
         ({**CALL, "estimates": {"cost_usd": "a lot"}}, "estimates.cost_usd"),
         ({**CALL, "estimates": {"dollars": 1}}, "estimates"),
         ({**CALL, "context": {"a": [1]}}, "context[...]"),
+        ({**CALL, "context": {"a": 2**63}}, "context[...]"),
         ({**CALL, "context": {str(n): n for n in range(CONTEXT_MAX + 1)}}, "context"),
         ({**CALL, "idempotency_key": "k" * 201}, "idempotency_key"),
     ],
@@ -148,6 +149,15 @@ async def test_a_field_that_cannot_be_read_is_named(desk: Desk, body: Any, field
         problem = await desk.post("/decide", body, 422, params=query)
         assert problem["details"]["field"] == field
     assert desk.live.records == []
+
+
+async def test_absurd_amounts_are_no_trouble(desk: Desk) -> None:
+    absurd = {**CALL, "estimates": {"tokens": 2**63 - 1, "cost_usd": 9_000_000}}
+    for _ in range(3):
+        reservation = (await desk.post("/decide", absurd))["reservation"]["id"]
+    most = {"usage": {"cost_usd": 9_000_000, "input_tokens": 2**63 - 1, "output_tokens": 2**63 - 1}}
+    settled = await desk.post(f"/reservations/{reservation}/reconcile", most)
+    assert settled["used"]["tokens"] == 2**64 - 2
 
 
 async def test_reports_are_read_strictly(desk: Desk) -> None:
@@ -325,3 +335,17 @@ async def test_budgets_of_an_entity_and_pools(desk: Desk) -> None:
     assert (await budgets())["budgets"] == []
     await budgets(404, entity_id="m_2")
     await budgets(422, entity_id="x")
+
+
+async def test_bodies_are_described(desk: Desk) -> None:
+    paths = (await desk.rail.client.get("/openapi.json")).json()["paths"]
+    body = paths[f"{GOVERNOR}/decide"]["post"]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    assert body["required"]
+    assert schema["required"] == ["job_type"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["job_type"] == {"type": "string", "minLength": 1, "maxLength": 200}
+    estimates = schema["properties"]["estimates"]["properties"]
+    assert estimates["cost_usd"]["anyOf"][0] == {"type": ["string", "number"], "format": "decimal"}
+    report = paths[f"{GOVERNOR}/reservations/{{reservation_id}}/{{operation}}"]["post"]
+    assert "usage" in report["requestBody"]["content"]["application/json"]["schema"]["properties"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 Count = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Word = Annotated[str, msgspec.Meta(max_length=1_000)]
+Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=INT64_MAX)]
 CONTEXT_MAX: Final = 64
 
 
@@ -58,7 +59,7 @@ class DecideInput(msgspec.Struct, forbid_unknown_fields=True):
     attempt_id: str | None = None
     resource_id: str | None = None
     parent_reservation_id: Short | None = None
-    context: dict[Short, Word | int | bool] = {}
+    context: dict[Short, Word | Number | bool] = {}
     estimates: Amounts = Amounts()
     idempotency_key: Short | None = None
     override: Short | None = None
@@ -115,3 +116,23 @@ def fingerprint(meaning: object) -> str:
     """SHA-256 of a request's meaning, whatever the order of its fields."""
     canonical = msgspec.json.encode(meaning, order="deterministic")
     return hashlib.sha256(canonical).hexdigest()
+
+
+def body_schema(kind: type[msgspec.Struct], *, required: bool) -> dict[str, Any]:
+    """How a body is described in the API's schema."""
+    (whole,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    schema = _inlined(whole, parts)
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
+    }
+
+
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
+    """A schema without references, which OpenAPI keeps elsewhere."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _inlined(parts[schema["$ref"]], parts)
+        if schema.get("format") == "decimal":
+            return {"type": ["string", "number"], "format": "decimal"}
+        return {name: _inlined(part, parts) for name, part in schema.items()}
+    return [_inlined(part, parts) for part in schema] if isinstance(schema, list) else schema

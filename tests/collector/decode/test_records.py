@@ -20,6 +20,7 @@ from neurorail.collector.decode.commands import (
     UsageCommand,
     encode_command,
 )
+from neurorail.collector.decode.decide import DecideCommand, ReservationCommand
 from neurorail.collector.decode.system import (
     EpochRecord,
     PricesRecord,
@@ -32,12 +33,14 @@ from neurorail.collector.envelope import Kind
 from neurorail.rules.observations import (
     AuditLogged,
     Budget,
+    DecideRequested,
     EpochStarted,
     Fields,
     Ids,
     Observation,
     PricesLoaded,
     Rejected,
+    ReservationReported,
     Resumed,
     Tick,
     TransitionReported,
@@ -217,3 +220,17 @@ def test_records_of_others_give_nothing(body: bytes) -> None:
     decoder = Decoder()
     assert decoder.decode(envelope(Kind.SYSTEM, body)) == []
     assert decoder.stats == {"other_system_record": 1}
+
+
+def test_a_request_to_decide_and_a_report() -> None:
+    ids = ("m_1", None, None, None, None)
+    asked = DecideCommand("d_1", "v_1", ids, "llm_call", {"b": 2**70, "a": True}, {"tokens": 1},
+                          idempotency_key="k", principal="key:1")  # fmt: skip
+    (seen,) = Decoder().decode(envelope(Kind.COMMAND, encode_command(asked)))
+    assert seen == DecideRequested(
+        "d_1", "v_1", ids, "llm_call", (("a", True), ("b", str(2**70))), (("tokens", 1),),
+        idempotency_key="k", principal="key:1",
+    )  # fmt: skip
+    report = ReservationCommand("release", "v_1", owner="key:1")
+    (seen,) = Decoder().decode(envelope(Kind.COMMAND, encode_command(report)))
+    assert seen == ReservationReported("release", "v_1", owner="key:1")

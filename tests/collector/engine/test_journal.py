@@ -144,6 +144,15 @@ def test_state_is_kept_row_by_row(journal: Journal, path: Path) -> None:
         source.close()
 
 
+def test_numbers_beyond_64_bits_are_kept(journal: Journal, path: Path) -> None:
+    row = ["m_1", [2**64 - 1, 2**64, -(2**63), -(2**63) - 1], {"sum": 10**40}, True, None, b"x"]
+    commit(journal, changes=Changes(rows=[("a|m_1", 0, 0, row)], meta={"counters": {"x": 2**80}}))
+    again = reopened(journal, path)
+    assert again.load("a|m_1") == row
+    assert again.flushed().meta == {"counters": {"x": 2**80}}
+    again.close()
+
+
 def test_many_rows_are_read_at_once(journal: Journal) -> None:
     keys = [f"a|m_{number}" for number in range(1_201)]
     rows = [(key, 0, 0, [key]) for key in keys]

@@ -9,7 +9,14 @@ from fastapi import Request
 
 from neurorail.api.access import Caller, Router, needs
 from neurorail.api.asking import archive_answers
-from neurorail.api.decide_input import DecideInput, fingerprint, read_decide, read_report
+from neurorail.api.decide_input import (
+    DecideInput,
+    ReportInput,
+    body_schema,
+    fingerprint,
+    read_decide,
+    read_report,
+)
 from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import ID_FIELDS
@@ -105,7 +112,7 @@ async def _execute(
     return (await parts.writes.write(record)).events
 
 
-@router.post("/decide")
+@router.post("/decide", openapi_extra=body_schema(DecideInput, required=True))
 @needs(WRITE_LIFECYCLE, agents=True, scoped=True)
 async def decide(request: Request, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
     """May this be done? A refusal is an answer (200) with `allowed` false.
@@ -164,7 +171,10 @@ def _answered(events: list[StreamEvent]) -> JsonResponse:
     raise Problem(500, "internal-error", "the request could not be decided; see record_failed")
 
 
-@router.post("/reservations/{reservation_id}/{operation}")
+@router.post(
+    "/reservations/{reservation_id}/{operation}",
+    openapi_extra=body_schema(ReportInput, required=False),
+)
 @needs(WRITE_LIFECYCLE, agents=True, scoped=True)
 async def report(
     reservation_id: str,

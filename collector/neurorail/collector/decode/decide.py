@@ -37,6 +37,13 @@ class ReservationCommand(msgspec.Struct, tag="reservation", omit_defaults=True):
     model: str | None = None
 
 
+def _within(value: str | int | bool) -> str | int | bool:
+    """A value as it is; a whole number beyond 64 bits as text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    return value
+
+
 def decide_requested(command: DecideCommand) -> DecideRequested:
     """The observation of a request to decide."""
     return DecideRequested(
@@ -44,7 +51,7 @@ def decide_requested(command: DecideCommand) -> DecideRequested:
         command.reservation_id,
         command.ids,
         command.job_type,
-        tuple(sorted(command.context.items())),
+        tuple((key, _within(value)) for key, value in sorted(command.context.items())),
         tuple(sorted(command.estimates.items())),
         command.parent_reservation_id,
         command.idempotency_key,

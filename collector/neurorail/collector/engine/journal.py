@@ -36,8 +36,34 @@ CREATE INDEX IF NOT EXISTS state_touched ON state (touched) WHERE touched > 0;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder().decode
+_BIG_INT: Final = 1
+"""Code of whole numbers beyond 64 bits, which MessagePack has not: what is absurd is kept, too."""
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _pack(value: Any) -> bytes:
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode(_with_big_ints(value))
+
+
+def _with_big_ints(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        size = value.bit_length() // 8 + 1
+        return msgspec.msgpack.Ext(_BIG_INT, value.to_bytes(size, "big", signed=True))
+    if isinstance(value, dict):
+        return {key: _with_big_ints(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_big_ints(part) for part in value]
+    return value
+
+
+def _big_int(code: int, data: memoryview) -> int:
+    return int.from_bytes(data, "big", signed=True)
+
+
+_unpack = msgspec.msgpack.Decoder(ext_hook=_big_int).decode
 
 
 @dataclass(frozen=True, slots=True)

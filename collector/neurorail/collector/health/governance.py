@@ -21,6 +21,12 @@ from neurorail.semconv.attributes import ENTITY_TYPES
 OTHER: Final = "other"
 STATUSES: Final = (SUCCEEDED, FAILED, TIMEOUT, CANCELLED)
 VIOLATION_TYPES: Final = ("timeout", "tokens", "cost", "retries", "parallel", "tool_calls")
+_VIOLATION_OF: Final = {
+    "input_tokens": "tokens",
+    "output_tokens": "tokens",
+    "wall_time": "timeout",
+}
+"""Kinds of limits that only manifests set, by what they are counted as."""
 ACTION_TYPES: Final = (
     "suspend", "throttle", "cancel", "confirm", "alert", "kill", "open", "close",
 )  # fmt: skip
@@ -192,7 +198,8 @@ class GovernanceMetrics:
             ).inc()
 
     def _on_violation(self, fields: _Fields) -> None:
-        self.budget_violations.labels(_known(fields.violation_type, VIOLATION_TYPES)).inc()
+        kind = _VIOLATION_OF.get(fields.violation_type, fields.violation_type)
+        self.budget_violations.labels(_known(kind, VIOLATION_TYPES)).inc()
 
     def _on_cost(self, fields: _Fields) -> None:
         self.cost_usd.inc(max(0, fields.cost_usd_pico) / 1e12)
