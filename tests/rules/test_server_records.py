@@ -11,6 +11,9 @@ from neurorail.rules.noted import NOTED_TYPES
 from neurorail.rules.observations import (
     NO_IDS,
     AuditLogged,
+    ErasureOrdered,
+    Fields,
+    Ids,
     Noted,
     Once,
     TransitionReported,
@@ -104,3 +107,24 @@ def test_a_rest_transition_after_the_end_is_illegal_at_once(engine: Engine) -> N
     assert event.type == "transition_rejected"
     (late,) = engine.apply(5, "default", [TransitionReported(0, MISSION_1, "start", 5, "log")])
     assert late.type == "late_input"
+
+
+def test_erased_entities_keep_what_was_decided(engine: Engine) -> None:
+    fields = Fields(tags=(("a", "b"),), metadata_json="{}", agent="x", plan_type="dag")
+    chain: Ids = ("m_1", "p_1", None, None, None)
+    for level, ids in ((0, MISSION_1), (1, chain)):
+        seen = TransitionReported(level, ids, "create", 5, "rest", fields=fields)
+        engine.apply(5, "default", [seen])
+    order = ErasureOrdered(("m_1", "m_unknown"), "mission", "asked for")
+    (event,) = engine.apply(6, "default", [order])
+    assert event.data == {"missions": 2, "entities": 2, "scope": "mission", "reason": "asked for"}
+    plan = engine.state.entity("p_1")
+    assert plan is not None
+    assert plan.state == "pending"
+    assert plan.fields == Fields(plan_type="dag")
+    (again,) = engine.apply(7, "default", [order])
+    assert again.data["entities"] == 2
+    bare: Ids = ("m_2", None, None, None, None)
+    engine.apply(8, "default", [TransitionReported(0, bare, "create", 8, "rest")])
+    (of_bare,) = engine.apply(9, "default", [ErasureOrdered(("m_2",), "mission", "x")])
+    assert of_bare.data["entities"] == 1

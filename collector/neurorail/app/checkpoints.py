@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from neurorail.api.audit_verify import OnProgress, VerifyBody
+from neurorail.app.audit_check import verify_store
 from neurorail.collector.audit.bundle import write_bundle
 from neurorail.collector.audit.checkpoint import Anchors, Checkpoint, Rotation, Statement
 from neurorail.collector.audit.checkpointer import ChainBroken, Checkpointer
@@ -16,6 +18,7 @@ from neurorail.collector.decode.system import NotedRecord, encode_system
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.store.audit import VerificationReport
 from neurorail.collector.store.errors import StoreError
 from neurorail.collector.store.store import Store
 
@@ -97,6 +100,24 @@ class Checkpoints:
         assert self._checkpointer is not None, "start comes first"
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._checkpointer.rotate)
+
+    async def verify(self, asked: VerifyBody, tell: OnProgress) -> VerificationReport:
+        """Verify the chain, against what was signed, or against the anchors that are handed in.
+
+        Raises:
+            StoreError: the store cannot be read.
+            Busy: the engine is not running.
+        """
+        head = await self._engine.archived_head()
+
+        def verify_now() -> VerificationReport:
+            given = asked.statements()
+            anchors = self.statements() if given is None else given
+            return verify_store(
+                self._store, self._node, head, tell, anchors, asked.public_key, asked.seqs
+            )
+
+        return await asyncio.to_thread(verify_now)
 
     def statements(self) -> list[Statement]:
         """What was signed so far. Blocks on the disk."""

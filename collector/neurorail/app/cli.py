@@ -43,6 +43,7 @@ def build() -> typer.Typer:
         confirmations,
         demo,
         doctor,
+        erase,
         keys,
         manifest,
         reflex,
@@ -83,6 +84,7 @@ def build() -> typer.Typer:
     app.command("tail")(tail.tail)
     app.command("trace")(trace.trace)
     app.command("doctor")(doctor.doctor)
+    app.command("erase")(erase.erase)
     app.add_typer(audit.app, name="audit")
     app.add_typer(keys.app, name="keys")
     app.add_typer(manifest.app, name="manifest")

@@ -23,14 +23,13 @@ from typing import Final
 
 import msgspec
 
-from neurorail.api import audit_export, audit_verify, spans
+from neurorail.api import audit_export, audit_verify, erasure, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
-from neurorail.app.audit_check import verify_store
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.exporting import Exporting
@@ -72,7 +71,6 @@ from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices
-from neurorail.collector.store.audit import VerificationReport
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
 from neurorail.collector.store.spans import spans_of
 from neurorail.collector.store.store import Store
@@ -86,6 +84,7 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0
 STORE_RETRY_S: Final = 1.0
+ARCHIVED_S: Final = 30.0
 API_PREFIX: Final = "/api/neurorail/v1"
 
 _log = logging.getLogger(__name__)
@@ -265,13 +264,14 @@ class Service:
                 ),
             )
         )
-        app.include_router(
-            audit_verify.create_router(partial(self._verify_audit, node)), prefix=API_PREFIX
-        )
+        app.include_router(audit_verify.create_router(self._checkpoints.verify), prefix=API_PREFIX)
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
         app.include_router(
             audit_export.create_router(self._checkpoints.bundle, self._checkpoints.rotate),
             prefix=API_PREFIX,
+        )
+        app.include_router(
+            erasure.create_router(self._store, self._archived_so_far), prefix=API_PREFIX
         )
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
@@ -284,21 +284,11 @@ class Service:
             lambda: {} if self._audit_faults is None else {(): self._audit_faults},
         )  # fmt: skip
 
-    async def _verify_audit(
-        self, node: str, asked: audit_verify.VerifyBody, tell: audit_verify.OnProgress
-    ) -> VerificationReport:
-        head = await self._engine.archived_head()
-
-        def verify_now() -> VerificationReport:
-            given = asked.statements()
-            anchors = self._checkpoints.statements() if given is None else given
-            return verify_store(
-                self._store, node, head, tell, anchors, asked.public_key, asked.seqs
-            )
-
-        report = await asyncio.to_thread(verify_now)
-        self._audit_faults = sum(one.fault_count for one in report.nodes)
-        return report
+    async def _archived_so_far(self) -> bool:
+        """Wait until what is applied now is archived; False if that takes too long."""
+        engine = self._engine
+        wait = partial(self._archiver.wait_until, seq=engine.seq, ordinal=engine.ordinal)
+        return await asyncio.to_thread(wait, timeout_s=ARCHIVED_S)
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""

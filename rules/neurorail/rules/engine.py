@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from neurorail.rules import chain, metering, noted, once, placement, transitions
+from neurorail.rules import chain, erasure, metering, noted, once, placement, transitions
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
@@ -32,6 +32,7 @@ from neurorail.rules.observations import (
     DeadLettered,
     DecideRequested,
     EpochStarted,
+    ErasureOrdered,
     Fields,
     Heartbeat,
     Ids,
@@ -96,6 +97,7 @@ class Engine:
             ManifestMoved: partial(changes.moved, self.state),
             DeadLettered: self._on_dead_letter,
             Noted: self._on_noted,
+            ErasureOrdered: partial(erasure.erase, self.state),
             DecideRequested: partial(decide, self.state),
             ReservationReported: partial(settlement.reported, self.state),
         }
@@ -540,6 +542,8 @@ class Engine:
             seen.ids,
             seen.time_unix_nano,
             {
+                # In the details and not in the head, so that it can be erased.
+                "message": seen.message,
                 "logged_type": seen.event_type,
                 "logged_category": seen.event_category,
                 "logged_severity": seen.severity,
@@ -547,7 +551,7 @@ class Engine:
                 "caused_by_agent": seen.caused_by_agent,
                 "caused_by_event": seen.caused_by_event,
             },
-            seen.message,
+            "an entry was written",
             seen.severity if seen.severity in SEVERITIES else INFO,
         )
 

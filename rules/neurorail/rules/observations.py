@@ -296,6 +296,16 @@ class DeadLettered:
 
 
 @dataclass(slots=True)
+class ErasureOrdered:
+    """Somebody orders to forget what missions and all below them said about themselves."""
+
+    mission_ids: tuple[str, ...]
+    scope: str
+    """`mission`, `subject` or `tenant`: how they were chosen."""
+    reason: str
+
+
+@dataclass(slots=True)
 class Noted:
     """Something the server itself noticed or did, and puts on record (`neurorail.rules.noted`)."""
 
@@ -364,6 +374,7 @@ Observation: TypeAlias = (
     | Rejected
     | DeadLettered
     | Noted
+    | ErasureOrdered
     | DecideRequested
     | ReservationReported
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import Depends, Query
 from pydantic import Field
 
@@ -212,7 +213,18 @@ def event_body(line: EventLine) -> dict[str, Any]:
         "event_type": line.event_type,
         "event_category": line.event_category,
         "severity": line.severity,
-        "message": line.message,
+        "message": _message(line),
         "principal": line.principal,
         "details": line.data,
     }
+
+
+class _Entry(msgspec.Struct):
+    message: str | None = None
+
+
+def _message(line: EventLine) -> str:
+    """What an event says: of an entry that somebody wrote, their words, unless they were erased."""
+    if line.event_type != "audit_logged":
+        return line.message
+    return msgspec.json.decode(line.data, type=_Entry).message or line.message

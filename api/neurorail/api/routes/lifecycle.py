@@ -104,8 +104,9 @@ async def transition(entity_type: str, body: TransitionBody, writer: Writing) ->
 class _Transition(msgspec.Struct):
     """What a history shows of a `state_changed` event's data."""
 
-    transition: str
-    to_state: str
+    transition: str | None = None
+    """None where the details were erased."""
+    to_state: str | None = None
     from_state: str | None = None
     transition_id: str | None = None
     inferred: bool = False

@@ -31,6 +31,7 @@ _TAGS: Final[dict[int, type[Any]]] = {
     11: seam.Rejected,
     12: seam.DeadLettered,
     13: seam.Noted,
+    40: seam.ErasureOrdered,
     20: seam.OperatorActed,
     21: seam.ConfirmationAnswered,
     14: seam.DecideRequested,

@@ -38,6 +38,7 @@ from neurorail.rules.observations import (
     RESOURCE,
     AuditLogged,
     Budget,
+    ErasureOrdered,
     Fields,
     Ids,
     Observation,
@@ -130,6 +131,18 @@ class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     once: OnceInput | None = None
 
 
+class EraseCommand(msgspec.Struct, tag="erase"):
+    """`POST …/audit/erase`."""
+
+    mission_ids: tuple[str, ...]
+    scope: str
+    reason: str
+
+
+def _erasure_ordered(command: EraseCommand) -> ErasureOrdered:
+    return ErasureOrdered(command.mission_ids, command.scope, command.reason)
+
+
 OnceCommand: TypeAlias = (
     CreateCommand
     | TransitionCommand
@@ -141,11 +154,12 @@ OnceCommand: TypeAlias = (
     | ManifestMoveCommand
 )
 """Commands that are not repeated when they are sent again."""
-Command: TypeAlias = OnceCommand | DecideCommand | ReservationCommand
+Command: TypeAlias = OnceCommand | DecideCommand | ReservationCommand | EraseCommand
 
 _DECODER: Final = msgspec.json.Decoder(Command)
 _PLAIN: Final[dict[type[Any], Callable[[Any], Observation]]] = {
     ReflexCommand: reflex_acted,
+    EraseCommand: _erasure_ordered,
     AnswerCommand: question_answered,
     DecideCommand: decide_requested,
     ReservationCommand: reservation_reported,

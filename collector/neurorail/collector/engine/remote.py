@@ -101,7 +101,8 @@ class EngineProcess:
         self._applied = Answers()
         self._recent: deque[OutboxBatch] = deque()
         self._recent_bytes = 0
-        self._ordinal = 0
+        self.ordinal = 0
+        """The last outbox batch."""
         self._pruned = 0
         self._turn = 0
         self._feed_after = 0
@@ -244,7 +245,7 @@ class EngineProcess:
         """The batches after `after_ordinal`, in order, up to `max_bytes` but at least one."""
         with self._changed:
             after_ordinal = max(after_ordinal, self._pruned)
-            if after_ordinal >= self._ordinal:
+            if after_ordinal >= self.ordinal:
                 return []
             if self._recent and self._recent[0].ordinal <= after_ordinal + 1:
                 found: list[OutboxBatch] = []
@@ -265,7 +266,7 @@ class EngineProcess:
     def wait_for(self, after_ordinal: int, timeout_s: float) -> bool:
         """Wait until there is a batch after `after_ordinal`, or the time is over."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._ordinal > after_ordinal, timeout_s)
+            return self._changed.wait_for(lambda: self.ordinal > after_ordinal, timeout_s)
 
     def prune(self, through_ordinal: int) -> None:
         """Forget batches that are archived."""
@@ -299,7 +300,7 @@ class EngineProcess:
 
     def depth(self) -> int:
         """Batches that wait for the archive."""
-        return self._ordinal - self._pruned
+        return self.ordinal - self._pruned
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────
 
@@ -403,7 +404,7 @@ class EngineProcess:
             case messages.Started():
                 self.seq = self._feed_after = message.seq
                 self.flushed_seq = message.flushed_seq
-                self._ordinal, self._pruned = message.ordinal, message.pruned_ordinal
+                self.ordinal, self._pruned = message.ordinal, message.pruned_ordinal
                 self._started.set()
             case messages.Failed(cause):
                 self._fail(EngineGone(cause))
@@ -422,7 +423,7 @@ class EngineProcess:
             if group.stats is not None:
                 self.stats = group.stats
             if group.batch is not None:
-                self._ordinal = group.batch.ordinal
+                self.ordinal = group.batch.ordinal
                 self._recent.append(group.batch)
                 self._recent_bytes += len(group.batch.lines)
                 while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:

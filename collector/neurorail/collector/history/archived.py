@@ -193,7 +193,7 @@ def _line(row: dict[str, Any]) -> EventLine:
         details_hash=row["details_hex"],
         prev_hash=row["prev_hex"],
         hash=row["hash_hex"],
-        data=msgspec.Raw(row["details"].encode()),
+        data=msgspec.Raw(row["details"].encode() or b"{}"),  # Empty: they were erased.
         **{
             name: row[name]
             for name in (

@@ -1,0 +1,92 @@
+"""Erasing what is kept of a mission, a person or a tenant; the audit chain stays whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from neurorail.api.access import Caller, Router, needs
+from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.encoding import JsonResponse
+from neurorail.api.ids import check_id
+from neurorail.api.problems import Problem, bad_field
+from neurorail.api.writing import Body
+from neurorail.collector.access.permissions import SYSTEM_ADMIN
+from neurorail.collector.audit.erasure import (
+    Archive,
+    erase_missions,
+    missions_of_subject,
+    missions_of_tenant,
+)
+from neurorail.collector.decode.commands import EraseCommand, encode_command
+from neurorail.collector.envelope import Kind, Signal, Submission
+from neurorail.collector.store.errors import StoreError
+from neurorail.rules.observations import MISSION
+
+MISSIONS_A_RECORD = 1_000
+
+
+class EraseBody(Body):
+    """What is to be erased: exactly one of the three, and why."""
+
+    mission_id: str | None = None
+    subject: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    """Missions with the tag `subject` of this value, or with `user.id` or `enduser.id` in spans."""
+    everything: bool = False
+    """All missions of the tenant."""
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def create_router(store: Archive, archived: Callable[[], Awaitable[bool]]) -> Router:
+    """The route. `archived` waits until what was applied so far is in the archive."""
+    router = Router(prefix="/audit", tags=["audit"])
+    running = asyncio.Lock()
+
+    @router.post("/erase")
+    @needs(SYSTEM_ADMIN)
+    async def erase(body: EraseBody, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
+        """Erase what is kept of missions, and wait until it is gone.
+
+        What was decided stays: states, times, sums, and the hashes of the audit trail.
+        """
+        if running.locked():
+            raise Problem(503, "busy", "an erasure is running already", retry_after_s=5)
+        async with running:
+            try:
+                missions = await _missions(store, body, tenant)
+                scope = "tenant" if body.everything else "subject" if body.subject else "mission"
+                for at in range(0, len(missions), MISSIONS_A_RECORD):
+                    chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
+                    content = encode_command(EraseCommand(chunk, scope, body.reason))
+                    await parts.writes.write(
+                        Submission(
+                            Kind.COMMAND, Signal.NONE, content, tenant, caller.name, encoding="json"
+                        )
+                    )
+                # What is on its way into the archive would come after its deletion.
+                if not await archived():
+                    raise Problem(
+                        503, "archive-unavailable", "the archive is behind: erase again later",
+                        retry_after_s=30,
+                    )  # fmt: skip
+                await asyncio.to_thread(erase_missions, store, tenant, missions)
+            except StoreError as error:
+                raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from error
+        return JsonResponse({"missions": len(missions), "scope": scope})
+
+    return router
+
+
+async def _missions(store: Archive, body: EraseBody, tenant: str) -> Sequence[str]:
+    chosen = (body.mission_id is not None) + (body.subject is not None) + body.everything
+    if chosen != 1:
+        raise bad_field("mission_id", chosen, "name one of mission_id, subject and everything")
+    if body.mission_id is not None:
+        check_id(MISSION, "mission_id", body.mission_id)
+        return [body.mission_id]
+    if body.subject is not None:
+        return await asyncio.to_thread(missions_of_subject, store, tenant, body.subject)
+    return await asyncio.to_thread(missions_of_tenant, store, tenant)

@@ -1,0 +1,51 @@
+"""`neurorail erase`: take out what is kept of a mission, a person or a tenant."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from neurorail.app.commands.options import (
+    ConfigFile,
+    DataDir,
+    Server,
+    data_directory,
+    fail,
+    server_errors,
+)
+
+ERASURE_S = 600.0
+
+
+def erase(
+    reason: Annotated[str, typer.Option(help="Why; it is put on record.")],
+    mission: Annotated[str | None, typer.Option(help="One mission.", metavar="ID")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help="Missions with this tag `subject`, or this user id in their spans."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Every mission of a tenant.")] = None,
+    server: Server = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Erase what is kept of missions, and wait until it is gone. Needs the running server.
+
+    States, times and sums stay, and so do the hashes of the audit trail, which still verifies.
+    """
+    from urllib.parse import urlencode
+
+    from neurorail.app.location import client_for
+
+    if [mission, subject, tenant].count(None) != 2:
+        raise fail("name one of --mission, --subject and --tenant")
+    body: dict[str, Any] = {"reason": reason, "mission_id": mission, "subject": subject}
+    path = "/api/neurorail/v1/audit/erase"
+    if tenant is not None:
+        body["everything"] = True
+        path += f"?{urlencode({'tenant': tenant})}"
+    with server_errors():
+        client = client_for(server, data_directory(data_dir, config), ERASURE_S)
+        told = client.post_json(path, body)
+    typer.echo(f"erased what was kept of {told['missions']} missions")
