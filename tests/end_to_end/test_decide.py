@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.end_to_end.asking import ask_all, ask_until_killed, begin_with_budget, hold
-from tests.end_to_end.rail import Chain, Rail
+from tests.end_to_end.rail import MS, Chain, Rail
+from tests.end_to_end.test_governance import CHAT
+from tests.support.otlp_requests import set_attributes
 from tests.support.process import running_server
 
 CALL: dict[str, Any] = {"job_type": "llm_call", "estimates": {"cost_usd": "0.05"}}
@@ -45,6 +48,37 @@ def test_a_thousand_ask_at_once_and_exactly_what_there_is_is_granted(
     assert len(granted(again)) == 20
     assert rail.entity(chain.mission)["mission"]["totals"]["cost_usd"] == 4
     assert again[0]["budgets"][0]["limit"] == 5
+
+
+def test_the_span_of_a_call_settles_its_reservation(rail: Rail, chain: Chain) -> None:
+    begin_with_budget(rail, chain, max_tokens=200)
+    wanted = {"job_type": "llm_call", "mission_id": chain.mission, "estimates": {"tokens": 150}}
+    first, second = ask_all(rail, [("/decide", wanted)] * 2)
+    reservation = (granted([first]) or granted([second]))[0]
+    assert len(granted([first, second])) == 1
+    now = time.time_ns()
+    call = chain.span(1, 4, times=(now - 50 * MS, now), neurorail__reservation__id=reservation)
+    set_attributes(call.attributes, CHAT)
+    rail.send_spans(call)
+    (settled,) = rail.events(chain.mission, "reservation_settled")
+    assert settled["details"]["used"] == {
+        "tokens": 120, "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.00045,
+        "model_calls": 1,
+    }  # fmt: skip
+    (third,) = ask_all(rail, [("/decide", {**wanted, "estimates": {"tokens": 80}})])
+    assert (third["allowed"], third["remaining"]) == (True, {"tokens": 0})
+    books = rail.get("/budgets", entity_id=chain.mission)["budgets"][0]
+    assert (books["open_reservations"], books["limits"][0]["consumed"]) == (1, 120)
+    rows = rail.rows(
+        "SELECT decision_id, allowed, code, reservation_id FROM governor_decisions"
+        " WHERE mission_id = {mission:String} AND decision_type = 'mode_decided'",
+        3,
+        mission=chain.mission,
+    )
+    told = {row["decision_id"]: (row["allowed"], row["code"]) for row in rows}
+    assert told == {
+        one["decision_id"]: (one["allowed"], one["code"] or "") for one in (first, second, third)
+    }
 
 
 POOL = """

@@ -9,6 +9,7 @@ from tests.collector.inbox.support import SettableClock, bodies, of_kind, teleme
 
 from neurorail.collector.envelope import Kind, Submission
 from neurorail.collector.inbox import InboxClosed, InboxConfig
+from neurorail.collector.inbox import queue as queue_module
 from neurorail.collector.inbox.committer import Committer
 from neurorail.collector.inbox.disk import Disk
 from neurorail.collector.inbox.queue import AppendQueue, Pending, pending
@@ -90,14 +91,30 @@ def test_held_telemetry_lets_everything_else_pass() -> None:
     busy = [True]
     queue.hold = lambda: busy[0]
     queue.put(entry(telemetry(b"t1")))
-    assert queue.held
     assert taken(queue) == []
+    assert queue.held
     queue.put(entry(of_kind(Kind.TICK, b"k1")))
     queue.put(entry(of_kind(Kind.COMMAND, b"c1")))
     assert taken(queue) == [b"c1", b"k1"]
     assert queue.records == 1
     busy[0] = False
     assert taken(queue) == [b"t1"]
+
+
+def test_held_telemetry_does_not_starve(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = opened()
+    queue.hold = lambda: True
+    for body in (b"t1", b"t2", b"t3"):
+        queue.put(entry(telemetry(body)))
+    queue.put(entry(of_kind(Kind.COMMAND, b"c1")))
+    assert taken(queue) == [b"c1"]
+    monkeypatch.setattr(queue_module, "HELD_MOST_S", 0.0)
+    queue.put(entry(of_kind(Kind.COMMAND, b"c2")))
+    assert taken(queue) == [b"c2", b"t1"]
+    assert taken(queue) == [b"t2"]
+    monkeypatch.setattr(queue_module, "HELD_MOST_S", 3_600.0)
+    assert taken(queue) == []
+    assert queue.records == 1
 
 
 def test_a_queue_that_closes_holds_nothing() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,14 @@ from neurorail.collector.inbox.rows import RECORD_OVERHEAD_BYTES
 
 Waiter: TypeAlias = "asyncio.Future[list[Stamp]] | concurrent.futures.Future[list[Stamp]] | None"
 
+HELD_MOST_S: Final = 0.25
+"""How long telemetry is held before one append of it goes on all the same."""
 HELD_LOOK_S: Final = 0.002
 """How often it is looked whether telemetry that is held may go on."""
 _RANKS: Final = {Kind.COMMAND: 0, Kind.TICK: 1, Kind.SYSTEM: 1, Kind.TELEMETRY: 2}
+
+
+_ALL: Final = sys.maxsize
 
 
 def rank(kind: Kind) -> int:
@@ -54,6 +61,7 @@ class AppendQueue:
         self._config = config
         self.hold: Callable[[], bool] = lambda: False
         """Whether telemetry is to wait, so that nothing stands before commands; asked often."""
+        self._held_since_s = 0.0
         self._ready = threading.Condition()
         self._ranks: tuple[deque[Pending], ...] = (deque(), deque(), deque())
         self._closed = True
@@ -134,10 +142,21 @@ class AppendQueue:
     @property
     def held(self) -> bool:
         """Whether telemetry waits because of `hold`."""
-        return bool(self._ranks[-1]) and not self._closed and self.hold()
+        return self._held_since_s > 0.0
 
     def _takeable(self) -> bool:
-        return any(self._ranks[:-1]) or (bool(self._ranks[-1]) and not self.held)
+        return any(self._ranks[:-1]) or self._telemetry_now() > 0
+
+    def _telemetry_now(self) -> int:
+        """How many appends of telemetry may be taken: while it is held, now and then one."""
+        waiting = len(self._ranks[-1])
+        if not waiting or self._closed or not self.hold():
+            self._held_since_s = 0.0
+            return waiting
+        now_s = time.monotonic()
+        if not self._held_since_s:
+            self._held_since_s = now_s
+        return 1 if now_s - self._held_since_s >= HELD_MOST_S else 0
 
     def settle(self, group: Sequence[Pending]) -> None:
         """Take note that `group` waits no more: it is durable, or was refused."""
@@ -161,8 +180,10 @@ class AppendQueue:
     def _take_group(self) -> list[Pending]:
         group: list[Pending] = []
         size_bytes = records = 0
-        for entries in self._ranks[:-1] if self.held else self._ranks:
-            while entries:
+        telemetry = self._telemetry_now()
+        for entries, most in zip(self._ranks, (_ALL, _ALL, telemetry), strict=True):
+            taken = 0
+            while entries and taken < most:
                 entry = entries[0]
                 fits = (
                     size_bytes + entry.size_bytes <= self._config.group_bytes
@@ -173,5 +194,8 @@ class AppendQueue:
                 group.append(entries.popleft())
                 size_bytes += entry.size_bytes
                 records += len(entry.submissions)
+                taken += 1
+            if taken and entries is self._ranks[-1]:
+                self._held_since_s = 0.0
         self._records -= records
         return group
