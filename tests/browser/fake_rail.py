@@ -261,6 +261,14 @@ def _govern(app: FastAPI, prefix: str) -> None:
     async def reflex(what: str) -> dict[str, Any]:
         return {what: [], "total": 0}
 
+    @app.get(prefix + "/usage")
+    async def usage() -> dict[str, Any]:
+        return {"groups": []}
+
+    @app.get(prefix + "/budgets")
+    async def budgets() -> dict[str, Any]:
+        return {"budgets": []}
+
     @app.get(prefix + "/agents")
     async def agents() -> dict[str, Any]:
         return {"agents": [], "total": 0}

@@ -146,6 +146,11 @@ def test_missions_are_found_by_word_state_and_id(
     found = deck.get_by_role("link", name="Open its trace")
     found.click()
     expect(deck.locator(f'[data-entity="{chain.job}"]')).to_have_attribute("aria-current", "true")
+    rail.all_is_stored()
+    opened(deck, rail, f"trace?model=gpt-4o-mini&q=case={chain.mark[:6]}")
+    expect(rows).to_have_count(1)
+    opened(deck, rail, "trace?model=no-such-model")
+    expect(deck.locator(".nothing")).to_contain_text("No mission matches")
     opened(deck, rail, "trace?q=m_nobody_knows_it")
     expect(deck.locator("[data-lookup=none]")).to_contain_text("does not know m_nobody_knows_it")
 
@@ -192,6 +197,7 @@ def test_budgets_show_counts_kinds_and_violations_live(
     deck: Page, rail: Rail, tmp_path: Path
 ) -> None:
     overspent(rail)
+    rail.all_is_stored()
     opened(deck, rail, "budget")
     said = rail.get("/audit/stats")["events_by_type"]
     expect(tile(deck, "violations")).to_have_text(f"{said['budget_violation']:,}")

@@ -94,14 +94,11 @@ const kind = (data) => data.entity_type ?? data.scope?.entity_type ?? KINDS[Stri
 /** @type {Record<string, string>} */
 const KINDS = { m_: "mission", p_: "plan", j_: "job", a_: "attempt", r_: "resource" };
 
-/** Limits of cost are whole pico-USD. */
-const PICO = 1e12;
-
 /** Amount in the unit of a budget. @param {string} type @param {any} value */
 export function amount(type, value) {
   if (value === null || value === undefined) return "?";
   if (type === "timeout") return duration(Number(value));
-  if (type === "cost") return money(Number(value) / PICO);
+  if (type === "cost") return money(Number(value));
   return count(Number(value));
 }
 

@@ -1,35 +1,53 @@
 // @ts-check
-/** Budgets by how much of them is used, the fullest first. */
+/** Budgets by how much of them is used, the fullest first: of missions, and of pools. */
 
-import { html } from "../../vendor/ui.js";
+import { html, signal } from "../../vendor/ui.js";
 import { Export } from "../export.js";
 import { count, shortId } from "../format.js";
-import { Nothing, Panel } from "../panel.js";
+import { Nothing, Tabs } from "../panel.js";
+import { useReading } from "../reading.js";
 import { traceLink } from "../route.js";
 import { missions, missionsLoaded, now } from "../store.js";
 import { UseBar, usesOf } from "../trace/budget-use.js";
+import { Pools, poolUses } from "./pools.js";
 
-const SHOWN_MAX = 12;
+const SHOWN_MAX = 20;
+const tab = signal("missions");
+
+/** @type {import("../export.js").Columns<any>} */
+const COLUMNS = {
+  mission_id: (use) => use.mission.id, state: (use) => use.mission.state, kind: (use) => use.kind,
+  used: (use) => use.used, limit: (use) => use.limit, share: (use) => (Number.isFinite(use.share) ? use.share : null),
+};
+/** @type {import("../export.js").Columns<import("./pools.js").PoolUse>} */
+const POOL_COLUMNS = {
+  pool: (use) => use.name, kind: (use) => use.kind, consumed: (use) => use.consumed, held: (use) => use.held, limit: (use) => use.limit, share: (use) => use.share,
+};
 
 export function Near() {
+  const reading = useReading("budgets", ["cost_tracked", "mode_decided", "reservation_settled", "manifest_activated"], 5000);
+  const pools = poolUses(reading.value.value);
   const all = missions.value
     .flatMap((mission) => usesOf(mission, now.value).map((use) => ({ ...use, mission })))
     .sort((a, b) => b.share - a.share);
+  const ofMissions = tab.value === "missions";
   return html`
-    <${Panel} name="near" class="near" title="Budgets used" note=${all.length > SHOWN_MAX ? `${SHOWN_MAX} fullest of ${count(all.length)}` : `${count(all.length)} limits`}
-      tools=${html`<${Export} name="budgets" rows=${all} columns=${{
-        mission_id: (/** @type {any} */ use) => use.mission.id, state: (/** @type {any} */ use) => use.mission.state, kind: (/** @type {any} */ use) => use.kind,
-        used: (/** @type {any} */ use) => use.used, limit: (/** @type {any} */ use) => use.limit,
-        share: (/** @type {any} */ use) => (Number.isFinite(use.share) ? use.share : null),
-      }} />`}>
-      <div class="scroll" tabindex="0" role="region" aria-label="Budgets, the fullest first">
-        ${all.length === 0 && html`<${Nothing} loading=${!missionsLoaded.value}><p><strong>No mission has a budget.</strong></p><p>Set <code>neurorail.budget.max_tokens</code>, <code>…max_cost_usd</code> or <code>…timeout_ms</code> on a mission's span, or in a manifest.</p><//>`}
-        <ul class="uses wide">
-          ${all.slice(0, SHOWN_MAX).map((use) => html`
-            <${UseBar} key=${use.mission.id + use.kind} use=${use} label=${html`
-              <a class="id" href=${traceLink(use.mission.id)}>${use.mission.agent || use.mission.service || shortId(use.mission.id)}</a> <span class="faint">${use.kind}</span>`} />`)}
-        </ul>
+    <section class="panel near" data-panel="near" aria-label="Budgets used">
+      <div class="panel-head tabs-head">
+        <${Tabs} label="Whose budgets" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+          tabs=${[["missions", "Budgets used", count(all.length)], ["pools", "Pools", count(pools.length)]]} />
+        ${ofMissions ? html`<${Export} name="budgets" rows=${all} columns=${COLUMNS} />` : html`<${Export} name="pools" rows=${pools} columns=${POOL_COLUMNS} />`}
       </div>
-    <//>
+      <div class="scroll" tabindex="0" role="region" aria-label="Budgets, the fullest first">
+        ${ofMissions && all.length === 0 && html`<${Nothing} loading=${!missionsLoaded.value}><p><strong>No mission has a budget.</strong></p><p>Set <code>neurorail.budget.max_tokens</code>, <code>…max_cost_usd</code> or <code>…timeout_ms</code> on a mission's span, or in a manifest.</p><//>`}
+        ${ofMissions
+          ? html`<ul class="uses wide">
+              ${all.slice(0, SHOWN_MAX).map((use) => html`
+                <${UseBar} key=${use.mission.id + use.kind} use=${use} label=${html`
+                  <a class="id" href=${traceLink(use.mission.id)}>${use.mission.agent || use.mission.service || shortId(use.mission.id)}</a> <span class="faint">${use.kind}</span>`} />`)}
+            </ul>`
+          : html`<${Pools} reading=${reading} uses=${pools} />`}
+      </div>
+    </section>
   `;
 }

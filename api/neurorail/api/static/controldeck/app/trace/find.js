@@ -2,10 +2,11 @@
 /** Finds missions by id, agent, tag, state, cost and time. */
 
 import { computed, html, signal, useEffect, useSignal } from "../../vendor/ui.js";
-import { getTrace } from "../api.js";
-import { LEVELS, STATES } from "../entity.js";
+import { get, getTrace, query } from "../api.js";
+import { LEVELS, readEntity, STATES } from "../entity.js";
 import { ENTITY_COLUMNS, Export } from "../export.js";
 import { MissionList } from "../mission-list.js";
+import { Nothing } from "../panel.js";
 import { adjust, go, link, place, traceLink } from "../route.js";
 import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh } from "../store.js";
 
@@ -26,13 +27,56 @@ const picked = signal(/** @type {Set<string>} */ (new Set()));
 /** @param {string} name */
 const asked = (name) => place.value.query.get(name) ?? "";
 
+/** Missions beyond the newest, page by page from the server, when a reader asks for a model or for all. */
+class Past {
+  constructor() {
+    this.rows = signal(/** @type {Entity[] | null} */ (null));
+    this.problem = signal("");
+    this.asked = "";
+    this.cursor = /** @type {string | null} */ ("");
+    this.busy = false;
+  }
+
+  /** @param {Record<string, string>} wish */
+  ask(wish) {
+    const text = query({ ...wish, paged: "true", limit: 200 });
+    if (text === this.asked) return;
+    this.asked = text;
+    this.cursor = "";
+    this.rows.value = null;
+    this.problem.value = "";
+    void this.more();
+  }
+
+  async more() {
+    if (this.busy || this.cursor === null) return;
+    this.busy = true;
+    const asked = this.asked;
+    try {
+      const answer = await get(`missions?${asked}${this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : ""}`);
+      if (asked === this.asked) {
+        this.cursor = answer.next_cursor;
+        this.rows.value = [...(this.rows.value ?? []), ...answer.missions.map(readEntity)];
+      }
+    } catch (failed) {
+      this.problem.value = failed instanceof Error ? failed.message : String(failed);
+      this.cursor = null;
+    }
+    this.busy = false;
+    if (asked !== this.asked) void this.more();
+  }
+}
+
+const past = new Past();
+const wholePast = computed(() => asked("model") !== "" || asked("all") !== "");
+
 const found = computed(() => {
   const words = asked("q").toLowerCase().split(/\s+/).filter(Boolean);
   const state = asked("state");
   const least = Number(asked("cost")) || 0;
   const minutes = Number(asked("minutes")) || 0;
   const since = minutes > 0 ? Date.now() - minutes * 60_000 : 0;
-  const rows = missions.value.filter((row) =>
+  const rows = (wholePast.value ? (past.rows.value ?? []) : missions.value).filter((row) =>
     (state === "" || (state === "violated" ? (codes.value.get(row.id) ?? []).length > 0 || row.flags.includes("over_budget") : row.state === state)) &&
     row.costUsd >= least && (row.createdMs ?? row.startedMs ?? 0) >= since && words.every((word) => text(row).includes(word)),
   );
@@ -55,16 +99,21 @@ export function Find() {
     };
   }, []);
   const rows = found.value;
+  const beyond = wholePast.value;
+  const model = asked("model");
+  useEffect(() => {
+    if (beyond) past.ask({ model });
+  }, [beyond, model]);
   return html`
     <section class="panel whole" data-panel="missions" aria-labelledby="missions-title">
       <div class="panel-head">
         <h2 id="missions-title">Missions</h2>
-        <span class="panel-note" data-count=${rows.length}>${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}</span>
+        <span class="panel-note" data-count=${rows.length}>${beyond ? `${rows.length} read${past.cursor ? ", more below" : ""}` : `${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}`}</span>
         <${CompareButton} />
         <${Export} name="missions" rows=${rows} columns=${ENTITY_COLUMNS} />
       </div>
       <${Filters} />
-      <${MissionList} rows=${rows} wide chosen=${picked.value} onChoose=${pick} empty=${asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
+      <${MissionList} rows=${rows} wide chosen=${picked.value} onChoose=${pick} onEnd=${beyond ? () => past.more() : undefined} empty=${beyond ? html`<${Nothing} loading=${past.rows.value === null && past.problem.value === ""} problem=${past.problem.value}><p><strong>No mission matches.</strong></p><//>` : asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
     </section>
   `;
 }
@@ -102,6 +151,8 @@ function Filters() {
       <select aria-label="Begun" value=${asked("minutes")} onChange=${set("minutes")}>
         ${Object.entries(TIMES).map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
       </select>
+      <input type="search" class="model" aria-label="Model" placeholder="Model" spellcheck="false" value=${asked("model")} onChange=${set("model")} />
+      <label class="field"><input type="checkbox" checked=${asked("all") !== ""} onChange=${(/** @type {any} */ event) => adjust({ all: event.target.checked ? "1" : "" })} /> all there ever were</label>
       <label class="field">at least $<input type="number" min="0" step="0.01" aria-label="Least cost in US dollars" value=${asked("cost")} onInput=${set("cost")} /></label>
       <select aria-label="Order" value=${asked("sort") || "newest"} onChange=${set("sort")}>
         ${Object.entries(SORTS).map(([value, sort]) => html`<option key=${value} value=${value}>${sort.text}</option>`)}
