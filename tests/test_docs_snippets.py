@@ -78,3 +78,7 @@ def test_the_agent_program_reports_the_whole_chain(root: Path, server: ServerPro
         ("plan", "succeeded"),
         ("resource", "succeeded"),
     ]
+
+
+def test_the_predecessor_s_program_runs_as_written(root: Path, server: ServerProcess) -> None:
+    assert run(program(root, "coming-from-the-predecessor.md"), server) == "bees in ci"

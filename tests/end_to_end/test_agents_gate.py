@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,16 @@ import pytest
 from tests.end_to_end.agents import environment, run_agent, start_agent
 from tests.end_to_end.rail import API, Rail, until
 from tests.support.model_api import ModelApi, model_api
+from tests.support.process import running_server
+
+
+def free_port_of_loopback() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
 
 RUNAWAY = """
 import sys
@@ -134,11 +145,10 @@ def test_the_gate_ends_with_the_process(rail: Rail) -> None:
         rail,
         """
         from neurorail.instrumentation import *
-        from neurorail.instrumentation.process import process
         configure()
         with mission("m"), attempt():
             pass
-        print(process().gate.status().mode)
+        print(gate_status().mode)
         """,
         NEURORAIL_MODE="rail",
     )
@@ -282,3 +292,111 @@ def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     }  # fmt: skip
     agent.terminate()
     agent.communicate(timeout=30)
+
+
+FORKING = """
+    import os, signal, sys, threading
+    from neurorail.instrumentation import *
+    from neurorail.instrumentation.process import process
+    configure()
+    gate = process().gate
+    assert gate.control.following.wait(10)
+    child = os.fork()
+    if child == 0:
+        # Threads of its own: it follows by itself, and is told of what the parent never hears of.
+        assert gate.control.following.wait(10)
+        print("child", threading.active_count(), flush=True)
+        sys.stdin.readline()
+        try:
+            with mission("child", id="m_MARK"), tool("x"):
+                print("called", flush=True)
+        except NeuroRailRefused as error:
+            print(error.code, flush=True)
+        shutdown()
+        os._exit(0)
+    gate.disconnect()
+    os.waitpid(child, 0)
+    print("parent", gate_status().state, flush=True)
+"""
+
+
+def test_a_forked_child_has_a_gate_of_its_own(rail: Rail) -> None:
+    mark = uuid4().hex
+    agent = start_agent(rail, FORKING.replace("MARK", mark), NEURORAIL_MODE="direct")
+    assert agent.stdout is not None
+    assert agent.stdout.readline().startswith("child ")
+    rail.client.post_json(f"{API}/reflex/kill", {"entity_id": f"m_{mark}", "reason": "enough"})
+    time.sleep(0.5)  # Directives of before the start hold as well; this one comes by the stream.
+    out, complaints = agent.communicate("\n", timeout=30)
+    assert (agent.returncode, complaints) == (0, "")
+    assert out.split() == ["NR-E008", "parent", "off"]
+
+
+def test_a_spawned_worker_has_a_gate_of_its_own(rail: Rail, tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(
+        "from neurorail.instrumentation import *\n"
+        "from neurorail.instrumentation.process import process\n"
+        "def work():\n"
+        "    configure()\n"
+        "    assert process().gate.control.following.wait(10)\n"
+        "    with attempt() as a:\n"
+        "        return a.ids['neurorail.mission.id']\n",
+        encoding="utf-8",
+    )
+    mission_id, seen = run_agent(
+        rail,
+        """
+        import os
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+        from neurorail.instrumentation import *
+        from worker import work
+        if __name__ == "__main__":
+            configure()
+            with mission("spawns") as m, plan(), job("x"):
+                os.environ.update(child_environment())
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    print(m.id, pool.submit(work).result())
+        """,
+        PYTHONPATH=os.pathsep.join([environment(rail)["PYTHONPATH"], str(tmp_path)]),
+    )
+    assert seen == mission_id
+    rail.entity(mission_id, lambda tree: len(tree["descendants"]) == 3)
+
+
+def test_after_a_restart_of_the_server_the_gate_reads_all_anew(tmp_path: Path) -> None:
+    port = free_port_of_loopback()
+    options = ("--api", f"127.0.0.1:{port}")
+    with running_server(tmp_path / "data", *options) as server:
+        nowhere = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "LOGS", "METRICS")}
+        agent = start_agent(Rail(server), RESTARTED, NEURORAIL_MODE="direct", **nowhere)
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "1\n"
+    with running_server(tmp_path / "data", *options) as server:
+        Rail(server).client.post_json(
+            f"{API}/reflex/suspend", {"scope": {"tool": "shell"}, "reason": "resting"}
+        )
+        out, complaints = agent.communicate("\n", timeout=60)
+    assert out.split() == ["refused", "True"], complaints
+
+
+RESTARTED = """
+    import time
+    from neurorail.instrumentation import *
+    from neurorail.instrumentation.process import process
+    configure()
+    following = process().gate.control.following
+    assert following.wait(10)
+    print(following.resyncs, flush=True)
+    input()
+    for _ in range(3_000):
+        try:
+            with tool("shell"):
+                time.sleep(0.01)
+        except NeuroRailRefused:
+            # The picture holds before the stream is up again.
+            if gate_status().state == "connected":
+                print("refused", following.resyncs > 1, flush=True)
+                break
+            time.sleep(0.01)
+"""

@@ -22,9 +22,9 @@ from neurorail.instrumentation import (
     resource,
     tool,
 )
-from neurorail.instrumentation.gate import status as gate_status
 from neurorail.instrumentation.gate.directive import Directive
 from neurorail.instrumentation.gate.gate import Gate
+from neurorail.instrumentation.gate.metrics import export_metrics
 from neurorail.instrumentation.process import process
 from neurorail.semconv import attributes as names
 
@@ -221,7 +221,7 @@ def test_the_state_can_be_seen(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> N
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     monkeypatch.setattr("opentelemetry.metrics.get_meter", provider.get_meter)
-    gate_status.export_metrics(gate.status)
+    export_metrics(gate.status)
     data = reader.get_metrics_data()
     assert data is not None
     found = {

@@ -10,12 +10,17 @@ from neurorail.instrumentation.current import current_entity
 from neurorail.instrumentation.entity import Entity
 from neurorail.instrumentation.errors import NeuroRailError, NeuroRailFailed, NeuroRailRefused
 from neurorail.instrumentation.execution import arun, run
+from neurorail.instrumentation.gate.config import GateConfig
+from neurorail.instrumentation.gate.status import GateStatus
+from neurorail.instrumentation.process import gate_status
 from neurorail.instrumentation.propagation import carrier, child_environment, resume
 from neurorail.instrumentation.report import report
 
 __all__ = [
     "Budget",
     "Entity",
+    "GateConfig",
+    "GateStatus",
     "NeuroRailError",
     "NeuroRailFailed",
     "NeuroRailRefused",
@@ -25,6 +30,7 @@ __all__ = [
     "child_environment",
     "configure",
     "current_entity",
+    "gate_status",
     "job",
     "mission",
     "plan",

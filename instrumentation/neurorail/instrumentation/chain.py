@@ -183,8 +183,6 @@ def tool(name: str, *, call_id: str | None = None, id: str | None = None) -> Ent
 class _Attempt(Entity):
     """Numbers itself when it is entered: only then is its job known."""
 
-    __slots__ = ("_number",)
-
     def __init__(
         self,
         number: int | None,

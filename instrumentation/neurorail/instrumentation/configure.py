@@ -14,10 +14,8 @@ from opentelemetry.util.types import AttributeValue
 
 from neurorail.instrumentation.current import chain_ids, set_ambient
 from neurorail.instrumentation.gate.config import GateConfig
-from neurorail.instrumentation.gate.status import export_metrics
 from neurorail.instrumentation.process import process
 from neurorail.instrumentation.propagation import context_from_environment
-from neurorail.instrumentation.stamp import ChainSpanProcessor
 
 SPAN_DELAY_MS: Final = 1_000
 GRPC_PORT: Final = 4317
@@ -73,6 +71,9 @@ def _has_sdk() -> bool:
 def _join() -> None:
     provider: Any = trace.get_tracer_provider()
     if not any(provider is known for known in _stamped):
+        # Programs that import this and never configure it need nothing of the SDK.
+        from neurorail.instrumentation.stamp import ChainSpanProcessor
+
         provider.add_span_processor(ChainSpanProcessor())
         if not _stamped:
             atexit.register(shutdown)
@@ -149,6 +150,8 @@ def _connect(given: GateConfig | None) -> None:
     instance_id = str(attributes.get("service.instance.id") or "")
     here.gate.connect(config, service, instance_id)
     if not _measured:
+        from neurorail.instrumentation.gate.metrics import export_metrics
+
         _measured.append(True)
         export_metrics(here.gate.status)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import time
@@ -20,13 +19,16 @@ from neurorail.instrumentation import current
 from neurorail.instrumentation.budget import Budget
 from neurorail.instrumentation.errors import NeuroRailError, NeuroRailRefused, error_code
 from neurorail.instrumentation.gate.budgets import Used
-from neurorail.instrumentation.gate.call import Call, Usage
+from neurorail.instrumentation.gate.call import NO_USAGE, Call, Usage
 from neurorail.instrumentation.ids import checked_id, new_id
+from neurorail.instrumentation.loops import is_cancellation
 from neurorail.instrumentation.process import process
 from neurorail.instrumentation.safety import Safely
 from neurorail.semconv import attributes as names
 
 if TYPE_CHECKING:
+    import asyncio
+
     from neurorail.instrumentation.gate.reservation import Reservation
 
 ErrorType: TypeAlias = "type[BaseException] | None"
@@ -65,37 +67,30 @@ class Entity:
     the context does not name get ids of their own, so that nothing is without a parent.
     """
 
-    __slots__ = (
-        "_attached",
-        "_attributes",
-        "_code",
-        "_entered",
-        "_facts",
-        "_give_id",
-        "_inside",
-        "_outcome",
-        "_own",
-        "_span_name",
-        "_steps",
-        "attempts",
-        "budget",
-        "call",
-        "counted",
-        "id",
-        "ids",
-        "kind",
-        "level",
-        "limited",
-        "parent",
-        "reservation",
-        "span",
-        "started_monotonic_ns",
-        "stopped",
-        "task",
-        "timer",
-        "usage",
-        "used",
-    )
+    # What most entities never change is here rather than made anew for each.
+    span: Span = INVALID_SPAN
+    parent: Entity | None = None
+    attempts = 0
+    """Attempts of this job that were numbered here."""
+    used: Used | None = None
+    """Of an entity with limits, what was used below it."""
+    limited = False
+    """Whether it or an entity above it has limits; known once it is entered."""
+    counted = False
+    started_monotonic_ns = 0
+    call: Call | None = None
+    """Of a resource that the gate was asked about."""
+    usage: Usage = NO_USAGE
+    reservation: Reservation | None = None
+    task: asyncio.Task[Any] | None = None
+    timer: asyncio.TimerHandle | None = None
+    stopped: NeuroRailRefused | None = None
+    """Why its task is being cancelled."""
+    _facts: dict[str, str] | None = None
+    _attached: Token[Context] | None = None
+    _entered = False
+    _outcome = ""
+    _code = ""
 
     def __init__(
         self,
@@ -112,40 +107,17 @@ class Entity:
         self.level = level
         self.kind = kind
         self.budget = budget
-        self.span: Span = INVALID_SPAN
-        self.parent: Entity | None = None
-        self.attempts = 0
-        """Attempts of this job that were numbered here."""
         self.id = "" if given_id is None else checked_id(level, given_id)
         self.ids: dict[str, str] = {}
-        self.started_monotonic_ns = 0
-        self.used: Used | None = None if budget is None else Used()
-        """Of an entity with limits, what was used below it."""
-        self.limited = budget is not None
-        """Whether it or an entity above it has limits; known once it is entered."""
-        self._facts: dict[str, str] | None = None
-        self.counted = False
-        self.call: Call | None = None
-        """Of a resource that the gate was asked about."""
-        self.usage = Usage()
-        self.reservation: Reservation | None = None
-        self.task: asyncio.Task[Any] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.stopped: NeuroRailRefused | None = None
-        """Why its task is being cancelled."""
         self._give_id = given_id
         self._span_name = span_name
         own[names.ENTITY_TYPE] = names.ENTITY_TYPES[level]
         if budget is not None:
             own.update(budget.attributes())
+            self.used = Used()
+            self.limited = True
         self._own = own
         self._steps = steps
-        self._attributes: dict[str, AttributeValue] = {}
-        self._attached: Token[Context] | None = None
-        self._inside: Context | None = None
-        self._entered = False
-        self._outcome = ""
-        self._code = ""
 
     @property
     def type(self) -> str:
@@ -281,18 +253,15 @@ class Entity:
 
     def _start(self, within: Context) -> None:
         here = process()
-        self._attributes = {**self.ids, **self._own}
+        attributes = {**self.ids, **self._own}
         if self.call is not None and self.call.reservation is not None:
-            self._attributes[names.RESERVATION_ID] = self.call.reservation.id
-        span = here.tracer.start_span(
-            self._span_name, within, self.kind, attributes=self._attributes
-        )
+            attributes[names.RESERVATION_ID] = self.call.reservation.id
+        span = here.tracer.start_span(self._span_name, within, self.kind, attributes=attributes)
         self.span = span
         inside = current.with_entity(self, trace.set_span_in_context(span, within))
-        self._inside = inside
         self._attached = context.attach(inside)
         self.started_monotonic_ns = time.monotonic_ns()
-        here.started(self, self._attributes, self._steps)
+        here.started(self, attributes, self._steps)
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────
 
@@ -316,12 +285,17 @@ class Entity:
         self.__exit__(kind, error, at)
 
     def _end(self, error: BaseException | None) -> None:
+        if error is not None or self._outcome:
+            self._tell_outcome(error)
+        self.span.end()
+        process().ended(self)
+
+    def _tell_outcome(self, error: BaseException | None) -> None:
         outcome, code = self._outcome, self._code
         if error is not None and not outcome:
             outcome, code = judge(error)
         span = self.span
-        if outcome:
-            span.set_attribute(names.OUTCOME, outcome)
+        span.set_attribute(names.OUTCOME, outcome)
         if code:
             span.set_attribute(names.ERROR_CODE, code)
         if error is not None and outcome != SUCCEEDED:
@@ -329,8 +303,6 @@ class Entity:
             span.set_status(Status(StatusCode.ERROR, str(error)[:STATUS_TEXT_MAX]))
         elif outcome in (FAILED, TIMEOUT):
             span.set_status(Status(StatusCode.ERROR, code))
-        span.end()
-        process().ended(self)
 
     # ── as a decorator ───────────────────────────────────────────────────────────────────────
 
@@ -393,6 +365,6 @@ def judge(error: BaseException) -> tuple[str, str]:
         return (TIMEOUT if error.code == "NR-E001" else FAILED), error.code
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return SUCCEEDED, ""
-    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit | SystemExit):
-        return CANCELLED, ""
+    if is_cancellation(error) or not isinstance(error, Exception):
+        return CANCELLED, ""  # KeyboardInterrupt, GeneratorExit, SystemExit too.
     return FAILED, error_code(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import random
 import threading
@@ -136,11 +135,14 @@ async def arun(
 ) -> R:
     """Run a coroutine function as `run` runs a function; at the deadline it is cancelled.
 
+    >>> import asyncio
     >>> async def answer() -> int:
     ...     return 42
     >>> asyncio.run(arun("tool_execution", answer, timeout_ms=1_000))
     42
     """
+    import asyncio
+
     rules = _rules(retries, timeout_ms, max_tokens, max_cost_usd, grace_ms, retry_on)
     async with job(job_type, id=job_id, tags=tags, budget=_job_budget(rules)) as whole:
         made = 0
@@ -246,6 +248,8 @@ def _call(one: Entity, rules: Rules, function: Callable[[], R]) -> R:
 
 async def _acall(one: Entity, rules: Rules, work: Awaitable[R]) -> R:
     """Await a coroutine; at its deadline it is cancelled and has the grace period to end."""
+    import asyncio
+
     if rules.timeout_s is None:
         return await work
     if one.timer is not None:

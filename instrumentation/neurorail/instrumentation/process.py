@@ -11,6 +11,7 @@ from opentelemetry.util.types import AttributeValue
 
 from neurorail.instrumentation.events import SCOPE, Attributes, Events
 from neurorail.instrumentation.gate.gate import Gate
+from neurorail.instrumentation.gate.status import GateStatus
 from neurorail.instrumentation.safety import tell_once
 from neurorail.semconv import attributes as names
 
@@ -107,3 +108,12 @@ _process: Final = Process()
 def process() -> Process:
     """This process's."""
     return _process
+
+
+def gate_status() -> GateStatus:
+    """How the gate of this process stands: its connection, its directives, what it refused.
+
+    >>> gate_status().state
+    'off'
+    """
+    return _process.gate.status()

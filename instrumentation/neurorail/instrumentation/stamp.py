@@ -6,6 +6,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
 from neurorail.instrumentation.current import as_attributes, chain_ids
+from neurorail.instrumentation.events import SCOPE
 from neurorail.instrumentation.gate.call import current_call
 from neurorail.instrumentation.spans import is_call_span, stamp_call
 from neurorail.semconv.attributes import MISSION_ID
@@ -20,6 +21,9 @@ class ChainSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span."""
+        scope = span.instrumentation_scope
+        if scope is not None and scope.name == SCOPE:
+            return  # Ours begin with everything on them.
         known = span.attributes
         if known is None or MISSION_ID not in known:
             ids = chain_ids(parent_context)

@@ -56,8 +56,6 @@ def entity_starts(entity: Entity) -> Refused | None:
 
 def entity_ends(entity: Entity) -> None:
     """A child that was counted runs no more."""
-    if not entity.counted:
-        return
     entity.counted = False
     parent = entity.parent
     if parent is not None and parent.used is not None:

@@ -58,6 +58,7 @@ class Bounds:
 
 
 NO_BOUNDS: Final = Bounds()
+NO_USAGE: Final = Usage()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from neurorail.instrumentation.gate.directive import CANCEL, Directive
 from neurorail.instrumentation.gate.status import OFF, GateStatus
 from neurorail.instrumentation.gate.stopping import Stopping
 from neurorail.instrumentation.gate.table import Table
+from neurorail.instrumentation.loops import running_loop
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
@@ -115,6 +115,8 @@ class Gate:
         Raises:
             NeuroRailRefused: it may not.
         """
+        if self._is_idle(entity):
+            return
         self._check_entity(entity)
         if self._is_call(entity):
             with self._counted(entity):
@@ -126,6 +128,8 @@ class Gate:
 
     async def entering_async(self, entity: Entity) -> None:
         """Let an entity start; the server is asked on another thread."""
+        import asyncio
+
         self._check_entity(entity)
         if self._is_call(entity):
             with self._counted(entity):
@@ -137,12 +141,13 @@ class Gate:
 
     def leaving(self, entity: Entity, error: BaseException | None) -> NeuroRailRefused | None:
         """An entity ends. Gives what to raise where its task was cancelled by a directive."""
-        budgets.entity_ends(entity)
+        if entity.counted:
+            budgets.entity_ends(entity)
         if entity.call is not None:
             self.leave_call(entity.call, entity.usage, failed=False)
         elif entity.reservation is not None and self.control is not None:
             self.control.release(entity.reservation)
-        return self._stopping.unwatch(entity, error)
+        return None if entity.task is None else self._stopping.unwatch(entity, error)
 
     def block(self, entity: Entity, code: str, reason: str) -> None:
         """Refuse every call below an entity of this process from now on; nothing is cancelled.
@@ -180,6 +185,8 @@ class Gate:
 
     async def enter_call_async(self, call: Call) -> None:
         """Let a call be made; the server is asked on another thread."""
+        import asyncio
+
         self._check_call(call)
         if self.control is not None and self.control.may_ask_call(call):
             with self._counted_call(call):
@@ -230,6 +237,15 @@ class Gate:
             if one.ends_work:
                 self._stopping.stop_matching(one)
 
+    def _is_idle(self, entity: Entity) -> bool:
+        """Whether nothing at all is to be asked, counted or watched: then it costs nothing."""
+        return (
+            self.control is None
+            and not self.table.groups
+            and not entity.limited
+            and running_loop() is None
+        )
+
     def _is_call(self, entity: Entity) -> bool:
         """Whether the gate has anything to say about a resource: else it costs nothing."""
         if entity.level != RESOURCE:
@@ -264,7 +280,7 @@ class Gate:
             raise found.refusal_now()
 
     def _counted(self, entity: Entity) -> _UndoIfRefused:
-        return _UndoIfRefused(lambda: budgets.entity_ends(entity))
+        return _UndoIfRefused(lambda: budgets.entity_ends(entity) if entity.counted else None)
 
     def _counted_call(self, call: Call) -> _UndoIfRefused:
         def undo() -> None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
-
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
+from typing import Final
 
 OFF: Final = "off"
-Reader: TypeAlias = Callable[[CallbackOptions], Iterable[Observation]]
-METER: Final = "neurorail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +28,3 @@ class GateStatus:
     """Questions that the server did not answer."""
     settlements_dropped: int
     """Reports of usage for which there was no room."""
-
-
-def export_metrics(status: Callable[[], GateStatus]) -> None:
-    """Make the status visible as metrics of this process's meter provider."""
-    meter = metrics.get_meter(METER)
-
-    def gauge(read: Callable[[GateStatus], int]) -> Reader:
-        return lambda _: [Observation(read(status()))]
-
-    meter.create_observable_gauge(
-        "neurorail.gate.connected", [gauge(lambda now: int(now.state == "connected"))],
-        description="1 while directives arrive from the server.",
-    )  # fmt: skip
-    meter.create_observable_gauge(
-        "neurorail.gate.directives", [gauge(lambda now: now.directives)],
-        unit="{directive}", description="Directives held.",
-    )  # fmt: skip
-    for name, read, told in (
-        ("decisions", lambda now: now.decisions, "Decisions asked of the server."),
-        ("refusals", lambda now: now.refusals, "Calls and entities refused."),
-        ("unreachable", lambda now: now.unreachable, "Questions the server did not answer."),
-        ("settlements_dropped", lambda now: now.settlements_dropped, "Reports without room."),
-    ):
-        meter.create_observable_counter(f"neurorail.gate.{name}", [gauge(read)], description=told)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import events as loops
 from typing import TYPE_CHECKING
 
 from neurorail.instrumentation.errors import NeuroRailRefused
 from neurorail.instrumentation.gate.budgets import above, timeout_of
 from neurorail.instrumentation.gate.directive import Directive
 from neurorail.instrumentation.gate.table import holds
+from neurorail.instrumentation.loops import is_cancellation, running_loop
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
@@ -24,9 +23,11 @@ class Stopping:
 
     def watch(self, entity: Entity) -> None:
         """An entity starts; inside an event loop its task is remembered, and its deadline set."""
-        loop = loops._get_running_loop()
+        loop = running_loop()
         if loop is None:
             return
+        import asyncio
+
         task = asyncio.current_task(loop)
         if task is None:
             return
@@ -41,7 +42,7 @@ class Stopping:
         if entity.timer is not None:
             entity.timer.cancel()
             entity.timer = None
-        if entity.stopped is None or task is None or not isinstance(error, asyncio.CancelledError):
+        if entity.stopped is None or task is None or error is None or not is_cancellation(error):
             return None
         # As asyncio.timeout does: it was us, unless somebody else wants it cancelled too.
         if task.uncancel() > 0:
