@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -117,13 +118,18 @@ def test_a_forked_child_sends_only_its_own() -> None:
     assert numbers(exporter) == [1]
 
 
+def heartbeats(told: Told) -> list[tuple[Any, dict[str, Any]]]:
+    """Whose they are, and the whole of each."""
+    found = [one for one in told.events if one["event_name"] == names.HEARTBEAT_EVENT]
+    return [(one[names.ENTITY_TYPE], one) for one in found]
+
+
 def test_heartbeats_of_all_that_runs(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEURORAIL_HEARTBEAT_MS", "1")
     with mission("m") as m, job("x") as j:
-        while sum(one["event_name"] == names.HEARTBEAT_EVENT for one in told.events) < 4:
-            pass
-    beats = [one for one in told.events if one["event_name"] == names.HEARTBEAT_EVENT]
-    assert beats[1] == {
+        while not {"mission", "job"} <= {each for each, _ in heartbeats(told)}:
+            time.sleep(0.001)
+    assert dict(heartbeats(told))["job"] == {
         "event_name": names.HEARTBEAT_EVENT,
         names.ENTITY_TYPE: "job",
         names.MISSION_ID: m.id,

@@ -13,9 +13,9 @@ from neurorail.collector.store.store import Store
 _nodes = itertools.count(1)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store with its schema."""
+    """A store with its schema: closed with its module, since a process opens one path at a time."""
     path = tmp_path_factory.mktemp("rerun") / "clickhouse"
     with started_store(f"chdb://{path}") as found:
         yield found
