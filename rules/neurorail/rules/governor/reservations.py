@@ -31,9 +31,13 @@ from neurorail.rules.governor.scopes import HELD_BY_ENTITY, HELD_BY_POOL, Scope,
 from neurorail.rules.kept import Kind
 from neurorail.rules.state import State
 
-REMEMBERED_MAX: Final = 100_000
+REMEMBERED_MAX: Final = 50_000
 """Closed reservations of a tenant that are remembered, so that what reports usage later is not
 charged a second time."""
+
+
+_NOTHING: Final = none()
+"""What a closed reservation holds; never changed, so that all of them share it."""
 
 
 def find(state: State, reservation_id: str) -> Reservation | None:
@@ -158,7 +162,7 @@ def close(
             state.kept.remove(ENTITY_ACCOUNTS, state.tenant, name)
     state.kept.remove(OPEN, state.tenant, one.id)
     one.state = CLOSED
-    one.left = none()
+    one.left = one.drawn = _NOTHING
     one.running = 0
     state.kept.put(REMEMBERED, state.tenant, one.id, one)
     tell(state, one, how, time, correction or none())
