@@ -27,6 +27,8 @@ from neurorail.rules.trace import Trace
 
 if TYPE_CHECKING:
     from neurorail.rules.directives import Index
+    from neurorail.rules.manifest.facts import FactValue
+    from neurorail.rules.observations import SpanObserved
     from neurorail.rules.reflex.plan import Plan
 
 RESUMPTIONS_MAX = 64
@@ -87,6 +89,8 @@ class State:
         self._shadows: dict[str, tuple[Entry, ...]] = {}
         self.directives: dict[str, Index] = {}
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
+        self.facts_of_call: tuple[SpanObserved, list[int], dict[str, FactValue]] | None = None
+        """The call that was charged last, and its facts."""
         self.reflex_plans: dict[str, Plan] = {}
         """Tenant → the reflexes of its manifest, sorted."""
         self.before_charge: BeforeCharge | None = None

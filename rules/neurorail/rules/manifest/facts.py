@@ -145,7 +145,21 @@ def entity_facts(state: State, entity: Entity) -> dict[str, FactValue]:
 def call_facts(
     state: State, seen: SpanObserved, ids: Ids, amounts: list[int], outcome: str
 ) -> dict[str, FactValue]:
-    """The facts of one finished call, with what it alone consumed (`Entity.totals` order)."""
+    """The facts of one finished call, with what it alone consumed (`Entity.totals` order).
+
+    Reflexes, pools and modes all ask for them while one call is charged: they are made once.
+    """
+    known = state.facts_of_call
+    if known is not None and known[0] is seen and known[1] is amounts:
+        return dict(known[2])
+    facts = _call_facts(state, seen, ids, amounts, outcome)
+    state.facts_of_call = (seen, amounts, facts)
+    return dict(facts)
+
+
+def _call_facts(
+    state: State, seen: SpanObserved, ids: Ids, amounts: list[int], outcome: str
+) -> dict[str, FactValue]:
     facts = _chain_facts(state, ids)
     facts["entity_type"] = "resource"
     usage = seen.usage

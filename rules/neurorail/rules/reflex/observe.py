@@ -14,7 +14,7 @@ from neurorail.rules.manifest.triggers import BurnRate
 from neurorail.rules.observations import JOB, RESOURCE, Ids, SpanObserved
 from neurorail.rules.reflex import actions, circuits, progress
 from neurorail.rules.reflex.breaker import CLOSED
-from neurorail.rules.reflex.circuit import circuit_named
+from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
 from neurorail.rules.reflex.plan import plan_of
 from neurorail.rules.reflex.scope import scope_of
 from neurorail.rules.reflex.step import CHILD, END, USE, VIOLATION, Step
@@ -44,7 +44,7 @@ def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -
         facts=facts,
     )
     calls = tuple(one for one in (seen.reservation_id, ids[RESOURCE]) if one)
-    for rule in plan.calls:
+    for rule in plan.calls.of(facts):
         _see(state, rule, facts, ids, step, started=seen.start_unix_nano, calls=calls)
     for rule in plan.burning:
         _burn(state, rule, facts, ids, amounts)
@@ -65,7 +65,7 @@ def entity_ended(state: State, entity: Entity) -> None:
         name=str(facts.get("agent") or facts.get("job_type") or ""),
         facts=facts,
     )
-    for rule in rules:
+    for rule in rules.of(facts):
         _see(state, rule, facts, entity.ids, step, started=entity.started, calls=(entity.id,))
 
 
@@ -165,6 +165,8 @@ def _heals(
     calls: tuple[str, ...],
 ) -> bool:
     """Tell a rule's breaker, if it has one; whether the trigger is to see nothing of the step."""
+    if not state.kept.number(CIRCUITS, state.tenant):
+        return False
     if not any(isinstance(action, manifest_actions.Suspend) for action in rule.actions):
         return False
     name = circuits.circuit_id(rule.id, scope_of(rule, facts))

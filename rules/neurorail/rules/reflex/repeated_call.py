@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from typing import Any, Final
 
 from neurorail.rules.config import MS
@@ -15,25 +16,29 @@ REMEMBERED_MAX: Final = 256
 class RepeatedCall:
     """Fires at the `count`-th identical call within the window, whatever came between."""
 
-    __slots__ = ("count", "recent", "window_ns")
+    __slots__ = ("count", "recent", "times", "window_ns")
 
     def __init__(self, rule: triggers.RepeatedCall) -> None:
         self.window_ns = rule.window_ms * MS
         self.count = min(rule.count, REMEMBERED_MAX)
-        self.recent: list[tuple[int, str]] = []
+        self.recent: deque[tuple[int, str]] = deque()
         """(Record time, fingerprint), oldest first."""
+        self.times: Counter[str] = Counter()
+        """How often each of them was called."""
 
     def observe(self, now: int, step: Step) -> Fired | None:
         """Count a call whose arguments are known."""
         if not step.fingerprint:
             return None
-        recent = self.recent
-        old = 0
-        while old < len(recent) and recent[old][0] <= now - self.window_ns:
-            old += 1
-        del recent[: max(old, len(recent) - REMEMBERED_MAX + 1)]
+        recent, times = self.recent, self.times
+        while recent and (recent[0][0] <= now - self.window_ns or len(recent) >= REMEMBERED_MAX):
+            _, gone = recent.popleft()
+            times[gone] -= 1
+            if not times[gone]:
+                del times[gone]
         recent.append((now, step.fingerprint))
-        count = sum(1 for _, fingerprint in recent if fingerprint == step.fingerprint)
+        times[step.fingerprint] += 1
+        count = times[step.fingerprint]
         if count < self.count:
             return None
         self.clear()
@@ -42,7 +47,8 @@ class RepeatedCall:
 
     def clear(self) -> None:
         """Forget what was seen."""
-        self.recent = []
+        self.recent = deque()
+        self.times = Counter()
 
     def to_row(self) -> list[Any]:
         """What was seen, as plain values."""
@@ -50,4 +56,5 @@ class RepeatedCall:
 
     def restore(self, row: list[Any]) -> None:
         """Put back what `to_row` wrote."""
-        self.recent = [(at, fingerprint) for at, fingerprint in row]
+        self.recent = deque((at, fingerprint) for at, fingerprint in row)
+        self.times = Counter(fingerprint for _, fingerprint in self.recent)

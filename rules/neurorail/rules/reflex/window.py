@@ -16,27 +16,35 @@ class Window:
     nineteen twentieths of it.
     """
 
-    __slots__ = ("parts",)
+    __slots__ = ("first", "parts", "second")
 
     def __init__(self) -> None:
         self.parts: list[list[int]] = []
         """`[number of the part, first sum, second sum]`, oldest first."""
+        self.first = 0
+        self.second = 0
+        """What the parts add up to."""
 
     def add(self, now: int, window_ns: int, first: int, second: int = 0) -> tuple[int, int]:
         """Add to the part that holds `now`, and both sums of the window then."""
         number = now // part_ns(window_ns)
         parts = self.parts
-        if parts and parts[-1][0] == number:
-            parts[-1][1] += first
-            parts[-1][2] += second
-        else:
-            self.parts = parts = [part for part in parts if part[0] > number - PARTS]
-            parts.append([number, first, second])
-        return sum(part[1] for part in parts), sum(part[2] for part in parts)
+        if not parts or parts[-1][0] != number:
+            while parts and parts[0][0] <= number - PARTS:
+                _, gone, gone_too = parts.pop(0)
+                self.first -= gone
+                self.second -= gone_too
+            parts.append([number, 0, 0])
+        parts[-1][1] += first
+        parts[-1][2] += second
+        self.first += first
+        self.second += second
+        return self.first, self.second
 
     def clear(self) -> None:
         """Forget everything."""
         self.parts = []
+        self.first = self.second = 0
 
     def to_row(self) -> list[Any]:
         """As plain values."""
@@ -47,6 +55,8 @@ class Window:
         """The window that `to_row` wrote."""
         window = Window()
         window.parts = [list(part) for part in row]
+        window.first = sum(part[1] for part in row)
+        window.second = sum(part[2] for part in row)
         return window
 
 
