@@ -36,6 +36,16 @@ def test_a_scope_must_be_met_in_all_it_names() -> None:
     assert found(table, tool="shell") is None
 
 
+def test_a_fact_may_have_to_be_absent() -> None:
+    table = Table()
+    table.add(directive(1, scope={"tool": None}))
+    table.add(directive(2, scope={"model": None, "provider": "openai"}))
+    assert found(table) == "d1"
+    assert found(table, tool="shell") is None
+    assert found(table, tool="shell", provider="openai") == "d2"
+    assert found(table, tool="shell", provider="openai", model="gpt-5") is None
+
+
 def test_an_empty_scope_is_everything() -> None:
     table = Table()
     table.add(directive(1, action="kill", code="NR-E008"))

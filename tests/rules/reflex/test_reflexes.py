@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from neurorail.rules.directives import Directive, blocking, find, half_open_at, 
 from neurorail.rules.manifest import actions, triggers
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.model import ReflexRule
+from neurorail.rules.reflex import actions as reflex_actions
 from neurorail.rules.reflex import circuits, observe
 from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
 
@@ -378,10 +380,42 @@ def test_scope_is_the_key_and_what_the_condition_asks_plainly(
     assert issued["scope"] == scope
 
 
-def test_what_the_condition_does_not_match_is_not_watched(worlds: Worlds) -> None:
-    world = worlds(acting(actions.Alert(), when=Condition({"provider": "mistral"})))
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"provider": "mistral"},
+        {"provider": ["mistral"]},
+        {"provider": "openai", "model": "large"},
+        {"cel": "provider == 'mistral'"},
+        {"agent": None, "tool": "x"},
+    ],
+)
+def test_what_the_condition_does_not_match_is_not_watched(
+    worlds: Worlds, when: dict[str, Any]
+) -> None:
+    world = worlds(acting(actions.Alert(), when=Condition(when)))
     world.call(failed=True)
     assert world.of("trigger_activated") == []
+
+
+def test_rules_act_in_the_order_of_the_manifest(worlds: Worlds) -> None:
+    """However they are found: by a fact that they ask for, or because they ask for none."""
+    conditions: tuple[dict[str, Any], ...] = (
+        {"provider": "openai"}, {}, {"model": "gpt-5"}, {"provider": "mistral"}, {},
+    )  # fmt: skip
+    rules = [
+        replace(acting(actions.Alert(), when=Condition(when)), id=f"rule{number}")
+        for number, when in enumerate(conditions)
+    ]
+    world = worlds(*rules)
+    world.call(failed=True)
+    told = [one["trigger_id"] for one in world.of("trigger_activated")]
+    assert told == ["rule0", "rule1", "rule2", "rule4"]
+
+
+def test_every_action_of_a_manifest_can_be_done() -> None:
+    assert set(reflex_actions.ACTION_NAMES) == set(reflex_actions._DO)
+    assert set(reflex_actions.ACTION_NAMES.values()) == set(actions.ACTIONS)
 
 
 def test_circuit_without_a_name_is_none() -> None:

@@ -28,7 +28,8 @@ class Directive:
 
     id: str
     action: str
-    scope: dict[str, str]
+    scope: Mapping[str, str | None]
+    """None where a fact has to be absent."""
     code: str
     reason: str
     rule: str = ""
@@ -46,7 +47,7 @@ class Directive:
         """Whether its time is over."""
         return 0 < self.expires_monotonic_ns <= now_monotonic_ns
 
-    def match(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def match(self) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
         """The facts its scope names, sorted, and the values they must have."""
         entity_id = self.scope.get("entity_id")
         if entity_id is not None:
@@ -113,10 +114,11 @@ class Bucket:
         self._filled_at_ns = now_monotonic_ns
 
 
-def scope_text(scope: Mapping[str, str]) -> str:
+def scope_text(scope: Mapping[str, str | None]) -> str:
     """A scope in one line: an entity's id, or `model=gpt-4o,provider=openai`; `*` is everything."""
-    if "entity_id" in scope:
-        return scope["entity_id"]
+    entity_id = scope.get("entity_id")
+    if entity_id is not None:
+        return entity_id
     return ",".join(f"{name}={scope[name]}" for name in sorted(scope)) or "*"
 
 
@@ -135,7 +137,7 @@ def read_directive(given: Mapping[str, Any]) -> Directive:
     return Directive(
         id=identifier,
         action=str(given.get("action") or SUSPEND),
-        scope={str(name): str(value) for name, value in scope.items()},
+        scope={str(name): None if value is None else str(value) for name, value in scope.items()},
         code=str(given.get("code") or "NR-E006"),
         reason=str(given.get("reason") or "the server says so"),
         rule=str(given.get("rule") or ""),

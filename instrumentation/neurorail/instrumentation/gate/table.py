@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 from neurorail.instrumentation.gate.directive import ACTIONS, BUDGET_CODE, Directive
 
 Facts: TypeAlias = Mapping[str, str]
-Group: TypeAlias = tuple[tuple[str, ...], dict[tuple[str, ...] | str, tuple[Directive, ...]]]
+Group: TypeAlias = tuple[
+    tuple[str, ...], dict[tuple[str | None, ...] | str | None, tuple[Directive, ...]]
+]
 
 DIRECTIVES_MAX: Final = 20_000
 """Further ones are not kept, but counted in `refused`; the server keeps half as many a tenant."""
@@ -44,9 +46,9 @@ class Table:
         worst: Directive | None = None
         for names, by_values in self.groups:
             if len(names) == 1:
-                found = by_values.get(facts.get(names[0]))  # type: ignore[arg-type]
+                found = by_values.get(facts.get(names[0]))
             else:
-                found = by_values.get(tuple([facts.get(name, "\0") for name in names]))
+                found = by_values.get(tuple([facts.get(name) for name in names]))
             if found is not None:
                 worst = _stricter(worst, found, reserved)
         return worst
@@ -90,7 +92,9 @@ class Table:
                 self._rebuild()
 
     def _rebuild(self) -> None:
-        groups: dict[tuple[str, ...], dict[tuple[str, ...] | str, tuple[Directive, ...]]] = {}
+        groups: dict[
+            tuple[str, ...], dict[tuple[str | None, ...] | str | None, tuple[Directive, ...]]
+        ] = {}
         for one in self._by_id.values():
             names, values = one.match()
             by_values = groups.setdefault(names, {})
