@@ -163,3 +163,21 @@ def rules(data: Path, *arguments: str, status: int = 0) -> str:
     result = CliRunner().invoke(build(), ["rules", *arguments, "--data-dir", str(data)])
     assert result.exit_code == status, result.output
     return result.output if status else result.stdout
+
+
+def test_replay_begins_at_a_state_that_the_server_stored(tmp_path: Path) -> None:
+    data, config = tmp_path / "data", tmp_path / "neurorail.yaml"
+    config.write_text("archive: {state_interval_s: 1}\n")
+    with running_server(data, "--config", str(config)) as server:
+        called_job(Rail(server))
+        ends = time.monotonic() + PATIENCE_S
+        while not (data / "engine-state.db").exists():
+            assert time.monotonic() < ends
+            time.sleep(0.001)
+        while (data / "engine-state.db").exists():
+            time.sleep(0.001)
+        called_job(Rail(server))
+        archived(server.api)
+    none = rules(data, "replay", "--after", "999", status=2)
+    seq = none.split("there are: ")[1].split(",")[0].strip()
+    assert json.loads(rules(data, "replay", "--after", seq, "--json"))["equal"]

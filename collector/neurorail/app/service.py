@@ -32,6 +32,7 @@ from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
+from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.price_file import read_price_file
@@ -236,6 +237,7 @@ class Service:
             self._inbox.append,
             config.metrics.snapshot_interval_s,
         )
+        self._states = EngineStates(self._engine, self._store, node, config)
         app = create_app(
             ApiDependencies(
                 engine=self._view,
@@ -422,6 +424,7 @@ class Service:
                 self._denials.settle()
                 self._exporting.settle()
                 await self._snapshots.take_if_due(time.monotonic() - self._begun_s)
+                await self._states.take_if_due(time.monotonic() - self._begun_s)
                 await asyncio.to_thread(self._exporting.prune, self._archiver)
                 await asyncio.to_thread(self._gate.keys.save_uses, USES_SAVED_S)
                 counts = await self._view.counts(DEFAULT_TENANT)

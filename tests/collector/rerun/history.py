@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tests.collector.engine.support import Running, decode, record, running
+from tests.collector.engine.support import PATIENCE_S, Running, decode, record, running
 from tests.simulation.workload import make
 
 from neurorail.collector.archive.formats import EVENTS_FORMAT, EVENTS_TABLE, event_settings
@@ -33,6 +34,25 @@ def live(
             rail.clock.now_unix_nano = max(rail.clock.now_unix_nano, received)
             rail.put(record(*batch))
         return ended(rail)
+
+
+def live_with_state(
+    folder: Path, node: str, config: EngineConfig, seed: int
+) -> tuple[list[Envelope], list[bytes], int]:
+    """The same, with a copy of the state taken half-way while the engine goes on; its record."""
+    with running(folder, config) as rail:
+        rail.put(epoch_of(node))
+        batches = list(make(seed).batches())
+        with ThreadPoolExecutor(1) as thread:
+            copied = None
+            for place, (received, batch) in enumerate(batches):
+                rail.clock.now_unix_nano = max(rail.clock.now_unix_nano, received)
+                rail.put(record(*batch))
+                if place == len(batches) // 2:
+                    copied = thread.submit(rail.journal.copy_state, folder / "copy.db")
+            assert copied is not None
+            seq = copied.result(timeout=PATIENCE_S)
+        return (*ended(rail), seq)
 
 
 def ended(rail: Running) -> tuple[list[Envelope], list[bytes]]:

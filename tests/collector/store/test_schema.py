@@ -28,6 +28,7 @@ GOVERNANCE_TABLES = (
     "governor_manifests",
     "neurorail_records",
     "neurorail_dead_letter",
+    "neurorail_engine_states",
 )
 
 

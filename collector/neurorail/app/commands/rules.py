@@ -156,7 +156,7 @@ Node = Annotated[
 def replay(
     node: Node = None,
     after: Annotated[
-        int, typer.Option(help="Begin after this record; a snapshot must be there.", min=0)
+        int, typer.Option(help="Begin after this record, where a state is stored.", min=0)
     ] = 0,
     through: Annotated[
         int | None, typer.Option(help="The last record; without, all that are stored.", min=1)
@@ -168,6 +168,7 @@ def replay(
     """Replay stored history and compare every event with the audit. Status 1 when they differ."""
     import tempfile
 
+    from neurorail.collector.rerun.exact import NoState
     from neurorail.collector.rerun.exact import replay as run
 
     with (
@@ -175,9 +176,12 @@ def replay(
         _bar("replaying", as_json) as moved,
         tempfile.TemporaryDirectory() as folder,
     ):
-        report = run(
-            store, found, Path(folder), after_seq=after, through_seq=through, progress=moved
-        )
+        try:
+            report = run(
+                store, found, Path(folder), after_seq=after, through_seq=through, progress=moved
+            )
+        except NoState as error:
+            raise fail(str(error)) from None
     if report is None:
         raise fail(f"no record of node {found} is stored")
     if as_json:

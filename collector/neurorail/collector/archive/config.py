@@ -23,6 +23,8 @@ class ArchiveConfig:
     retry_delay_ms_max: int = 5_000
     too_large_tries: int = 3
     """Tries of a single record for which the engine has no memory, before it is put aside."""
+    state_interval_s: int = 86_400
+    """How often the engine's state is stored, for replays to begin at; 0: never."""
     disk_free_bytes_min: int = 256 << 20
     """Below this, an embedded archive waits: what is left is for the inbox."""
 

@@ -23,6 +23,9 @@ from neurorail.rules.state import Changes, Row
 
 RECENT_BYTES_MAX: Final = 64 << 20
 """Outbox batches kept in memory for the archive and for readers; older ones are read from disk."""
+COPY_PAGES: Final = 256
+COPY_PAUSE_S: Final = 0.01
+"""A copy of the state goes on by so many pages, then pauses."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -274,6 +277,24 @@ class Journal:
             traces=[(key, _unpack(row), touched) for key, row, touched in traces],
             kept=[(key, _unpack(row)) for key, row in kept],
         )
+
+    def copy_state(self, path: Path) -> int:
+        """Copy the flushed state into a file of its own, while it is written to.
+
+        Takes small steps, so that nobody waits for it.
+
+        Returns:
+            The last record that the copy covers.
+        """
+        target = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._open_connection().backup(target, pages=COPY_PAGES, sleep=COPY_PAUSE_S)
+            target.execute("DELETE FROM outbox")
+            target.execute("VACUUM")
+            found = target.execute("SELECT value FROM meta WHERE name = 'progress'").fetchone()
+        finally:
+            target.close()
+        return 0 if found is None else msgspec.msgpack.decode(found[0], type=Progress).flushed_seq
 
     # ── the outbox (the archive, and readers) ────────────────────────────────────────────────
 

@@ -64,6 +64,14 @@ class ArchivedHead:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyState:
+    """Copy the flushed state to a file; the answer is the last record that it covers."""
+
+    number: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prune:
     """Everything up to this batch is archived."""
 
@@ -152,7 +160,9 @@ class Stopped:
     flushed_seq: int
 
 
-ToEngine: TypeAlias = Begin | Records | Ask | ReadOutbox | ArchivedHead | Prune | Appended | Stop
+ToEngine: TypeAlias = (
+    Begin | Records | Ask | ReadOutbox | ArchivedHead | CopyState | Prune | Appended | Stop
+)
 FromEngine: TypeAlias = Started | Group | Refeed | Append | Answer | Failed | Stopped
 
 

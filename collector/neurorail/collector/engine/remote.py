@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from neurorail.collector.engine import messages
 from neurorail.collector.engine.answers import Answers
@@ -205,13 +205,15 @@ class EngineProcess:
             RuntimeError: the question raised, or its answer cannot travel.
         """
         future = self._request(lambda number: messages.Ask(number, question))
-        answer: T = await asyncio.wrap_future(future)
-        return answer
+        return cast("T", await asyncio.wrap_future(future))
+
+    async def copy_state(self, path: str) -> int:
+        """Copy the flushed state to a new file; the last record it covers. May raise `Busy`."""
+        return int(await asyncio.wrap_future(self._request(partial(messages.CopyState, path=path))))
 
     async def archived_head(self) -> str:
         """The hash, in hex, of the newest event that is archived."""
-        head = await asyncio.wrap_future(self._request(messages.ArchivedHead))
-        return str(head)
+        return str(await asyncio.wrap_future(self._request(messages.ArchivedHead)))
 
     async def applied(self, seq: int) -> list[StreamEvent]:
         """The events of record `seq`, as soon as they are durable.

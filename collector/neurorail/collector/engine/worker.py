@@ -20,7 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -163,6 +163,7 @@ class Worker:
         self._inbox = FedInbox(pipe)
         self._path = Path(begin.journal)
         self._journal = Journal(self._path)
+        self._copies = ThreadPoolExecutor(1, "copy-state")
         self._observations: list[tuple[int, bytes]] = []
         self._stats_at = 0.0
         self._groups: queue.Queue[messages.Group | None] = queue.Queue(GROUPS_MAX)
@@ -208,6 +209,7 @@ class Worker:
         self._applier.start()
 
     def _end(self) -> None:
+        self._copies.shutdown()
         self._applier.stop()
         self._groups.put(None)
         if self._sender.ident is not None:
@@ -227,12 +229,20 @@ class Worker:
             case messages.ArchivedHead(number):
                 journal = self._journal
                 self._answer(number, self._applier.submit(lambda _: journal.archived_head()))
+            case messages.CopyState(number, path):
+                self._copies.submit(self._copy_state, number, Path(path))
             case messages.ReadOutbox(number, after_ordinal, max_bytes):
                 batches = self._journal.read(after_ordinal, max_bytes)
                 self._tell(messages.Answer(number, batches, ""))
             case messages.Stop():
                 return False
         return True
+
+    def _copy_state(self, number: int, path: Path) -> None:
+        try:
+            self._tell(messages.Answer(number, self._journal.copy_state(path), ""))
+        except Exception as error:
+            self._tell(messages.Answer(number, None, _text(error)))
 
     def _answer(self, number: int, future: Future[object]) -> None:
         def done(answered: Future[object]) -> None:

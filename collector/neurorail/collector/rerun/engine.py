@@ -26,6 +26,8 @@ FLUSH_DIRTY: Final = 20_000
 SINCE_FLUSH_MAX: Final = 20_000
 """Records kept to be applied again when one of them raises."""
 
+RERUN_FILE: Final = "rerun.db"
+
 Change = Callable[[list[Observation]], list[Observation]]
 
 
@@ -46,7 +48,7 @@ class Rerun:
         change: Change = lambda observations: observations,
         begun: Callable[[Engine], None] = lambda engine: None,
     ) -> None:
-        self._journal = Journal(folder / "rerun.db")
+        self._journal = Journal(folder / RERUN_FILE)
         self._journal.open()
         self._config = config
         self._change = change

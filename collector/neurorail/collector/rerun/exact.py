@@ -10,7 +10,8 @@ from pathlib import Path
 
 from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Envelope
-from neurorail.collector.rerun.engine import Rerun
+from neurorail.collector.rerun.engine import RERUN_FILE, Rerun
+from neurorail.collector.rerun.states import fetch_state, stored_states
 from neurorail.collector.rerun.stored import STRETCH_RECORDS, StoredRecords
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream.event import decode_line
@@ -75,7 +76,6 @@ def replay(
     *,
     after_seq: int = 0,
     through_seq: int | None = None,
-    config: EngineConfig | None = None,
     progress: OnProgress = lambda done, total: None,
 ) -> ExactReport | None:
     """Replay a node's records and compare every event with the audit; None if there are none.
@@ -83,21 +83,23 @@ def replay(
     Args:
         store: A started store.
         node: Whose records.
-        folder: Empty, or with the file of the snapshot at `after_seq`.
-        after_seq: The last record that is not replayed; 0 begins with the first.
+        folder: Empty; files are made in it.
+        after_seq: The last record that is not replayed, at which a state is stored; 0 begins with
+            the first.
         through_seq: The last record; without, the last one of which an event is archived.
-        config: Of the engine at the beginning.
         progress: Told after each stretch.
 
     Raises:
         StoreError: the store cannot be read.
+        NoState: no state is stored at `after_seq`.
     """
     records = StoredRecords(store, node)
     there = records.range()
     if there is None:
         return None
+    config = _begin_at(store, node, after_seq, folder) if after_seq else EngineConfig()
     last = min(through_seq or _last_event(store, node), there.last_seq)
-    rerun = Rerun(folder, config or EngineConfig())
+    rerun = Rerun(folder, config)
     ours, theirs, heads = _Digest(), _Digest(), Heads()
     difference, done = None, 0
     try:
@@ -124,6 +126,19 @@ def replay(
         theirs.value.hex(),
         difference,
     )
+
+
+class NoState(LookupError):
+    """No state of the engine is stored at a record; the message says where there are."""
+
+
+def _begin_at(store: Store, node: str, seq: int, folder: Path) -> EngineConfig:
+    known = {state.seq: state.config for state in stored_states(store, node)}
+    if seq not in known:
+        listed = ", ".join(map(str, known)) or "none"
+        raise NoState(f"no state is stored after record {seq}; there are: {listed}")
+    fetch_state(store, node, seq, folder / RERUN_FILE)
+    return known[seq]
 
 
 def _tell(rerun: Rerun, envelope: Envelope, heads: Heads) -> Iterator[Told]:
