@@ -141,3 +141,23 @@ def test_decisions_are_counted_and_listed(rail: Rail, deck: Page) -> None:
     expect(row).to_contain_text("allowed" if decision["allowed"] else "refused")
     row.click()
     expect(deck.get_by_role("dialog")).to_contain_text(decision["decision_id"])
+
+
+def test_pools_show_what_is_held_and_what_is_left(rail: Rail, deck: Page) -> None:
+    source = (Path(__file__).parents[2] / "docs" / "manifests" / "spend-per-agent.yaml").read_text()
+    version = post(rail, "governor/v1/manifests", source=source.replace('"1"', '"pools-1"'))
+    for action in ("shadow", "activate"):
+        path = f"governor/v1/manifests/{version['version']}/{action}"
+        post(rail, path, reason="a test", force=action == "activate")
+    asked = {"job_type": "llm_call", "context": {"agent": "crew"}, "estimates": {"cost_usd": 5}}
+    assert post(rail, "governor/v1/decide", **asked)["allowed"]
+    pools = rail.get("/budgets")["budgets"]
+    assert {pool["pool"] for pool in pools} == {"agent_per_day", "all_per_hour"}
+    opened(deck, rail, "budget")
+    deck.get_by_role("tab", name="Pools").click()
+    shown = deck.locator("[data-pool]")
+    expect(shown).to_have_count(2)
+    # The fullest first: 5 of 20 dollars are held, none is spent.
+    expect(shown.first).to_contain_text("agent_per_day")
+    expect(shown.first).to_contain_text("25%")
+    expect(shown.first).to_contain_text("$5.00 held")
