@@ -38,6 +38,8 @@ PICTURES = {
     "controldeck-trace": ("trace?mission={mission}", "[data-entity]"),
     "controldeck-lifecycle": ("lifecycle", ".moves .list-row"),
     "controldeck-budget": ("budget", "[data-violation]"),
+    "controldeck-reflex": ("reflex", "[data-directive]"),
+    "controldeck-governor": ("governor", "[data-type=mode_decided]"),
 }
 """Each picture's page, and what is there when it has drawn itself."""
 
@@ -127,7 +129,7 @@ def take(page: Page, url: str, arguments: argparse.Namespace) -> list[Path]:
         page.goto(f"{url}/neurorail/{path.format(mission=mission)}")
         page.locator('.connection[data-connection="live"]').wait_for()
         page.locator(drawn).first.wait_for()
-        page.wait_for_function("document.querySelector('.skeleton') === null")
+        page.locator(".skeleton").first.wait_for(state="detached")
         page.evaluate("document.fonts.ready.then(() => true)")
         page.wait_for_timeout(arguments.settle_ms)  # Rates are counted once a second.
         written.append(arguments.output / f"{name}.png")

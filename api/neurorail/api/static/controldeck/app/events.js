@@ -184,7 +184,7 @@ const SENTENCES = {
   directive_issued: (d) => [d.action, d.code, d.reason].filter(Boolean).join(" · "),
 };
 
-const CHAIN = new Set(["mission_id", "plan_id", "job_id", "attempt_id", "resource_id", "entity_id", "entity_type"]);
+const CHAIN = new Set(["mission_id", "plan_id", "job_id", "attempt_id", "resource_id", "entity_id", "entity_type", "event_time"]);
 
 /** The first plain fields, for a type that has no sentence. @param {Record<string, any>} data */
 function otherwise(data) {

@@ -14,17 +14,19 @@ import { Td, Th, VirtualList } from "./virtual.js";
 /** @param {{log: import("./event-log.js").EventLog, name: string, children?: any}} props `children`: what is said while there is none */
 export function LogTable({ log, name, children }) {
   const rows = log.rows.value;
+  // Where all are of one type, the type says nothing.
+  const mixed = log.types.length !== 1;
   return html`
     <div class="strip"><span>${count(rows.length)} read of ${count(log.total.value)}</span><${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} /></div>
-    <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${460} template="92px minmax(120px, 0.8fr) minmax(160px, 1.8fr) minmax(70px, auto)"
-      head=${html`<${Th}>Received<//><${Th}>Event<//><${Th}>What<//><${Th}>Mission<//>`}
+    <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${460} template=${`92px ${mixed ? "minmax(126px, 0.9fr) " : ""}minmax(140px, 1.8fr) 112px`}
+      head=${html`<${Th}>Received<//>${mixed && html`<${Th}>Event<//>`}<${Th}>What<//><${Th}>Mission<//>`}
       keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}
       onEnd=${() => log.state.value === "ready" && log.older()}
       rowProps=${(/** @type {StreamEvent} */ event) => ({ "data-type": event.type, "data-tone": event.tone })}
       cells=${(/** @type {StreamEvent} */ event) => html`
         <${Td} faint><time class="event-at" dateTime=${new Date(event.atMs).toISOString()}>${clock(event.atMs)}</time><//>
-        <span role="cell" class="event-type">${event.type}</span>
-        <${Td} clip title=${event.text}>${event.text}<//>
+        ${mixed && html`<span role="cell" class="event-type">${event.type}</span>`}
+        <${Td} clip title=${event.text}><span data-tone=${event.tone}><span class=${mixed ? "" : "event-says-short"}>${event.text}</span></span><//>
         <${Td}><${Id} id=${event.missionId} missionId=${event.missionId} /><//>`}
       empty=${html`<${EmptyLog} log=${log}><p>${children}</p><//>`} />
   `;

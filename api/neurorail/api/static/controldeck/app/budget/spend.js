@@ -8,7 +8,7 @@ import { Nothing, Panel } from "../panel.js";
 import { useReading } from "../reading.js";
 
 const BY = { model: "Model", agent: "Agent", service: "Service", job_type: "Job type", tool: "Tool", provider: "Provider" };
-const TIMES = { "-1h": "last hour", "-24h": "last day", "-7d": "last 7 days", "-30d": "last 30 days" };
+const TIMES = { "-1h": "1 hour", "-24h": "1 day", "-7d": "7 days", "-30d": "30 days" };
 const by = signal(/** @type {keyof typeof BY} */ ("model"));
 const since = signal(/** @type {keyof typeof TIMES} */ ("-24h"));
 
@@ -31,12 +31,12 @@ export function Spend() {
           ${Object.entries(TIMES).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
         </select>
         <select aria-label="Spend by" value=${by.value} onChange=${(/** @type {any} */ event) => (by.value = event.target.value)}>
-          ${Object.entries(BY).map(([name, text]) => html`<option key=${name} value=${name}>by ${text.toLowerCase()}</option>`)}
+          ${Object.entries(BY).map(([name, text]) => html`<option key=${name} value=${name}>${text.toLowerCase()}</option>`)}
         </select>
         <${Export} name="spend" rows=${groups} columns=${COLUMNS} />`}>
       <div class="scroll" tabindex="0" role="region" aria-label=${`Spend by ${by.value}`}>
         ${groups.length === 0 && html`<${Nothing} loading=${usage.value.value === null && usage.problem.value === ""} problem=${usage.problem.value} onRetry=${usage.refresh}>
-          <p><strong>Nothing was metered in the ${TIMES[since.value]}.</strong></p><//>`}
+          <p><strong>Nothing was metered in the last ${TIMES[since.value]}.</strong></p><//>`}
         <ul class="uses wide">
           ${groups.map((/** @type {any} */ group) => html`
             <li class="use" key=${group[by.value]} data-level="plain" data-group=${group[by.value] ?? "none"}>

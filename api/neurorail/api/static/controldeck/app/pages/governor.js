@@ -29,7 +29,7 @@ export function Governor() {
     <dl class="tiles five" aria-label="The governor at a glance">
       <div class="tile" data-tile="active"><dt>In force</dt><dd class="tile-value tile-text">${manifests.value.value?.active.version ?? "…"}</dd><dd class="tile-note id">${(manifests.value.value?.active.sha256 ?? "").slice(0, 16)}</dd></div>
       <div class="tile" data-tile="decisions"><dt>Decisions</dt><dd class="tile-value">${count(total)}</dd><dd class="tile-note">${count(said?.rail_mode_count ?? 0)} rail · ${count(said?.direct_mode_count ?? 0)} direct</dd></div>
-      <div class="tile" data-tile="refused" data-tone=${said?.refused_count > 0 ? "failed" : ""}><dt>Refused</dt><dd class="tile-value">${count(said?.refused_count ?? 0)}</dd><dd class="tile-note" title=${codes}>${total > 0 ? `${percent((said?.refused_count ?? 0) / total)} · ${codes}` : "nobody asked yet"}</dd></div>
+      <div class="tile" data-tile="refused" data-tone=${said?.refused_count > 0 ? "failed" : ""}><dt>Refused</dt><dd class="tile-value">${count(said?.refused_count ?? 0)}</dd><dd class="tile-note" title=${codes}>${total > 0 ? [percent((said?.refused_count ?? 0) / total), codes].filter(Boolean).join(" · ") : "nobody asked yet"}</dd></div>
       <div class="tile" data-tile="questions" data-tone=${waiting > 0 ? "timeout" : ""}><dt>Waiting for a person</dt><dd class="tile-value">${count(waiting)}</dd><dd class="tile-note">questions to approve or deny</dd></div>
       <div class="tile" data-tile="diverged"><dt>Shadow differed</dt><dd class="tile-value">${count(diverged.total.value)}</dd><dd class="tile-note">times from the manifest in force</dd></div>
     </dl>

@@ -35,7 +35,7 @@ export function Directives({ reading }) {
         cells=${(/** @type {any} */ row) => html`
           <${Td}><b class=${row.action === "kill" ? "bad" : ""}>${row.action}</b><//>
           <${Td} clip title=${scopeText(row.scope)}><${ScopeMarks} scope=${row.scope} /><//>
-          <${Td} clip faint title=${row.reason}>${[row.code, row.rule || "by hand", row.reason].filter(Boolean).join(" · ")}<//>
+          <${Td} clip faint title=${row.reason}>${[row.code, row.rule, row.reason].filter(Boolean).join(" · ")}<//>
           <${Td} number><${Left} row=${row} /><//>
           <${Td} number>${allowed && html`<button type="button" onClick=${() => lift(row)}>Lift…</button>`}<//>`}
         empty=${html`<${Nothing} loading=${reading.value.value === null && reading.problem.value === ""} problem=${reading.problem.value} onRetry=${reading.refresh}>
