@@ -154,6 +154,7 @@ def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: 
         (told,) = until(lambda: Client(server.api).get_json(audit)["events"])
         assert told["details"]["alert_event_id"] == alert["event_id"]
         assert Rail(server).metrics()["neurorail_alerts_total"] >= 1
+        until(lambda: Rail(server).metrics()["neurorail_engine_directives"] == 2)
         by_hand(data)
         questions(data, Rail(server))
 

@@ -16,6 +16,10 @@ from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.export import Exporter
 from neurorail.collector.health import Health
 from neurorail.collector.inbox import SqliteInbox
+from neurorail.rules.directives import DIRECTIVES_MAX, KILLS_MAX
+from neurorail.rules.reflex.circuit import CIRCUITS_MAX
+from neurorail.rules.reflex.confirmations import CONFIRMATIONS_MAX
+from neurorail.rules.reflex.watch import WATCHES_MAX
 
 
 def watch_alerts(health: Health, alerter: Alerter) -> None:
@@ -106,6 +110,26 @@ def watch_parts(
             lambda: config.engine.traces_in_memory,
         ),
         ("timers", "Open deadlines.", partial(_stat, engine, "timers")),
+        ("directives", "Directives that hold.", partial(_stat, engine, "directives")),
+        (
+            "directives_limit",
+            "Directives and kill switches a tenant may have.",
+            lambda: DIRECTIVES_MAX + KILLS_MAX,
+        ),
+        ("circuits", "Circuit breakers that opened.", partial(_stat, engine, "circuits")),
+        ("circuits_limit", "Circuit breakers a tenant may have.", lambda: CIRCUITS_MAX),
+        ("watches", "Triggers that watch.", partial(_stat, engine, "watches")),
+        ("watches_limit", "Triggers a tenant may have.", lambda: WATCHES_MAX),
+        (
+            "confirmations",
+            "Questions to people, and answers that hold.",
+            partial(_stat, engine, "confirmations"),
+        ),
+        (
+            "confirmations_limit",
+            "Questions and answers a tenant may have.",
+            lambda: CONFIRMATIONS_MAX,
+        ),
         ("timers_limit", "Deadlines there may be.", lambda: config.engine.timers_max),
         ("lag_records", "Records not applied yet.", lambda: inbox.last_seq - engine.seq),
         ("outbox_batches", "Event batches not archived yet.", engine.depth),

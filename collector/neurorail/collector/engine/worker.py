@@ -33,9 +33,13 @@ from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
 from neurorail.collector.resident_memory import rss_bytes
+from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.pools import POOLS
 from neurorail.rules.governor.reservations import OPEN
 from neurorail.rules.observations import Observation
+from neurorail.rules.reflex.circuit import CIRCUITS
+from neurorail.rules.reflex.confirmations import CONFIRMATIONS
+from neurorail.rules.reflex.watch import WATCHES
 
 SWITCH_INTERVAL_S: Final = 0.001
 GC_THRESHOLD: Final = (50_000, 20, 50)
@@ -60,6 +64,12 @@ COUNTERS: Final = (
     "pool_usage_outside",
     "reservations_misused",
     "answer_evicted",
+    "triggers_activated",
+    "directives_dropped",
+    "kill_switch_refused",
+    "circuit_refused",
+    "watch_evicted",
+    "confirmation_refused",
 )
 """Engine counters that are shown as metrics."""
 ENGINE_NICE: Final = 5
@@ -294,6 +304,10 @@ class Worker:
         stats["timers"] = len(state.scheduled)
         stats["reservations"] = state.kept.total(OPEN)
         stats["pools"] = state.kept.total(POOLS)
+        stats["directives"] = state.kept.total(DIRECTIVES) + state.kept.total(KILLS)
+        stats["circuits"] = state.kept.total(CIRCUITS)
+        stats["watches"] = state.kept.total(WATCHES)
+        stats["confirmations"] = state.kept.total(CONFIRMATIONS)
         stats["memory_rss"] = rss_bytes()
         stats["cpu_seconds"] = time.process_time()
         return stats
