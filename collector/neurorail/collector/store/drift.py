@@ -111,4 +111,6 @@ def _layout(store: Store, table: str) -> str:
         {"database": store.database, "table": table},
     )
     engine, partition_key, sorting_key = rows[0]
+    # On a replicated cluster the same tables have the replicating engines.
+    engine = engine.removeprefix("Replicated")
     return f"{engine} PARTITION BY ({partition_key}) ORDER BY ({sorting_key})"

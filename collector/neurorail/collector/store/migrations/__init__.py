@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|$)")
 
-_RECORD_TABLE: Final = """
+RECORD_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS neurorail_migrations
 (
     version UInt32,
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS neurorail_migrations
 ENGINE = ReplacingMergeTree
 ORDER BY (version, checksum)
 """
+"""Where it is kept which migrations were applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def apply_migrations(store: Store, migrations: Sequence[Migration] | None = None
         MigrationError: If an applied migration differs from this release's, or is newer than all.
     """
     wanted = load_migrations() if migrations is None else list(migrations)
-    store.command(_RECORD_TABLE)
+    store.command(RECORD_TABLE)
     applied = applied_migrations(store)
     _check_known(wanted, applied)
     done = []
