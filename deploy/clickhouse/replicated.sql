@@ -1746,3 +1746,22 @@ FROM neurorail_events_in
 WHERE event_type = 'metrics_recorded';
 
 INSERT INTO neurorail_migrations (version, name, checksum) VALUES (6, 'usage_and_entities', '7d3eb6cf4151888037c8c716fb997f8d22595a2851c717de8ceaa1c6fa156413');
+
+-- The engine's whole state after a record: where a replay of stored history can begin. One file,
+-- compressed, in parts.
+CREATE TABLE IF NOT EXISTS neurorail_engine_states ON CLUSTER '{cluster}'
+(
+    tenant LowCardinality(String) CODEC(ZSTD(1)),
+    node LowCardinality(String) CODEC(ZSTD(1)),
+    seq UInt64 CODEC(ZSTD(1)),
+    part UInt32 CODEC(ZSTD(1)),
+    parts UInt32 CODEC(ZSTD(1)),
+    taken DateTime64(9) CODEC(ZSTD(1)),
+    config String CODEC(ZSTD(1)),
+    body String CODEC(NONE)
+)
+ENGINE = ReplicatedMergeTree
+ORDER BY (tenant, node, seq, part)
+SETTINGS index_granularity = 1, replicated_deduplication_window = 1000;
+
+INSERT INTO neurorail_migrations (version, name, checksum) VALUES (7, 'engine_states', '6c491ae5583e32ada7c2afce61f5ef651b74f14cf7b70498f9808a42a9844d87');

@@ -11,6 +11,7 @@ import yaml
 
 from neurorail.app.config_load import load
 
+TEMPLATE = ("helm", "template", "rail", "--kube-version", "1.31.0")
 SECRETS = ("--set", "adminKey.existingSecret=keys")
 FULL = (
     *SECRETS,
@@ -33,7 +34,7 @@ def chart(root: Path) -> Path:
 
 def rendered(chart: Path, *options: str) -> dict[str, Any]:
     done = subprocess.run(
-        ["helm", "template", "rail", str(chart), *options],
+        [*TEMPLATE, str(chart), *options],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -77,8 +78,6 @@ def test_what_the_chart_renders_with_everything(chart: Path) -> None:
 
 
 def test_the_chart_wants_its_key(chart: Path) -> None:
-    done = subprocess.run(
-        ["helm", "template", "rail", str(chart)], check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([*TEMPLATE, str(chart)], check=False, capture_output=True, text=True)
     assert done.returncode != 0
     assert "adminKey.existingSecret" in done.stderr

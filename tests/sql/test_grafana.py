@@ -166,8 +166,14 @@ def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
     series = {
         'otelcol_receiver_refused_spans{instance="a"}': "0+60x30",
         'otelcol_receiver_refused_log_records{instance="a"}': "0x30",
-        'otelcol_exporter_queue_size{instance="a"}': "0x5 90x25",
-        'otelcol_exporter_queue_capacity{instance="a"}': "100x30",
+        'otelcol_exporter_queue_size{instance="a",exporter="clickhouse"}': "0x5 90x25",
+        'otelcol_exporter_queue_capacity{instance="a",exporter="clickhouse"}': "100x30",
+        'neurorail_export_waiting{instance="a",exporter="otlp/b"}': "0x5 1x25",
+        **{
+            f'otelcol_exporter_{verb}_failed_{item}{{instance="a",exporter="otlp/b"}}': values
+            for item in ("spans", "log_records")
+            for verb, values in (("send", "0x30"), ("enqueue", "0x10 50x20"))
+        },
         'neurorail_audit_faults{instance="a"}': "0x20 2x10",
         'neurorail_reflex_actions_total{instance="a",action_type="open"}': "0x5 1x25",
         'neurorail_reflex_actions_total{instance="a",action_type="close"}': "0x30",
@@ -180,8 +186,15 @@ def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
         "NeuroRailAuditFaults": ("15m", "25m"),
         "NeuroRailCircuitOpen": ("15m", "25m"),
         "NeuroRailOrphans": ("5m", "15m"),
+        "NeuroRailExportWaiting": ("15m", "25m"),
+        "NeuroRailExportDropped": ("5m", "15m"),
     }
-    quiet = ("NeuroRailStreamLag", "NeuroRailSpendPace", "NeuroRailInboxFull")
+    quiet = (
+        "NeuroRailStreamLag",
+        "NeuroRailSpendPace",
+        "NeuroRailInboxFull",
+        "NeuroRailArchiveRefused",
+    )
     rules = {
         rule["alert"]: rule
         for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
