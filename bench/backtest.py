@@ -131,9 +131,10 @@ def measure(spans: int) -> Report:
         wall_s=wall_s,
         cpu_s=cpu_s,
         observations_per_s=applied / wall_s,
-        spans_per_s=2 * spans / wall_s,
+        observations_per_core_s=applied / cpu_s,
+        spans_per_core_s=2 * spans / cpu_s,
     )
-    report.goal(f"at least {GOAL:,} observations/s", applied / wall_s >= GOAL)
+    report.goal(f"at least {GOAL:,} observations/s a core", applied / cpu_s >= GOAL)
     return report
 
 
