@@ -134,10 +134,11 @@ def check_zombie(result: Result, world: World) -> Iterator[Check]:
 
 
 def check_runaway(result: Result, world: World) -> Iterator[Check]:
-    """A warning, then a violation of the token budget."""
+    """A warning, a violation of the token budget, and no call after it."""
     yield _event(world, result.job_id, "budget_warning", {"violation_type": "tokens"})
     wanted: dict[str, object] = {"violation_type": "tokens", "code": "NR-E002"}
     yield _event(world, result.job_id, "budget_violation", wanted)
+    yield _state(world, result.job_id, "job", "failed")
     yield from _meter(result, world)
 
 
@@ -186,7 +187,7 @@ SCENARIOS: Final = (
     _agent("retrying", "retrying", HTTP, 1.0, check_retrying, "the provider fails twice"),
     _agent("orphan", "orphan", GRPC, 1.5, check_orphan, "a job without a plan"),
     _agent("zombie", "zombie", HTTP, 2.0, check_zombie, "starts a finished job again"),
-    _agent("runaway", "runaway", GRPC, 2.5, check_runaway, "loops past its token budget"),
+    _agent("runaway", "runaway", GRPC, 2.5, check_runaway, "loops until its budget stops it"),
     _agent("plain", "plain", HTTP, 3.0, check_plain, "knows nothing of NeuroRail"),
     _agent("crew-b", "research_crew", HTTP, 4.0, check_crew, "two more, over HTTP"),
 )

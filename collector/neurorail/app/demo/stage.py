@@ -84,6 +84,9 @@ class Stage:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
                 "OTEL_EXPORTER_OTLP_PROTOCOL": scenario.protocol,
                 "OTEL_SERVICE_NAME": scenario.name,
+                "NEURORAIL_ENDPOINT": self.addresses.api,
+                # The agents open missions of their own.
+                "NEURORAIL_PROCESS_MISSION": "false",
                 # Sooner than by default, so that one can watch.
                 "OTEL_BSP_SCHEDULE_DELAY": "400",
                 "OTEL_BLRP_SCHEDULE_DELAY": "100",

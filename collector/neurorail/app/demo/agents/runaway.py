@@ -1,18 +1,19 @@
-"""An agent in a loop: the model asks for the same tool again and again, past the token budget."""
+"""An agent in a loop: the model asks for the same tool for ever, and the gate ends it."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from openai import OpenAI
 
 from neurorail.app.demo.agents.research_crew import SEARCH
 from neurorail.app.demo.agents.result import Result, Used
 from neurorail.app.demo.agents.telemetry import telemetry
-from neurorail.instrumentation import Budget, attempt, job, mission, plan, tool
+from neurorail.instrumentation import Budget, NeuroRailRefused, attempt, job, mission, plan, tool
 
 BUDGET_TOKENS = 8_000
-TURNS = 8
 
 
 def turn(client: OpenAI, messages: list[Any], used: Used) -> None:
@@ -30,18 +31,20 @@ def turn(client: OpenAI, messages: list[Any], used: Used) -> None:
 
 
 def scan_market(client: OpenAI) -> Result:
-    """Loop until even this agent gives up."""
+    """Loop for ever: it is the gate that ends it, before the first call beyond the budget."""
+    used, job_id = Used(), f"j_{uuid4().hex}"
     with (
+        suppress(NeuroRailRefused),
         mission("market scan", tags={"team": "strategy"}) as whole,
         plan(),
-        job("llm_call", budget=Budget(max_tokens=BUDGET_TOKENS)) as step,
+        job("llm_call", id=job_id, budget=Budget(max_tokens=BUDGET_TOKENS)),
         attempt(1),
     ):
-        used = Used(whole.id)
+        used.mission_id = whole.id
         messages: list[Any] = [{"role": "user", "content": "Find one more competitor."}]
-        for _ in range(TURNS):
+        while True:
             turn(client, messages, used)
-    return Result([used], step.id)
+    return Result([used], job_id)
 
 
 def main() -> None:

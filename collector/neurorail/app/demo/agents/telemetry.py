@@ -1,22 +1,21 @@
-"""What every agent of the demonstration sets up: NeuroRail, and the OpenAI client's telemetry."""
+"""What every agent of the demonstration sets up: telemetry, the gate, and guarded clients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
-
-from neurorail.instrumentation import configure, shutdown
+from neurorail.instrumentation import shutdown
+from neurorail.instrumentation.instrumentor import NeuroRailInstrumentor
 
 
 @contextmanager
 def telemetry() -> Iterator[None]:
     """Set up, and send what is left when leaving."""
-    configure()
-    OpenAIInstrumentor().instrument()
+    instrumentor = NeuroRailInstrumentor()
+    instrumentor.instrument()
     try:
         yield
     finally:
-        OpenAIInstrumentor().uninstrument()
+        instrumentor.uninstrument()
         shutdown()
