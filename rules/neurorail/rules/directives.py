@@ -34,7 +34,7 @@ ACTIONS: Final = (KILL, CANCEL, SUSPEND, CONFIRM, THROTTLE)
 
 BUDGET_CODE: Final = "NR-E002"
 DIRECTIVES_MAX: Final = 10_000
-"""Directives a tenant may have; the oldest is lifted, and counted, for one more."""
+"""Directives a tenant may have; for one more the oldest that expires is lifted, and counted."""
 KILLS_MAX: Final = 1_000
 """Kill switches a tenant may have; a further one is refused, since none is ever dropped."""
 
@@ -316,9 +316,8 @@ def issue(
     if before is not None:
         _forget(state, before)
     elif kind is DIRECTIVES and kept.number(kind, state.tenant) >= DIRECTIVES_MAX:
-        oldest, _ = next(kept.of(kind, state.tenant))
         state.count("directives_dropped")
-        lift(state, oldest, "there are too many directives")
+        lift(state, _gives_way(state), "there are too many directives")
     index = _index(state)
     if not kept.put(kind, state.tenant, directive.id, directive):
         return False
@@ -342,6 +341,12 @@ def issue(
         WARNING,
     )
     return True
+
+
+def _gives_way(state: State) -> str:
+    """The oldest directive that would expire anyway; the oldest of all if none would."""
+    every = list(state.kept.of(DIRECTIVES, state.tenant))
+    return next((name for name, one in every if one.expires), every[0][0])
 
 
 def lift(state: State, directive_id: str, reason: str, time: int | None = None) -> bool:

@@ -178,6 +178,15 @@ def test_oldest_directive_gives_way(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.engine.state.counters["directives_dropped"] == 1
 
 
+def test_what_expires_gives_way_before_what_holds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directives, "DIRECTIVES_MAX", 3)
+    for name, ttl_ms in (("held", 0), ("short", 1_000), ("long", 9_000), ("new", 0)):
+        assert issue(world, name, SUSPEND, {"tag.x": name}, ttl_ms=ttl_ms)
+    assert [one.id for one in directives.active(world.engine.state)] == ["held", "long", "new"]
+
+
 def test_no_kill_switch_gives_way() -> None:
     world = World(manifest())
     world.apply()
