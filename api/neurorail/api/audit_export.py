@@ -15,10 +15,14 @@ from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.ids import check_id
 from neurorail.api.looking import must_cover
+from neurorail.api.paging import moment
 from neurorail.api.problems import Problem, bad_field
+from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import READ_AUDIT, SYSTEM_ADMIN
-from neurorail.collector.audit.checkpoint import Rotation, key_id
+from neurorail.collector.audit.checkpoint import Rotation, Tombstone, key_id
+from neurorail.collector.audit.checkpointer import ChainBroken
 from neurorail.collector.decode.system import NotedRecord
+from neurorail.collector.store.errors import StoreError
 from neurorail.collector.stream.event import parse_event_id
 from neurorail.rules.observations import MISSION
 
@@ -28,7 +32,18 @@ Rotate = Callable[[], Coroutine[Any, Any, Rotation]]
 """Lets another key sign from now on."""
 
 
-def create_router(bundle: Bundle, rotate: Rotate) -> Router:
+Retain = Callable[[int], Coroutine[Any, Any, Tombstone | None]]
+"""Removes verified events that were received before a Unix time in nanoseconds."""
+
+
+class RetainBody(Body):
+    """What is to be removed."""
+
+    before: str
+    """ISO 8601, or ago: `-365d`. Whole checkpoints that are older."""
+
+
+def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
     """The routes over what makes bundles and what signs."""
     router = Router(prefix="/audit", tags=["audit"])
 
@@ -74,6 +89,34 @@ def create_router(bundle: Bundle, rotate: Rotate) -> Router:
         return JsonResponse(
             {"public_key": rotation.new_public_key, "key_id": key_id(rotation.new_public_key)}
         )
+
+    @router.post("/retain")
+    @needs(SYSTEM_ADMIN)
+    async def retain_events(body: RetainBody, parts: Parts, caller: Caller) -> JsonResponse:
+        """Verify old events and remove them, up to a checkpoint; a signed statement says so.
+
+        409 with NR-E302 if they do not hold: then nothing is removed.
+        """
+        before = moment("before", body.before, parts.clock()) or 0
+        try:
+            tombstone = await retain(before)
+        except ChainBroken as broken:
+            raise Problem(409, "chain-broken", str(broken), code="NR-E302") from None
+        except StoreError as error:
+            raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from None
+        if tombstone is None:
+            return JsonResponse({"removed_through": None, "total": 0})
+        last = f"{tombstone.node}.{'.'.join(map(str, tombstone.last))}"
+        data = {
+            "last": last,
+            "total": tombstone.total,
+            "head": tombstone.head,
+            "public_key": tombstone.public_key,
+            "signature": tombstone.signature,
+        }
+        noted = NotedRecord("audit_retained", data, f"events up to {last} were removed", "warning")
+        await parts.note(noted, caller.tenant, caller.name)
+        return JsonResponse({"removed_through": last, "total": tombstone.total})
 
     return router
 

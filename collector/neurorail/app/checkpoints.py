@@ -11,7 +11,7 @@ from typing import Protocol
 from neurorail.api.audit_verify import OnProgress, VerifyBody
 from neurorail.app.audit_check import verify_store
 from neurorail.collector.audit.bundle import write_bundle
-from neurorail.collector.audit.checkpoint import Anchors, Checkpoint, Rotation, Statement
+from neurorail.collector.audit.checkpoint import Anchors, Checkpoint, Rotation, Statement, Tombstone
 from neurorail.collector.audit.checkpointer import ChainBroken, Checkpointer
 from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.decode.system import NotedRecord, encode_system
@@ -100,6 +100,17 @@ class Checkpoints:
         assert self._checkpointer is not None, "start comes first"
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._checkpointer.rotate)
+
+    async def retain(self, before_unix_nano: int) -> Tombstone | None:
+        """Remove verified events that were received before a time; None if there is nothing.
+
+        Raises:
+            ChainBroken: they do not hold; nothing was removed.
+            StoreError: the archive cannot be read or written.
+        """
+        assert self._checkpointer is not None, "start comes first"
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._checkpointer.retain, before_unix_nano)
 
     async def verify(self, asked: VerifyBody, tell: OnProgress) -> VerificationReport:
         """Verify the chain, against what was signed, or against the anchors that are handed in.

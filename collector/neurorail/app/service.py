@@ -268,8 +268,9 @@ class Service:
         )
         app.include_router(audit_verify.create_router(self._checkpoints.verify), prefix=API_PREFIX)
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
+        signs = self._checkpoints
         app.include_router(
-            audit_export.create_router(self._checkpoints.bundle, self._checkpoints.rotate),
+            audit_export.create_router(signs.bundle, signs.rotate, signs.retain),
             prefix=API_PREFIX,
         )
         app.include_router(

@@ -16,6 +16,7 @@ NOTED_TYPES: Final = frozenset(
         "audit_checkpoint",
         "audit_failed",
         "audit_key_rotated",
+        "audit_retained",
         "alert_delivered",
         "alert_failed",
         "export_dropped",

@@ -38,7 +38,14 @@ from neurorail.collector.stream.event import EventLine, decode_lines
 
 VERIFIER = Path(__file__).resolve().parents[3] / "docs" / "verify_bundle.py"
 MISSION = "m_1"
+SAID = "JSONExtractString(details, 'message')"
+"""What an entry says, in SQL; `{said}` in a change stands for it."""
 _tokens = itertools.count()
+
+
+def said(line: EventLine) -> str:
+    """What an entry says."""
+    return str(msgspec.json.decode(line.data)["message"])
 
 
 def columns_of(line: EventLine) -> list[Any]:
@@ -87,7 +94,8 @@ class Trail:
 
     def change(self, sql: str) -> None:
         """What somebody with write access to the database can do."""
-        self.store.command(f"ALTER TABLE neurorail_audit {sql}", settings={"mutations_sync": 2})
+        statement = f"ALTER TABLE neurorail_audit {sql.replace('{said}', SAID)}"
+        self.store.command(statement, settings={"mutations_sync": 2})
 
     def replace(self, lines: list[EventLine]) -> None:
         """Other rows in place of all there are, with hashes that fit each other."""
@@ -157,10 +165,10 @@ def test_rows_that_may_still_be_on_their_way_are_not_signed(trail: Trail) -> Non
 
 
 def test_a_chain_that_does_not_continue_what_was_signed_is_not_signed(signed: Trail) -> None:
-    signed.change("DELETE WHERE message = 'eleven'")
+    signed.change("DELETE WHERE {said} = 'eleven'")
     with pytest.raises(ChainBroken, match="does not follow what was signed"):
         signed.sign()
-    signed.change("DELETE WHERE message = 'twelve'")
+    signed.change("DELETE WHERE {said} = 'twelve'")
     with pytest.raises(ChainBroken, match="is not among its rows"):
         signed.sign()
 
@@ -215,29 +223,35 @@ def test_other_content_is_refused(trail: Trail) -> None:
 # ── tampering ────────────────────────────────────────────────────────────────────────────────
 
 KINDS: dict[str, tuple[str, str]] = {
-    "a changed message": ("UPDATE message = 'other' WHERE message = 'three'", "altered"),
-    "a changed principal": ("UPDATE principal = 'somebody' WHERE message = 'three'", "altered"),
+    "a changed message": (
+        "UPDATE message = 'other' WHERE {said} = 'three'",
+        "altered",
+    ),
+    "a changed principal": (
+        "UPDATE principal = 'somebody' WHERE {said} = 'three'",
+        "altered",
+    ),
     "changed details": (
-        "UPDATE details = replaceAll(details, '1', '2') WHERE message = 'three'",
+        "UPDATE details = replaceAll(details, '1', '2') WHERE {said} = 'three'",
         "details_altered",
     ),
     "a changed hash": (
-        "UPDATE hash = toFixedString(unhex(repeat('ab', 32)), 32) WHERE message = 'three'",
+        "UPDATE hash = toFixedString(unhex(repeat('ab', 32)), 32) WHERE {said} = 'three'",
         "altered",
     ),
-    "a removed row": ("DELETE WHERE message = 'three'", "missing"),
+    "a removed row": ("DELETE WHERE {said} = 'three'", "missing"),
 }
 
 
 @pytest.mark.parametrize("what", list(KINDS))
 def test_changes_are_found_by_row(signed: Trail, what: str) -> None:
     sql, kind = KINDS[what]
-    row = next(line for line in signed.lines if line.message == "three")
+    row = next(line for line in signed.lines if said(line) == "three")
     signed.change(sql)
     found = signed.faults()
     assert kind in {fault.kind for fault in found}
     named = {fault.event_id for fault in found if fault.kind == kind}
-    following = next(line for line in signed.lines if line.message == "four").event_id
+    following = next(line for line in signed.lines if said(line) == "four").event_id
     assert named == {following if kind == "missing" else row.event_id}
 
 
@@ -256,7 +270,7 @@ def test_an_inserted_row_is_found(signed: Trail) -> None:
 
 def test_a_doubled_row_is_found(signed: Trail) -> None:
     signed.store.command(
-        "INSERT INTO neurorail_audit SELECT * FROM neurorail_audit WHERE message = 'three'"
+        f"INSERT INTO neurorail_audit SELECT * FROM neurorail_audit WHERE {SAID} = 'three'"
     )
     (fault,) = signed.faults()
     assert (fault.kind, fault.event_id) == ("duplicated", signed.lines[2].event_id)
@@ -270,7 +284,7 @@ def test_reordered_rows_are_found(signed: Trail) -> None:
 
 
 def test_rows_cut_off_at_the_end_are_found(signed: Trail) -> None:
-    signed.change("DELETE WHERE message IN ('ten', 'eleven', 'twelve')")
+    signed.change("DELETE WHERE {said} IN ('ten', 'eleven', 'twelve')")
     assert verify(signed.store).ok, "the rest of the chain holds by itself"
     (fault,) = signed.faults()
     assert fault.kind == "anchor_missing"
@@ -278,7 +292,7 @@ def test_rows_cut_off_at_the_end_are_found(signed: Trail) -> None:
 
 
 def test_rows_after_the_last_checkpoint_are_found_by_the_servers_own_head(signed: Trail) -> None:
-    signed.change("DELETE WHERE message IN ('eleven', 'twelve')")
+    signed.change("DELETE WHERE {said} IN ('eleven', 'twelve')")
     assert signed.faults() == [], "nothing signed is missing"
     (fault,) = signed.faults(expected_heads={NODE: signed.head})
     assert fault.kind == "head_missing"
@@ -286,9 +300,7 @@ def test_rows_after_the_last_checkpoint_are_found_by_the_servers_own_head(signed
 
 def test_a_chain_that_was_replaced_as_a_whole_is_found(signed: Trail) -> None:
     forged = [
-        msgspec.structs.replace(
-            line, message="nothing" if line.message == "three" else line.message
-        )
+        msgspec.structs.replace(line, message="nothing" if said(line) == "three" else line.message)
         for line in signed.lines
     ]
     signed.replace(forged)
@@ -316,7 +328,7 @@ def test_forged_statements_are_found(signed: Trail) -> None:
 
 
 def test_a_part_is_verified_by_itself(signed: Trail) -> None:
-    signed.change("UPDATE message = 'other' WHERE message = 'two'")
+    signed.change("UPDATE message = 'other' WHERE {said} = 'two'")
     seqs = [line.seq for line in signed.lines]
     assert signed.faults(seqs=(seqs[4], seqs[-1])) == []
     assert [fault.kind for fault in signed.faults(seqs=(seqs[0], seqs[3]))] == ["altered"]
@@ -395,3 +407,71 @@ def test_one_event_is_proven_alone(signed: Trail) -> None:
 def test_another_tenants_events_are_in_no_bundle(signed: Trail) -> None:
     lines = write_bundle(signed.store, signed.anchors.read(), "acme", {"mission_id": MISSION})
     assert [json.loads(line)["kind"] for line in lines] == ["bundle"]
+
+
+# ── retention ────────────────────────────────────────────────────────────────────────────────
+
+
+def received(trail: Trail, place: int) -> int:
+    return trail.lines[place].timestamp_unix_nano
+
+
+def rows(trail: Trail) -> list[str]:
+    found = trail.store.query_rows("SELECT message FROM neurorail_audit ORDER BY seq, `index`")
+    return [trail_message for (trail_message,) in found]
+
+
+def test_old_events_are_removed_up_to_a_checkpoint_and_the_rest_holds(signed: Trail) -> None:
+    before = len(rows(signed))
+    tombstone = signed.checkpointer.retain(received(signed, 8))
+    assert tombstone is not None
+    assert (tombstone.total, is_signed(tombstone)) == (6, True)
+    assert len(rows(signed)) == before - 6
+    assert signed.faults() == []
+    report = verify(signed.store, anchors=signed.anchors.read())
+    assert (report.events, report.nodes[0].anchors) == (6, 1)
+    assert signed.sign().total == 12, "signing goes on"
+    assert signed.checkpointer.retain(received(signed, 8)) is None, "there is nothing more"
+    assert signed.faults() == []
+
+
+def test_nothing_young_is_removed(signed: Trail) -> None:
+    assert signed.checkpointer.retain(received(signed, 0)) is None
+    assert len(signed.anchors.read()) == 2
+
+
+def test_what_does_not_hold_is_not_removed(signed: Trail) -> None:
+    signed.change("UPDATE message = 'other' WHERE {said} = 'three'")
+    count = len(rows(signed))
+    with pytest.raises(ChainBroken, match="nothing is removed"):
+        signed.checkpointer.retain(received(signed, 11))
+    assert len(rows(signed)) == count
+
+
+def test_rows_removed_beyond_what_was_signed_are_found(signed: Trail) -> None:
+    signed.checkpointer.retain(received(signed, 8))
+    signed.change("DELETE WHERE {said} = 'seven'")
+    assert "missing" in {fault.kind for fault in signed.faults()}
+
+
+def test_a_removal_that_was_cut_short_is_no_fault(signed: Trail, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Checkpointer, "remove", lambda *_: None)
+    tombstone = signed.checkpointer.retain(received(signed, 8))
+    monkeypatch.undo()
+    assert tombstone is not None
+    report = verify(signed.store, anchors=signed.anchors.read())
+    assert (report.ok, report.nodes[0].removable) == (True, 6)
+    signed.checkpointer.remove(tombstone)
+    assert verify(signed.store, anchors=signed.anchors.read()).nodes[0].removable == 0
+
+
+def test_a_forged_tombstone_is_found(signed: Trail) -> None:
+    tombstone = signed.checkpointer.retain(received(signed, 8))
+    statements = signed.anchors.read()
+    assert tombstone is not None
+    moved = msgspec.structs.replace(tombstone, total=7)
+    faults = faults_of([*statements[:2], moved])
+    assert faults == [
+        "statement 3 has a wrong signature",
+        "statement 3 removes up to an event that no checkpoint before it signed",
+    ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The tamper-evident audit trail.", no_args_is_help=True)
 
+RETAIN_S = 600.0
 FAULTS_SHOWN = 20
 
 
@@ -104,6 +105,35 @@ def export(
                 into.write(line)
     except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
         raise fail(str(error)) from None
+
+
+@app.command("retain")
+def retain(
+    before: Annotated[
+        str, typer.Option(help="ISO 8601, or ago, as 365d: older checkpoints.", metavar="WHEN")
+    ],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Verify events older than that and remove them; a signed statement says so.
+
+    Needs the running server. Status 1 if they do not hold: then nothing is removed.
+    """
+    from neurorail.app.location import client_for
+    from neurorail.client import Problem
+
+    settings = _settings(config, data_dir)
+    when = f"-{before}" if before[:-1].isdecimal() and before[-1:] in "smhdw" else before
+    with server_errors():
+        client = client_for(None, settings.data_dir, RETAIN_S)
+        try:
+            told = client.post_json("/api/neurorail/v1/audit/retain", {"before": when})
+        except Problem as problem:
+            if problem.status != 409:
+                raise
+            raise fail(str(problem), DOES_NOT_HOLD) from None
+    through = told["removed_through"]
+    typer.echo(f"removed up to {through}" if through else "no checkpoint is that old")
 
 
 @app.command("rotate-key")

@@ -78,8 +78,33 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, tag="rotation", tag_fi
         )  # fmt: skip
 
 
-Statement: TypeAlias = Checkpoint | Rotation
-_DECODER: Final[msgspec.json.Decoder[Statement]] = msgspec.json.Decoder(Checkpoint | Rotation)
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True, tag="tombstone", tag_field="kind"):
+    """The events up to a checkpoint were verified and removed: the chain goes on from its hash."""
+
+    version: Literal[1] = 1
+    node: str
+    last: Place
+    """The last event that was removed."""
+    total: int
+    head: str
+    time_unix_nano: int
+    public_key: str
+    signature: str = ""
+
+    def statement(self) -> bytes:
+        """The bytes that are signed: a compact JSON array."""
+        return msgspec.json.encode(
+            [
+                "neurorail-tombstone", self.version, self.node, self.last, self.total, self.head,
+                self.time_unix_nano, self.public_key,
+            ]
+        )  # fmt: skip
+
+
+Statement: TypeAlias = Checkpoint | Rotation | Tombstone
+_DECODER: Final[msgspec.json.Decoder[Statement]] = msgspec.json.Decoder(
+    Checkpoint | Rotation | Tombstone
+)
 
 
 class Signer:
@@ -193,6 +218,7 @@ def faults_of(statements: Sequence[Statement], pinned_key: str | None = None) ->
     """
     faults: list[str] = []
     key, head, total = pinned_key, None, None
+    signed: set[tuple[str, int]] = set()
     for place, statement in enumerate(statements, 1):
         named = f"statement {place}"
         key = key or statement.public_key
@@ -203,12 +229,17 @@ def faults_of(statements: Sequence[Statement], pinned_key: str | None = None) ->
         if isinstance(statement, Rotation):
             key = statement.new_public_key
             continue
+        if isinstance(statement, Tombstone):
+            if (statement.head, statement.total) not in signed:
+                faults.append(f"{named} removes up to an event that no checkpoint before it signed")
+            continue
         if head is not None and (statement.prev_head, statement.total - statement.count) != (
             head,
             total,
         ):
             faults.append(f"{named} does not continue the one before it")
         head, total = statement.head, statement.total
+        signed.add((head, total))
     return faults
 
 

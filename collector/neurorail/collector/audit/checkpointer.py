@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,24 +18,17 @@ from neurorail.collector.audit.checkpoint import (
     Rotation,
     Signer,
     Statement,
+    Tombstone,
 )
 from neurorail.collector.audit.merkle import Root
 from neurorail.collector.audit_chain import GENESIS
+from neurorail.collector.store.audit import verify
+from neurorail.collector.store.store import Store
 
 EVENTS_MAX: Final = 1_000_000
 """Events that one checkpoint covers; more make another one."""
 _PAGE_EVENTS: Final = 50_000
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Archive(Protocol):
-    """A store, as far as checkpoints read it."""
-
-    def query_rows(
-        self, sql: str, parameters: dict[str, Any] | None = None
-    ) -> Sequence[Sequence[Any]]:
-        """Rows of a SELECT."""
-        ...
 
 
 class ChainBroken(Exception):
@@ -47,7 +40,7 @@ class Checkpointer:
 
     def __init__(
         self,
-        store: Archive,
+        store: Store,
         node: str,
         directory: Path,
         anchors: Anchors,
@@ -141,6 +134,70 @@ class Checkpointer:
         following.replace(self._directory / KEY_FILE)
         self._signer = new
         return rotation
+
+    def retain(self, before_unix_nano: int) -> Tombstone | None:
+        """Remove verified events that were received before a time, up to a checkpoint.
+
+        Returns:
+            The statement that they were removed; None if no checkpoint is that old.
+
+        Raises:
+            ChainBroken: what is to be removed does not hold; nothing was removed.
+            StoreError: the archive cannot be read or written; it may be done again.
+            OSError: the anchor cannot be written.
+        """
+        statements = self._anchors.read()
+        known = checkpoints_of(statements, self._node)
+        old = [each for each in known if self._received(each) < before_unix_nano]
+        gone = [each.total for each in statements
+                if isinstance(each, Tombstone) and each.node == self._node]  # fmt: skip
+        if not old:
+            return None
+        last = old[-1]
+        if gone and gone[-1] >= last.total:
+            return None
+        self._must_hold(statements, last)
+        unsigned = Tombstone(
+            node=self._node,
+            last=last.last,
+            total=last.total,
+            head=last.head,
+            time_unix_nano=self._clock(),
+            public_key=self._signer.public_key,
+        )
+        tombstone: Tombstone = self._signer.sign(unsigned)
+        # The statement goes before the rows: rows that vanished without it would be a fault.
+        self._anchors.append(tombstone)
+        self.remove(tombstone)
+        return tombstone
+
+    def remove(self, tombstone: Tombstone) -> None:
+        """Remove the rows that a tombstone speaks of, and wait until they are gone."""
+        epoch, seq, index = tombstone.last
+        self._store.command(
+            "ALTER TABLE neurorail_audit DELETE WHERE node = {node:String} AND "
+            "(epoch, seq, `index`) <= ({epoch:Int64}, {seq:UInt64}, {index:Int64})",
+            {"node": self._node, "epoch": epoch, "seq": seq, "index": index},
+            {"mutations_sync": 2},
+        )
+
+    def _must_hold(self, statements: Sequence[Statement], last: Checkpoint) -> None:
+        own = [each for each in statements if each.node == self._node]
+        report = verify(self._store, self._node, anchors=own, seqs=(0, last.last[1]))
+        faults = [fault for node in report.nodes for fault in node.faults]
+        if faults or not report.events:
+            what = f"{faults[0].event_id}: {faults[0].detail}" if faults else "there are no rows"
+            raise ChainBroken(f"nothing is removed, for the chain does not hold: {what}")
+
+    def _received(self, checkpoint: Checkpoint) -> int:
+        epoch, seq, index = checkpoint.last
+        rows = self._store.query_rows(
+            "SELECT toUnixTimestamp64Nano(timestamp) FROM neurorail_audit "
+            "WHERE node = {node:String} AND epoch = {epoch:UInt32} AND seq = {seq:UInt64} "
+            "AND `index` = {index:UInt32}",
+            {"node": self._node, "epoch": epoch, "seq": seq, "index": index},
+        )
+        return int(rows[0][0]) if rows else 0
 
     def _page(self, after: Place) -> Sequence[Sequence[Any]]:
         epoch, seq, index = after

@@ -20,7 +20,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from neurorail.collector.audit.checkpoint import Checkpoint, Place, Statement, faults_of
+from neurorail.collector.audit.checkpoint import (
+    Checkpoint,
+    Place,
+    Statement,
+    Tombstone,
+    faults_of,
+)
 from neurorail.collector.audit_chain import GENESIS, canonical, link
 
 if TYPE_CHECKING:
@@ -74,6 +80,8 @@ class NodeReport:
     anchors: int = 0
     """Signed checkpoints that the chain agrees with."""
     duplicates: int = 0
+    removable: int = 0
+    """Events that a tombstone speaks of and that are still there: retention was cut short."""
     erased_details: int = 0
     """Events whose details were erased; the chain holds without them."""
     faults: list[Fault] = field(default_factory=list)
@@ -209,6 +217,13 @@ class _Chain:
         self._partial = seqs is not None and seqs[0] > 1
         self._last_hash = GENESIS.hex()
         checkpoints = [each for each in statements if isinstance(each, Checkpoint)]
+        removed = [each for each in statements if isinstance(each, Tombstone)]
+        self._tombstone = removed[-1] if removed else None
+        self._gone = 0
+        if self._tombstone is not None:
+            # What a signed statement says was removed is no gap.
+            self._last_hash, self._gone = self._tombstone.head, self._tombstone.total
+            checkpoints = [each for each in checkpoints if each.total > self._gone]
         first, last = seqs or (0, 2**64 - 1)
         self._anchors = {each.head: each for each in checkpoints if first <= each.last[1] <= last}
         for fault in faults_of(statements, pinned_key):
@@ -223,6 +238,9 @@ class _Chain:
         prev_hash, stored_hash, details = row[_HEAD_LENGTH:]
         node, epoch, seq, index = head[:4]
         event_id = f"{node}.{epoch}.{seq}.{index}"
+        if self._tombstone is not None and (epoch, seq, index) <= tuple(self._tombstone.last):
+            report.removable += 1
+            return
         report.events += 1
         report.first_event_id = report.first_event_id or event_id
         report.last_event_id = event_id
@@ -248,7 +266,7 @@ class _Chain:
             self._check_anchor(anchor, (epoch, seq, index), event_id)
 
     def _check_anchor(self, anchor: Checkpoint, place: Place, event_id: str) -> None:
-        here = self.report.events - self.report.duplicates
+        here = self._gone + self.report.events - self.report.duplicates
         if place == tuple(anchor.last) and (self._partial or anchor.total == here):
             del self._anchors[anchor.head]
             self.report.anchors += 1
