@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from neurorail.rules.manifest.cel import COST_MAX, LENGTH_MAX, InvalidExpression
+from neurorail.rules.manifest.cel import COST_MAX, LENGTH_MAX
 from neurorail.rules.manifest.condition import ALWAYS, DEPTH_MAX, Condition
+from neurorail.rules.manifest.expression import InvalidExpression
 from neurorail.rules.manifest.facts import FactValue
 
 FACTS: dict[str, FactValue] = {
@@ -155,3 +158,11 @@ def test_conditions_are_equal_if_their_sources_and_their_words_on_errors_are() -
     assert ALWAYS.always
     assert not one.always
     assert repr(one) == "Condition({'failed': True})"
+
+
+def test_library_of_expressions_is_loaded_only_when_one_is_there() -> None:
+    code = (
+        "import sys; from neurorail.rules.engine import Engine; "
+        "assert 'cel_expr_python' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,6 @@
 """The JSON Schema says the same as reading does: of the shipped manifest, the gallery, faults."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from neurorail.rules.manifest.limits import KINDS
 from neurorail.rules.manifest.read_condition import WRITTEN
 from neurorail.rules.manifest.schema import json_schema
 from neurorail.rules.manifest.triggers import TRIGGERS
+from neurorail.rules.rule_tests.document import RuleTests
 
 HEAD = {"neurorail_manifest": 1, "name": "x", "version": "1", "default_mode": "direct"}
 
@@ -73,3 +75,16 @@ def test_shipped_manifest_states_every_key_and_every_line_is_commented() -> None
         definition = json_schema()["properties"][section]["$ref"].rpartition("/")[2]
         assert stated[section].keys() == json_schema()["$defs"][definition]["properties"].keys()
     assert shipped().default_mode == "direct"
+
+
+def test_rule_tests_have_a_schema_of_their_own(root: Path) -> None:
+    schema = json_schema(RuleTests, "NeuroRail rule tests")
+    Draft202012Validator.check_schema(schema)
+    own = Draft202012Validator(schema)
+    files = sorted((root / "docs" / "manifests" / "tests").glob("*.yaml"))
+    assert len(files) == 5
+    for file in files:
+        # Editors read times as texts.
+        said = json.dumps(yaml.safe_load(file.read_text()), default=lambda at: f"{at:%FT%TZ}")
+        own.validate(json.loads(said))
+    assert not own.is_valid({"manifest": "x", "tests": [{"name": "a", "steps": [{"call": {}}]}]})

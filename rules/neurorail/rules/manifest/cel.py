@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
+from neurorail.rules.manifest.expression import InvalidExpression
 from neurorail.rules.manifest.facts import FACTS, FAMILIES, FLAG, NUMBER, TEXT, Facts
 
 LENGTH_MAX: Final = 2_000
@@ -23,20 +24,6 @@ COST_MAX: Final = 2_000
 
 _ABSENT: Final[dict[str, str | int | bool]] = {TEXT: "", NUMBER: 0, FLAG: False}
 _PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
-class InvalidExpression(ValueError):
-    """An expression that cannot be used.
-
-    Attributes:
-        line: where in the expression, from 1.
-        column: where in that line, from 1.
-    """
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
 
 
 def compile_cel(expression: object) -> Callable[[Facts], bool | None]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from neurorail.rules.manifest.cel import InvalidExpression, compile_cel
 from neurorail.rules.manifest.condition import ALL, ANY, COMPARISONS, DEPTH_MAX, LOGIC, NOT
+from neurorail.rules.manifest.expression import InvalidExpression
 from neurorail.rules.manifest.facts import (
     FACTS,
     FAMILIES,
@@ -114,6 +114,8 @@ class ConditionReader:
         ]
 
     def _cel(self, node: Node, path: str) -> str:
+        from neurorail.rules.manifest.cel import compile_cel
+
         try:
             expression = read_text(node)
             compile_cel(expression)
