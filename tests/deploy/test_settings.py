@@ -16,6 +16,7 @@ from neurorail.semconv.attributes import MISSION_ID
 OF_OTHERS = {"NEURORAIL_OTLP", "NEURORAIL_KEY", "NEURORAIL_SQL_HOST", "NEURORAIL_SQL_PORT"}
 OF_OTHERS |= {"NEURORAIL_SQL_PASSWORD"}
 """Variables that Collectors and Grafana read, not the server."""
+FILE_SUFFIXES = {"db", "key", "lock", "json", "md", "yaml"}
 COLLECTORS = ("agent.yaml", "backends.yaml", "loadbalancing.yaml")
 
 
@@ -44,6 +45,20 @@ def test_every_variable_is_a_setting(root: Path) -> None:
     for variable in sorted(named - OTHER_VARIABLES - OF_OTHERS):
         *above, name = variable.removeprefix("NEURORAIL_").lower().split("__")
         assert name in keys_at(tuple(above)), variable
+
+
+def test_settings_in_the_documents_exist(root: Path) -> None:
+    unknown = []
+    named = 0
+    for path in (root / "docs").rglob("*.md"):
+        for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", path.read_text(encoding="utf-8")):
+            section, *parts = name.split(".")
+            if keys_at((section,)) and parts[-1] not in FILE_SUFFIXES:
+                named += 1
+                if parts[-1] not in keys_at((section, *parts[:-1])):
+                    unknown.append(f"{path.name}: {name}")
+    assert named > 20
+    assert unknown == []
 
 
 @pytest.fixture(params=COLLECTORS)

@@ -50,6 +50,7 @@ class Exporting:
         self._events = EventsAfter(node, history, OutboxEvents(engine))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pruned_ordinal = 0
+        self._reads_events = bool(section.destinations)
         self._losses = Losses(self._submit, time.monotonic)
         self.exporter = Exporter(
             directory,
@@ -81,12 +82,12 @@ class Exporting:
     def prune(self, archiver: Archiver) -> None:
         """Forget events that are archived, and records that nobody needs any more."""
         ordinal = archiver.archived_ordinal
-        if ordinal > self._pruned_ordinal:
+        if ordinal > self._pruned_ordinal and self._reads_events:
             newest = self._engine.read(ordinal - 1, 1)
             if newest:
                 self._events.pruning(newest[0].last_seq)
-            self._engine.prune(ordinal)
             self._pruned_ordinal = ordinal
+        self._engine.prune(ordinal)
         self.prune_inbox(archiver)
 
     def prune_inbox(self, archiver: Archiver) -> None:
