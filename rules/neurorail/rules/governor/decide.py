@@ -160,9 +160,7 @@ def _mode(state: State, case: _Case) -> tuple[str, str]:
     """The strictest mode and recovery of all mode rules that match; their effects as reasons."""
     policy = case.policy
     strict, recoveries = [], []
-    for rule in policy.mode_rules:
-        if not rule.when.matches(case.facts):
-            continue
+    for rule in policy.modes_of.matching(case.facts):
         case.matched[rule.id] = None
         if rule.severity == OBSERVE:
             continue

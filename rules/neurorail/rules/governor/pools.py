@@ -75,9 +75,8 @@ def limits_of(rule: PoolRule) -> tuple[Limit, ...]:
 
 def matching(policy: Manifest, facts: Facts, at: int) -> Iterator[PoolWindow]:
     """The pool windows that facts belong to at a moment."""
-    for rule in policy.pools:
-        if rule.when.matches(facts):
-            yield window_of(policy, rule, facts, at)
+    for rule in policy.pools_of.matching(facts):
+        yield window_of(policy, rule, facts, at)
 
 
 def window_of(policy: Manifest, rule: PoolRule, facts: Facts, at: int) -> PoolWindow:

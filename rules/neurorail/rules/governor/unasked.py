@@ -30,8 +30,8 @@ def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) 
     if not may_be_rail(policy):
         return
     facts = call_facts(state, seen, ids, totals, outcome_of(seen))
-    rules = [rule for rule in policy.mode_rules if rule.severity != OBSERVE]
-    if strictest_mode(policy, [rule for rule in rules if rule.when.matches(facts)]) != RAIL:
+    rules = [rule for rule in policy.modes_of.matching(facts) if rule.severity != OBSERVE]
+    if strictest_mode(policy, rules) != RAIL:
         return
     broken = policy.policies.unasked == VIOLATION
     own = next(entity_id for entity_id in reversed(ids) if entity_id is not None)

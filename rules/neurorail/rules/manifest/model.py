@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from neurorail.rules.manifest.actions import ACTIONS, Action, Breaker
 from neurorail.rules.manifest.condition import ALWAYS, Condition
-from neurorail.rules.manifest.facts import Facts
+from neurorail.rules.manifest.facts import Facts, FactValue
 from neurorail.rules.manifest.kinds import (
     ID,
     Choice,
@@ -33,6 +33,7 @@ from neurorail.rules.manifest.kinds import (
     spec,
 )
 from neurorail.rules.manifest.limits import ENFORCE, KINDS, SEVERITIES, Limit, Limits
+from neurorail.rules.manifest.selection import Selection
 from neurorail.rules.manifest.settings import Estimates, Gate, Policies, Times
 from neurorail.rules.manifest.triggers import TRIGGERS, ConditionMet, Trigger
 from neurorail.rules.manifest.windows import UTC_ZONE, Window, Zone
@@ -222,7 +223,13 @@ def key_text(names: tuple[str, ...], facts: Facts) -> str:
     """The values of some facts as one unambiguous text: a JSON array, null where absent."""
     if not names:
         return _NO_KEY
-    return _as_json([facts.get(name) for name in names])
+    return _values_text(*[facts.get(name) for name in names])
+
+
+@lru_cache(8_192, typed=True)
+def _values_text(*values: FactValue | None) -> str:
+    """Keys repeat from call to call. `typed`: true and 1 are equal, and not the same text."""
+    return _as_json(list(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,18 +345,32 @@ class Manifest:
         return {rule.id: rule for rule in self.pools}
 
     @cached_property
-    def _budget_rules(self) -> dict[str, tuple[tuple[BudgetRule, ...], tuple[BudgetRule, ...]]]:
+    def modes_of(self) -> Selection[ModeRule]:
+        """The mode rules by what they concern."""
+        return Selection(self.mode_rules)
+
+    @cached_property
+    def pools_of(self) -> Selection[PoolRule]:
+        """The pool rules by what they concern."""
+        return Selection(self.pools)
+
+    @cached_property
+    def _budget_rules(self) -> dict[str, tuple[Selection[BudgetRule], Selection[BudgetRule]]]:
         return {
             level: (
-                tuple(rule for rule in self.budgets.overrides if rule.level == level),
-                tuple(rule for rule in self.budgets.defaults if rule.level == level),
+                Selection(rule for rule in self.budgets.overrides if rule.level == level),
+                Selection(rule for rule in self.budgets.defaults if rule.level == level),
             )
             for level in BUDGET_LEVELS
         }
 
     def has_budgets(self, level: str) -> bool:
         """Whether any rule gives entities of a level a budget."""
-        return any(self._budget_rules.get(level, ()))
+        return level in self._budgeted_levels
+
+    @cached_property
+    def _budgeted_levels(self) -> frozenset[str]:
+        return frozenset(level for level, groups in self._budget_rules.items() if any(groups))
 
     def entity_limits(self, level: str, facts: Facts) -> tuple[Limit, ...]:
         """The limits the manifest sets an entity, in the order of `KINDS`.
@@ -359,7 +380,7 @@ class Manifest:
         """
         found: list[Limit] = []
         groups = self._budget_rules.get(level, ())
-        matching = [[rule for rule in rules if rule.when.matches(facts)] for rules in groups]
+        matching = [rules.matching(facts) for rules in groups]
         for kind in KINDS:
             for rules in matching:
                 limits = [

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from operator import itemgetter
 from typing import Final
 
 from neurorail.rules.entity import LEVEL_NAMES
-from neurorail.rules.manifest.condition import CEL
-from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.model import Manifest, ReflexRule
+from neurorail.rules.manifest.selection import Selection
 from neurorail.rules.manifest.triggers import BurnRate, FanOut, NoProgress, ViolationStorm
 from neurorail.rules.state import State
 
 _LEVEL_OF_OVER: Final = {"missions": 0, "plans": 1, "jobs": 2, "attempts": 3}
 
 Rules = tuple[ReflexRule, ...]
-
-
-class Selection:
-    """Rules in their order, found by a fact whose value their conditions ask for plainly.
-
-    Of many rules that each concern one agent or provider, only that one's are looked at.
-    """
-
-    def __init__(self, rules: list[ReflexRule]) -> None:
-        self._always: list[tuple[int, ReflexRule]] = []
-        self._by_fact: dict[str, dict[str, list[tuple[int, ReflexRule]]]] = {}
-        for place, rule in enumerate(rules):
-            plain = [(name, said) for name, said in rule.when.source.items() if type(said) is str]
-            plain = [(name, said) for name, said in plain if name != CEL]
-            if plain:
-                name, said = plain[0]
-                self._by_fact.setdefault(name, {}).setdefault(said, []).append((place, rule))
-            else:
-                self._always.append((place, rule))
-
-    def __bool__(self) -> bool:
-        return bool(self._always or self._by_fact)
-
-    def of(self, facts: Facts) -> list[ReflexRule]:
-        """The rules that may concern what has these facts, in the manifest's order."""
-        found = list(self._always)
-        for name, by_value in self._by_fact.items():
-            found += by_value.get(facts.get(name), ())  # type: ignore[arg-type]
-        found.sort(key=_place)
-        return [rule for _, rule in found]
-
-
-_place = itemgetter(0)
 
 
 class Plan:
