@@ -269,7 +269,8 @@ def test_what_one_process_used_up_stops_another(rail: Rail, api: ModelApi) -> No
         first.stdin.flush()
         assert first.stdout.readline() == "called\n"
     rail.events(f"m_{mark}", "directive_issued")
-    out, complaints = second.communicate("go\n" * 3, timeout=30)
+    # It hears of it a moment later than the API, and tries until it does.
+    out, complaints = second.communicate("go\n" * 1_000, timeout=30)
     assert (second.returncode, complaints) == (0, "")
     assert out.split()[-2:] == ["NR-E002", f"m_{mark}"]
     first.communicate(timeout=30)
@@ -400,3 +401,28 @@ RESTARTED = """
                 break
             time.sleep(0.01)
 """
+
+
+def test_everything_can_be_taken_back(rail: Rail, api: ModelApi) -> None:
+    said = run_agent(
+        rail,
+        f"""
+        from neurorail.instrumentation import *
+        from neurorail.instrumentation.instrumentor import NeuroRailInstrumentor
+        from openai import OpenAI
+        from openai._base_client import SyncAPIClient
+        before = SyncAPIClient.request
+        instrumentor = NeuroRailInstrumentor()
+        instrumentor.instrument()
+        print(SyncAPIClient.request is before, current_entity().type)
+        client = OpenAI(base_url="{api.url}/v1", api_key="k")
+        client.chat.completions.create(model="gpt-4o", messages=[])
+        instrumentor.uninstrument()
+        print(SyncAPIClient.request is before, current_entity())
+        client.chat.completions.create(model="gpt-4o", messages=[])
+        client.close()
+        """,
+        NEURORAIL_MODE="direct",
+    )
+    assert said == ["False", "attempt", "True", "None"]
+    assert len(api.requests) == 2

@@ -172,3 +172,22 @@ def test_the_command_says_what_it_lacks_on_the_light_installation(agent_python: 
     assert done.stdout == ""
     assert 'pip install "neurorail[collector]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_light_installation_runs_programs_under_governance(
+    agent_python: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text(
+        "import sys\n"
+        "from neurorail.instrumentation import current_entity\n"
+        "print(current_entity().type, *sys.argv[1:])\n",
+        encoding="utf-8",
+    )
+    silent = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "LOGS", "METRICS")}
+    done = subprocess.run(
+        [str(agent_python.parent / "neurorail"), "run", "--max-tokens", "5", str(script), "-x"],
+        env={"NEURORAIL_ENDPOINT": "none", **silent},
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "attempt -x\n", "")
