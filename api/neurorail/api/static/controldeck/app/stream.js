@@ -7,6 +7,9 @@ import { StreamSource } from "./stream-source.js";
 const PENDING_MAX = 12_000;
 /** A hidden page gets no animation frames; it takes its batches by this timer. */
 const HIDDEN_BATCH_MS = 500;
+/** A frame with more than so many messages is followed by a pause: drawing costs the same for one as for fifty. */
+const BUSY_MESSAGES = 8;
+const BUSY_BATCH_MS = 50;
 const ALIVE_MS = 20_000;
 
 /**
@@ -57,9 +60,11 @@ function batches(listener) {
   let pending = [];
   let dropped = 0;
   let scheduled = false;
+  let pauseUntilMs = 0;
 
   function flush() {
     scheduled = false;
+    if (pending.length > BUSY_MESSAGES) pauseUntilMs = performance.now() + BUSY_BATCH_MS;
     const taken = pending;
     const lost = dropped;
     pending = [];
@@ -84,6 +89,7 @@ function batches(listener) {
     if (scheduled) return;
     scheduled = true;
     if (document.hidden) setTimeout(flush, HIDDEN_BATCH_MS);
+    else if (performance.now() < pauseUntilMs) setTimeout(() => requestAnimationFrame(flush), pauseUntilMs - performance.now());
     else requestAnimationFrame(flush);
   };
 }
