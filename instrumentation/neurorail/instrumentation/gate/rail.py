@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 DECIDE: Final = "/api/governor/v1/decide"
 DOWN_S: Final = 1.0
-"""How long a server that did not answer is not asked again."""
+"""How long a server that did not answer is not asked again; twice as long each time …"""
+DOWN_MAX_S: Final = 30.0
+"""… but no longer than this, and not once its directives arrive."""
 RETRY_AFTER_MS: Final = 1_000
 JOB_TYPES: Final = {"inference": "llm_call", "embedding": "embedding", "tool": "tool_execution"}
 """The job type of a call that stands in no job."""
@@ -54,6 +56,7 @@ class Rail:
         self.connection = Connection(config.endpoint, config.api_key, config.timeout_ms / 1_000)
         self.settling = Settling(self.connection)
         self._down_until = 0.0
+        self._failures = 0
         self._lock = threading.Lock()
 
     # ── what the gate asks ───────────────────────────────────────────────────────────────────
@@ -169,7 +172,7 @@ class Rail:
     def _decide(
         self, entity: Entity | None, facts: dict[str, str], request: dict[str, Any]
     ) -> Reservation | None:
-        if time.monotonic() < self._down_until:
+        if self._is_down():
             self._unheard(entity, "the server did not answer a moment ago")
             return None
         # What the server is to judge by, budgets above all, has to be there before the question.
@@ -177,7 +180,9 @@ class Rail:
         try:
             answer = self.connection.post(DECIDE, request)
         except Unreachable as error:
-            self._down_until = time.monotonic() + DOWN_S
+            self._failures += 1
+            wait_s = min(DOWN_S * 2.0 ** (self._failures - 1), DOWN_MAX_S)
+            self._down_until = time.monotonic() + wait_s
             self._unheard(entity, str(error))
             return None
         except ClientError as error:
@@ -185,7 +190,15 @@ class Rail:
             self._unheard(entity, str(error))
             return None
         self.decisions += 1
+        self._failures = 0
         return self._answered(facts, answer)
+
+    def _is_down(self) -> bool:
+        """Whether asking is pointless: it would hold up every call for as long as we may wait."""
+        following = self.following
+        if following is not None and following.connected:
+            return False
+        return time.monotonic() < self._down_until
 
     def _unheard(self, entity: Entity | None, reason: str) -> None:
         with self._lock:
