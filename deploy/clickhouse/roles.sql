@@ -24,3 +24,11 @@ GRANT SELECT ON {database:Identifier}.* TO neurorail_reader;
 CREATE ROLE IF NOT EXISTS neurorail_auditor SETTINGS readonly = 2;
 GRANT SELECT ON {database:Identifier}.neurorail_audit TO neurorail_auditor;
 GRANT SELECT ON {database:Identifier}.neurorail_migrations TO neurorail_auditor;
+
+-- The audit trail is added to, and never changed by whoever writes it.
+REVOKE ALTER DELETE, ALTER UPDATE, ALTER TTL, DROP TABLE ON {database:Identifier}.neurorail_audit FROM neurorail_server;
+REVOKE ALTER DELETE, ALTER UPDATE, ALTER TTL ON {database:Identifier}.neurorail_audit FROM neurorail_writer;
+
+-- Retention and erasure: granted to the server's user for the time of them, and taken back.
+CREATE ROLE IF NOT EXISTS neurorail_keeper;
+GRANT SELECT, ALTER DELETE, ALTER UPDATE ON {database:Identifier}.neurorail_audit TO neurorail_keeper;

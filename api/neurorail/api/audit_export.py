@@ -19,11 +19,11 @@ from neurorail.api.paging import moment
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import READ_AUDIT, SYSTEM_ADMIN
+from neurorail.collector.audit.bundle import about_event
 from neurorail.collector.audit.checkpoint import Rotation, Tombstone, key_id
 from neurorail.collector.audit.checkpointer import ChainBroken
 from neurorail.collector.decode.system import NotedRecord
 from neurorail.collector.store.errors import StoreError
-from neurorail.collector.stream.event import parse_event_id
 from neurorail.rules.observations import MISSION
 
 Bundle = Callable[[str, Mapping[str, str]], Iterator[bytes]]
@@ -66,12 +66,9 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
         `event.proof` is null until a checkpoint covers the event.
         """
         try:
-            node, (epoch, seq, index) = parse_event_id(audit_id)
+            about = about_event(audit_id)
         except ValueError as error:
             raise bad_field("audit_id", audit_id, str(error)) from None
-        if max(epoch, index) >= 2**32 or seq >= 2**63:
-            raise bad_field("audit_id", audit_id, "audit_id is not one that this server gave")
-        about = {"node": node, "epoch": str(epoch), "seq": str(seq), "index": str(index)}
         lines = await run_in_threadpool(lambda: list(bundle(tenant, about)))
         told = [msgspec.json.decode(line) for line in lines]
         events = [line for line in told if line["kind"] == "event"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,26 @@ from neurorail.api.audit_verify import OnProgress, VerifyBody, report_body
 from neurorail.app.config import Config
 from neurorail.app.location import RunningServer
 from neurorail.app.wiring import store_config
-from neurorail.client import Client, ClientError
-from neurorail.collector.audit.bundle import write_bundle
+from neurorail.client import Client, ClientError, Problem
+from neurorail.collector.audit.bundle import about_event, write_bundle
 from neurorail.collector.audit.checkpoint import (
     ANCHORS_FILE,
     Anchors,
     Statement,
+    public_key_of,
     read_statements,
 )
 from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.engine.journal import Journal
 from neurorail.collector.envelope import DEFAULT_TENANT
-from neurorail.collector.store.audit import VerificationReport, verify
+from neurorail.collector.store.audit import Own, VerificationReport, verify
 from neurorail.collector.store.store import Store
 
 VERIFY_PATH = "/api/neurorail/v1/audit/verify"
 EXPORT_PATH = "/api/neurorail/v1/audit/export"
+PROOF_PATH = "/api/neurorail/v1/audit/proof"
+NOT_FOUND = 404
 QUIET_S = 300.0
 """A server that says nothing for so long is given up."""
 
@@ -43,8 +46,19 @@ def verify_store(
     anchors: Sequence[Statement] = (),
     public_key: str | None = None,
     seqs: tuple[int, int] | None = None,
+    own: Own | None = None,
 ) -> VerificationReport:
     """Verify every chain in the store, and that this node's chain reaches `head`.
+
+    Args:
+        store: a started store.
+        node: this node.
+        head: the hash (hex) of the newest event that must be there.
+        tell: told how far it is.
+        anchors: signed statements.
+        public_key: the first key, if the caller knows it.
+        seqs: first and last record sequence of a part.
+        own: this node, when `anchors` are all of its statements.
 
     Raises:
         StoreError: the store cannot be read.
@@ -58,7 +72,31 @@ def verify_store(
         anchors=anchors,
         pinned_key=public_key,
         seqs=seqs,
+        own=own,
     )
+
+
+def verify_as_asked(
+    store: Store,
+    node: str,
+    directory: Path,
+    head: str,
+    read_own: Callable[[], Sequence[Statement]],
+    asked: VerifyBody,
+    tell: OnProgress,
+) -> VerificationReport:
+    """Verify against the anchors that were given, or else against all of the server's own.
+
+    Raises:
+        StoreError: the store cannot be read.
+        ValueError: the anchors, or the key, are none.
+    """
+    given, own = asked.statements(), None
+    anchors: Sequence[Statement] = given or ()
+    if given is None:
+        own = Own(node, public_key_of(directory), read_own)
+        anchors = read_own()
+    return verify_store(store, node, head, tell, anchors, asked.public_key, asked.seqs, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +144,12 @@ def verify_directly(config: Config, asked: dict[str, Any], tell: OnProgress) -> 
         ValueError: the anchors are none.
     """
     body = VerifyBody.model_validate(asked)
-    given = asked.get("anchors")
+    read_statements(map(msgspec.json.encode, body.anchors or ()), "anchors")
     with opened_directly(config) as opened:
-        if given is None:
-            statements = opened.anchors.read()
-        else:
-            statements = read_statements(map(msgspec.json.encode, given), "anchors")
-        report = verify_store(
-            opened.store, opened.node, opened.head, tell, statements, body.public_key, body.seqs
-        )
+        report = verify_as_asked(
+            opened.store, opened.node, opened.directory, opened.head, opened.anchors.read, body,
+            tell,
+        )  # fmt: skip
     return report_body(report)
 
 
@@ -151,3 +186,26 @@ def bundle_lines(config: Config, server: RunningServer | None, mission_id: str) 
     with opened_directly(config) as opened:
         about = {"mission_id": mission_id}
         yield from write_bundle(opened.store, opened.anchors.read(), DEFAULT_TENANT, about)
+
+
+def proof_lines(config: Config, server: RunningServer | None, event_id: str) -> list[bytes]:
+    """The lines of a bundle of one event; none when there is no such event.
+
+    Raises:
+        ValueError: that is no event id.
+        ClientError, StoreError, DataDirectoryInUse, FileNotFoundError: as for `bundle_lines`.
+    """
+    about = about_event(event_id)
+    if server is None:
+        with opened_directly(config) as opened:
+            statements = opened.anchors.read()
+            return list(write_bundle(opened.store, statements, DEFAULT_TENANT, about))
+    try:
+        told = Client(server.api, server.token, QUIET_S).get_json(f"{PROOF_PATH}/{event_id}")
+    except Problem as error:
+        if error.status == NOT_FOUND:
+            return []
+        raise
+    begin = {"kind": "bundle", "version": 1, "about": about}
+    lines = [begin, *told["statements"], told["event"]]
+    return [msgspec.json.encode(line) + b"\n" for line in lines]

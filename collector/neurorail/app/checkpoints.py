@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from neurorail.api.audit_verify import OnProgress, VerifyBody
-from neurorail.app.audit_check import verify_store
+from neurorail.app.audit_check import verify_as_asked
 from neurorail.collector.audit.bundle import write_bundle
 from neurorail.collector.audit.checkpoint import Anchors, Checkpoint, Rotation, Statement, Tombstone
 from neurorail.collector.audit.checkpointer import ChainBroken, Checkpointer
@@ -56,6 +56,8 @@ class Checkpoints:
         self._one_at_a_time = asyncio.Lock()
         self._checkpointer: Checkpointer | None = None
         self._told = ""
+        self.faults: int | None = None
+        """What the last verification found; None before the first."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, interval_s: float) -> None:
@@ -87,7 +89,7 @@ class Checkpoints:
                     return None
                 taken = await asyncio.to_thread(self._checkpointer.take, head)
                 if taken is not None:
-                    await self._note(_said(taken))
+                    await self._note(said(taken))
                 return taken
             except ChainBroken as broken:
                 await self._broken(str(broken))
@@ -121,14 +123,12 @@ class Checkpoints:
         """
         head = await self._engine.archived_head()
 
-        def verify_now() -> VerificationReport:
-            given = asked.statements()
-            anchors = self.statements() if given is None else given
-            return verify_store(
-                self._store, self._node, head, tell, anchors, asked.public_key, asked.seqs
-            )
-
-        return await asyncio.to_thread(verify_now)
+        report = await asyncio.to_thread(
+            verify_as_asked, self._store, self._node, self._directory, head, self.statements,
+            asked, tell,
+        )  # fmt: skip
+        self.faults = sum(one.fault_count for one in report.nodes)
+        return report
 
     def statements(self) -> list[Statement]:
         """What was signed so far. Blocks on the disk."""
@@ -158,7 +158,8 @@ class Checkpoints:
         await self._append([record])
 
 
-def _said(taken: Checkpoint) -> NotedRecord:
+def said(taken: Checkpoint) -> NotedRecord:
+    """The record of a checkpoint: all that it signs, so that it can be verified by itself."""
     places = {name: ".".join(map(str, getattr(taken, name))) for name in ("first", "last")}
     return NotedRecord(
         "audit_checkpoint",
@@ -166,8 +167,11 @@ def _said(taken: Checkpoint) -> NotedRecord:
             **{name: f"{taken.node}.{place}" for name, place in places.items()},
             "covered": taken.count,
             "total": taken.total,
+            "node": taken.node,
             "root": taken.root,
+            "prev_head": taken.prev_head,
             "head": taken.head,
+            "time_unix_nano": taken.time_unix_nano,
             "public_key": taken.public_key,
             "signature": taken.signature,
         },

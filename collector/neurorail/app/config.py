@@ -26,6 +26,7 @@ from neurorail.collector.archive.config import ArchiveConfig
 from neurorail.collector.export.config import NAME as DESTINATION_NAME
 from neurorail.collector.export.config import Destination
 from neurorail.collector.inbox.config import InboxConfig
+from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.store.config import RETENTION_TABLES
 from neurorail.collector.stream.config import StreamConfig
 from neurorail.rules.config import EngineConfig
@@ -242,6 +243,18 @@ class ContentSection(_Section):
 
     store_content: bool = False
     """False: only a keyed hash and the length of each value are stored."""
+    allow_keys: tuple[str, ...] = ()
+    """Names of content attributes that are stored all the same."""
+    deny_keys: tuple[str, ...] = ()
+    """Names of other attributes, tags and JSON members that are not; `*` at the end: any rest."""
+    deny_patterns: tuple[str, ...] = ()
+    """Regular expressions of text that is stored nowhere, in telemetry or in REST writes."""
+
+    @field_validator("deny_patterns")
+    @classmethod
+    def _can_be_used(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        AttributeRules((), patterns, b"")
+        return patterns
 
 
 class OidcSection(_Section):

@@ -41,7 +41,13 @@ from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
 from neurorail.app.watch import watch_alerts, watch_parts
-from neurorail.app.wiring import api_config, receiver_config, store_config, webhooks
+from neurorail.app.wiring import (
+    api_config,
+    attribute_rules,
+    receiver_config,
+    store_config,
+    webhooks,
+)
 from neurorail.collector.access import DenialLog, Sessions
 from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.agents import Agents
@@ -116,7 +122,6 @@ class Service:
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
         self._token = secrets.token_urlsafe(32)
-        self._audit_faults: int | None = None
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -170,6 +175,7 @@ class Service:
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
+        rules = attribute_rules(config, self._directory.redaction_key)
         self._gate = make_gate(path, self._token, config.access.oidc.provider())
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
@@ -219,6 +225,7 @@ class Service:
             self._directory.redaction_key,
             authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
+            rules=rules,
         )
         self._view = AppliedView(self._engine)
         self._begun_s = time.monotonic()
@@ -253,7 +260,7 @@ class Service:
                 clock=time.time_ns,
                 node=node,
                 version=version("neurorail"),
-                writes=Writes(self._inbox, self._engine),
+                writes=Writes(self._inbox, self._engine, clean=rules.command if rules else None),
                 manifests=AppliedManifests(self._engine),
                 config=api_config(config),
                 access=Access(
@@ -284,7 +291,7 @@ class Service:
         watch_alerts(self._health, self._alerter)
         self._health.watch_gauge(
             "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
-            lambda: {} if self._audit_faults is None else {(): self._audit_faults},
+            lambda: {} if (found := self._checkpoints.faults) is None else {(): found},
         )  # fmt: skip
 
     async def _archived_so_far(self) -> bool:

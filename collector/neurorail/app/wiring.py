@@ -7,6 +7,7 @@ from pathlib import Path
 from neurorail.api.config import ApiConfig
 from neurorail.app.config import Config, TlsSection, WebhookSection, split_address
 from neurorail.collector.alerts import Webhook
+from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.otlp.config import GrpcConfig, HttpConfig, ReceiverConfig, TlsConfig
 from neurorail.collector.store.config import StoreConfig
 
@@ -45,7 +46,16 @@ def receiver_config(config: Config) -> ReceiverConfig:
         max_inflight_bytes=config.otlp.max_inflight_bytes,
         memory_limit_bytes=config.otlp.memory_limit_bytes,
         store_content=config.content.store_content,
+        allow_content_keys=config.content.allow_keys,
     )
+
+
+def attribute_rules(config: Config, key: bytes) -> AttributeRules | None:
+    """The operator's rules of what is not stored; None without any."""
+    section = config.content
+    if not section.deny_keys and not section.deny_patterns:
+        return None
+    return AttributeRules(section.deny_keys, section.deny_patterns, key)
 
 
 def store_config(config: Config, directory: Path) -> StoreConfig:

@@ -107,6 +107,39 @@ def export(
         raise fail(str(error)) from None
 
 
+@app.command("proof")
+def proof(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Id of an event.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; else standard output.", metavar="FILE")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one event with the proof that it is in the signed chain. Status 1 if it is not yet.
+
+    `docs/verify_bundle.py` verifies it, too.
+    """
+    from neurorail.app.audit_check import proof_lines
+    from neurorail.app.location import running_server
+    from neurorail.client import ClientError
+    from neurorail.collector.datadir import DataDirectoryInUse
+    from neurorail.collector.store.errors import StoreError
+
+    settings = _settings(config, data_dir)
+    try:
+        lines = proof_lines(settings, running_server(settings.data_dir), event)
+    except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
+        raise fail(str(error)) from None
+    events = [said for said in map(json.loads, lines) if said["kind"] == "event"]
+    if not events:
+        raise fail(f"no archived event with id {event[:100]!r}", DOES_NOT_HOLD)
+    with output.open("wb") if output else nullcontext(sys.stdout.buffer) as into:
+        into.writelines(lines)
+    if events[0]["proof"] is None:
+        raise fail("the next checkpoint will cover it; ask again later", DOES_NOT_HOLD)
+
+
 @app.command("retain")
 def retain(
     before: Annotated[
@@ -213,4 +246,8 @@ def _show(report: dict[str, Any]) -> None:
     if report["ok"]:
         console.print(f"the chain holds: {report['events']:,} events", style="green")
     else:
+        for node in report["nodes"]:
+            if node["first_fault"] is not None and node["first_fault"]["event_id"]:
+                line = f"the first row that does not hold: {node['first_fault']['event_id']}"
+                console.print(line, style="bold red", markup=False, highlight=False)
         console.print("NR-E302: the chain does not hold", style="bold red")

@@ -16,6 +16,7 @@ from neurorail.collector.audit.checkpoint import Checkpoint, Statement
 from neurorail.collector.audit.checkpointer import checkpoints_of
 from neurorail.collector.audit.merkle import Tree
 from neurorail.collector.audit_chain import HEAD_FIELDS
+from neurorail.collector.stream.event import parse_event_id
 
 _PAGE: Final = 1_000
 _PLACE: Final = "(epoch, seq, `index`)"
@@ -57,6 +58,18 @@ def write_bundle(
             yield msgspec.json.encode(statement) + b"\n"
     for node in nodes:
         yield from _events(store, checkpoints_of(statements, node), tenant, node, about)
+
+
+def about_event(event_id: str) -> dict[str, str]:
+    """What `write_bundle` is to be about, for one event.
+
+    Raises:
+        ValueError: that is no event id.
+    """
+    node, (epoch, seq, index) = parse_event_id(event_id)
+    if max(epoch, index) >= 2**32 or seq >= 2**63:
+        raise ValueError(f"{event_id[:100]!r} is not an event id that this server gave")
+    return {"node": node, "epoch": str(epoch), "seq": str(seq), "index": str(index)}
 
 
 def _nodes(store: Archive, tenant: str, about: Mapping[str, str]) -> list[str]:

@@ -243,6 +243,26 @@ def faults_of(statements: Sequence[Statement], pinned_key: str | None = None) ->
     return faults
 
 
+def public_key_of(directory: Path) -> str | None:
+    """The public key (hex) of a data directory; None before one was made.
+
+    Raises:
+        ValueError: the file holds no key.
+        OSError: it cannot be read.
+    """
+    try:
+        key = (directory / KEY_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return Signer(Ed25519PrivateKey.from_private_bytes(key)).public_key
+
+
+def newest_key(statements: Sequence[Statement]) -> str:
+    """The key (hex) that signs after the last of some statements."""
+    last = statements[-1]
+    return last.new_public_key if isinstance(last, Rotation) else last.public_key
+
+
 def key_id(public_key: str) -> str:
     """A short name of a key."""
     return sha256(bytes.fromhex(public_key)).hexdigest()[:16]

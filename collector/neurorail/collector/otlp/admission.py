@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.otlp import validation
+from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.otlp.auth import OPEN_CALLER, Caller
 from neurorail.collector.otlp.config import ReceiverConfig
 from neurorail.collector.otlp.identifiers import may_hold_bad_ids
@@ -75,10 +76,16 @@ class _Work:
 class Admission:
     """Decides what of a request is stored."""
 
-    def __init__(self, config: ReceiverConfig, redactor: Redactor | None) -> None:
-        """`redactor` None keeps content as sent."""
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        redactor: Redactor | None,
+        rules: AttributeRules | None = None,
+    ) -> None:
+        """`redactor` None keeps content as sent; `rules` are the operator's own."""
         self._config = config
         self._redactor = redactor
+        self._rules = rules
 
     def admit(
         self, signal: Signal, encoding: Encoding, body: bytes, caller: Caller = OPEN_CALLER
@@ -95,7 +102,7 @@ class Admission:
         rejected = self._validate(work)
         if isinstance(rejected, Refusal):
             return rejected
-        redacted = self._redact(work)
+        redacted = self._redact(work) + self._apply_rules(work)
         parts = self._parts(work)
         submissions = [
             Submission(Kind.TELEMETRY, signal, part, caller.tenant, caller.principal, items=items)
@@ -150,6 +157,14 @@ class Admission:
             redacted = redactor.redact_spans(work.message)
         else:
             redacted = redactor.redact_logs(work.message)
+        work.changed = work.changed or redacted > 0
+        return redacted
+
+    def _apply_rules(self, work: _Work) -> int:
+        rules = self._rules
+        if rules is None or not rules.may_concern(work.body):
+            return 0
+        redacted = rules.apply(work.message)
         work.changed = work.changed or redacted > 0
         return redacted
 

@@ -82,6 +82,8 @@ class ReceiverConfig:
     machine or container has, 0 switches the check off."""
     store_content: bool = False
     """Keep prompts, completions and tool arguments as sent instead of replacing them by hashes."""
+    allow_content_keys: tuple[str, ...] = ()
+    """Names of content attributes that are kept all the same."""
 
     def __post_init__(self) -> None:
         for name in ("max_request_bytes", "max_inflight_requests", "max_submission_items"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurorail.collector.inbox.protocol import Inbox
 from neurorail.collector.otlp.admission import Admission
+from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.otlp.auth import Authenticator
 from neurorail.collector.otlp.config import ReceiverConfig
 from neurorail.collector.otlp.grpc_server import GrpcReceiver
@@ -31,16 +32,21 @@ class Receivers:
         pressure: Pressure | None = None,
         authenticator: Authenticator | None = None,
         metrics: ReceiverMetrics | None = None,
+        rules: AttributeRules | None = None,
     ) -> None:
         """`pressure` is asked besides the memory limit; `redaction_key` is the data directory's.
+
+        `rules` say what besides content is not stored.
 
         Raises:
             ValueError: the redaction key is too short.
         """
-        redactor = None if config.store_content else Redactor(redaction_key)
+        redactor = (
+            None if config.store_content else Redactor(redaction_key, config.allow_content_keys)
+        )
         self._intake = Intake(
             config,
-            Admission(config, redactor),
+            Admission(config, redactor, rules),
             inbox,
             pressure=_pressure(config, pressure),
             authenticator=authenticator,

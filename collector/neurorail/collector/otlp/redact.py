@@ -73,12 +73,14 @@ _EVENT_NAME_KEY: Final = EVENT_NAME_KEY.encode()
 class Redactor:
     """Replaces content in parsed requests."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, allow_keys: Iterable[str] = ()) -> None:
+        """`allow_keys` are names of content that is kept all the same."""
         if len(key) < MIN_KEY_BYTES:
             raise ValueError(
                 f"the redaction key has {len(key)} bytes: give it at least {MIN_KEY_BYTES}"
             )
         self._hmac = hmac.new(key, digestmod=hashlib.sha256)
+        self._allowed = frozenset(allow_keys)
 
     def may_hold_content(self, signal: Signal, body: bytes) -> bool:
         """Whether a request might hold content. False is certain, True is not."""
@@ -121,6 +123,8 @@ class Redactor:
         count = 0
         for attribute in attributes:
             key = attribute.key
+            if key in self._allowed:
+                continue
             if is_content_key(key) or (message_event and key in CONTENT_EVENT_KEYS):
                 count += self._value(attribute.value)
         return count

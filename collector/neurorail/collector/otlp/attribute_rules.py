@@ -1,0 +1,153 @@
+"""An operator's rules: which values are replaced by keyed hashes before anything is stored.
+
+A rule names attributes (`deny_keys`: a name, or a beginning and `*`) or describes text wherever it
+stands (`deny_patterns`: regular expressions). The value under a name is replaced as a whole, of
+other text only the part that matches. Rules hold for every string of OTLP requests and REST writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from neurorail.collector.envelope import Kind, Submission
+from neurorail.collector.otlp.redact import MARK
+
+_HASH_CHARS: Final = 32
+_MARKED: Final = re.compile(re.escape(MARK) + r"[0-9a-f]{32}:[0-9]+")
+_JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
+_TO_JSON: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class AttributeRules:
+    """Names and patterns of what is not stored.
+
+    Args:
+        deny_keys: names of attributes and of JSON members; `*` at the end stands for any rest.
+        deny_patterns: regular expressions of Python.
+        key: the secret of the hashes.
+
+    Raises:
+        ValueError: a pattern is none, or matches the empty text.
+    """
+
+    def __init__(self, deny_keys: Sequence[str], deny_patterns: Sequence[str], key: bytes) -> None:
+        self._hmac = hmac.new(key, digestmod=hashlib.sha256)
+        names = [
+            re.escape(each[:-1]) + ".*" if each.endswith("*") else re.escape(each)
+            for each in deny_keys
+        ]
+        self._keys = re.compile("|".join(names), re.DOTALL) if names else None
+        self._patterns = _any_of(deny_patterns)
+        # In a request or a record, a name begins with what stands before the asterisk.
+        hints = [re.escape(each.removesuffix("*")) for each in deny_keys]
+        texts = [f"(?:{each})" for each in deny_patterns]
+        self._hint = re.compile("|".join((*hints, *texts))) if hints or texts else None
+
+    def may_concern(self, body: bytes) -> bool:
+        """Whether a body might hold something that is denied. False is certain, True is not."""
+        return self._hint is not None and bool(self._hint.search(body.decode("utf-8", "replace")))
+
+    def apply(self, message: Message) -> int:
+        """Replace what is denied in a protobuf message; how many values."""
+        count = 0
+        denied = self._denies(getattr(message, "key", None))
+        for field, value in message.ListFields():
+            if field.type == FieldDescriptor.TYPE_MESSAGE:
+                if denied and field.name == "value":
+                    content = _content_of(value)
+                    value.Clear()
+                    value.string_value = self._mark(content)
+                    count += 1
+                    continue
+                for part in value if field.is_repeated else (value,):
+                    count += self.apply(part)
+            elif field.type == FieldDescriptor.TYPE_STRING:
+                count += self._apply_text(message, field, value)
+            elif field.name == "bytes_value" and self._matches(value):
+                message.string_value = self._mark(value)  # type: ignore[attr-defined]
+                count += 1
+        return count
+
+    def _apply_text(self, message: Message, field: FieldDescriptor, value: Any) -> int:
+        texts = list(value) if field.is_repeated else [value]
+        replaced = [self._text(text) for text in texts]
+        if replaced == texts:
+            return 0
+        if field.is_repeated:
+            value[:] = replaced
+        else:
+            setattr(message, field.name, replaced[0])
+        return sum(was != now for was, now in zip(texts, replaced, strict=True))
+
+    def command(self, record: Submission) -> Submission:
+        """A record without what is denied. The server's own records are left as they are."""
+        if record.kind is not Kind.COMMAND:
+            return record
+        # JSON may spell a character by its number, and so hide it from the search.
+        if not self.may_concern(record.body) and b"\\" not in record.body:
+            return record
+        return replace(record, body=_TO_JSON.encode(self._json(_JSON.decode(record.body))))
+
+    def _json(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [self._json(part) for part in value]
+        if isinstance(value, dict):
+            return {
+                self._text(name): self._mark(_TO_JSON.encode(part))
+                if self._denies(name) and part not in (None, "")
+                else self._json(part)
+                for name, part in value.items()
+            }
+        return value
+
+    def _denies(self, name: object) -> bool:
+        return (
+            self._keys is not None
+            and isinstance(name, str)
+            and self._keys.fullmatch(name) is not None
+        )
+
+    def _text(self, text: str) -> str:
+        if self._patterns is None or _MARKED.fullmatch(text):
+            return text
+        return self._patterns.sub(lambda found: self._mark(found.group().encode()), text)
+
+    def _matches(self, value: bytes) -> bool:
+        text = value.decode("utf-8", "replace")
+        return self._patterns is not None and self._patterns.search(text) is not None
+
+    def _mark(self, content: bytes) -> str:
+        keyed = self._hmac.copy()
+        keyed.update(content)
+        return f"{MARK}{keyed.hexdigest()[:_HASH_CHARS]}:{len(content)}"
+
+
+def _content_of(value: Any) -> bytes:
+    if value.WhichOneof("value") == "string_value":
+        text: str = value.string_value
+        return text.encode()
+    data: bytes = value.SerializeToString(deterministic=True)
+    return data
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    for each in patterns:
+        try:
+            empty = re.compile(each).search("")
+        except re.error as error:
+            raise ValueError(f"{each!r} is no regular expression: {error}") from None
+        if empty is not None:
+            raise ValueError(f"{each!r} matches the empty text: let it match something")
+    return re.compile("|".join(f"(?:{each})" for each in patterns)) if patterns else None
