@@ -223,3 +223,40 @@ def test_verify_names_no_more_faults_than_fit(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout.count("altered: ") == 20
     assert "and 10 more" in result.stdout
+
+
+def proof(folder: Path, event: str, *more: str) -> Any:
+    return CliRunner().invoke(build(), ["audit", "proof", event, "--data-dir", str(folder), *more])
+
+
+def test_proof_without_a_server_reads_the_store(data_dir: Path, tmp_path: Path) -> None:
+    first = json.loads(verify(data_dir, "--json").stdout)["nodes"][0]["first_event_id"]
+    written = tmp_path / "event.jsonl"
+    early = proof(data_dir, first, "--output", str(written))
+    assert early.exit_code == 1, "no checkpoint was due yet"
+    assert "the next checkpoint will cover it" in early.output
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["bundle", "event"]
+    node = first.rsplit(".", 3)[0]
+    assert "no archived event" in proof(data_dir, f"{node}.1.999.0").output
+    assert proof(data_dir, "nonsense").exit_code == 2
+    assert proof(tmp_path / "absent", first).exit_code == 2
+
+
+def test_proof_with_a_server_asks_it(tmp_path: Path) -> None:
+    path = "/api/neurorail/v1/audit/proof"
+    told = {
+        "event": {"kind": "event", "proof": {"place": 0}},
+        "statements": [{"kind": "checkpoint"}],
+    }
+    answers = {f"{path}/n1.1.2.0": (200, json.dumps(told).encode())}
+    script = Script(json=answers)
+    with scripted_server(script):
+        said = {"api": script.url, "pid": os.getpid(), "token": None}
+        (tmp_path / "server.json").write_text(json.dumps(said))
+        found = proof(tmp_path, "n1.1.2.0")
+        absent = proof(tmp_path, "n1.1.3.0")
+    assert found.exit_code == 0, found.output
+    kinds = [json.loads(line)["kind"] for line in found.stdout.splitlines()]
+    assert kinds == ["bundle", "checkpoint", "event"]
+    assert absent.exit_code == 1

@@ -64,10 +64,7 @@ class AttributeRules:
         for field, value in message.ListFields():
             if field.type == FieldDescriptor.TYPE_MESSAGE:
                 if denied and field.name == "value":
-                    content = _content_of(value)
-                    value.Clear()
-                    value.string_value = self._mark(content)
-                    count += 1
+                    count += self._replace(value)
                     continue
                 for part in value if field.is_repeated else (value,):
                     count += self.apply(part)
@@ -77,6 +74,15 @@ class AttributeRules:
                 message.string_value = self._mark(value)  # type: ignore[attr-defined]
                 count += 1
         return count
+
+    def _replace(self, value: Any) -> int:
+        """Replace a whole value; 0 if it is empty or a hash already."""
+        content = _content_of(value)
+        if not content or _MARKED.fullmatch(value.string_value):
+            return 0
+        value.Clear()
+        value.string_value = self._mark(content)
+        return 1
 
     def _apply_text(self, message: Message, field: FieldDescriptor, value: Any) -> int:
         texts = list(value) if field.is_repeated else [value]
@@ -106,7 +112,7 @@ class AttributeRules:
         if isinstance(value, dict):
             return {
                 self._text(name): self._mark(_TO_JSON.encode(part))
-                if self._denies(name) and part not in (None, "")
+                if self._denies(name) and part not in (None, "") and not _is_marked(part)
                 else self._json(part)
                 for name, part in value.items()
             }
@@ -132,6 +138,10 @@ class AttributeRules:
         keyed = self._hmac.copy()
         keyed.update(content)
         return f"{MARK}{keyed.hexdigest()[:_HASH_CHARS]}:{len(content)}"
+
+
+def _is_marked(value: object) -> bool:
+    return isinstance(value, str) and _MARKED.fullmatch(value) is not None
 
 
 def _content_of(value: Any) -> bytes:
