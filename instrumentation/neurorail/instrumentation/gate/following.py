@@ -135,7 +135,7 @@ class Following:
                 self._tell(error)
             except Exception as error:
                 self.state = UNREACHABLE
-                tell_once("following directives", error)
+                self._tell(error, always=True)
             if stop.is_set():
                 return
             if self.state == CONNECTED:
@@ -144,8 +144,10 @@ class Following:
             stop.wait(random.uniform(wait_s / 2, wait_s))
             wait_s = min(wait_s * 2, max(WAIT_MAX_S, wait_s))
 
-    def _tell(self, error: Exception) -> None:
-        if not self._quiet:
+    def _tell(self, error: Exception, *, always: bool = False) -> None:
+        if self._stop.is_set():
+            return  # It is we who ended the connection.
+        if always or not self._quiet:
             tell_once("following directives", error)
 
     def _take_snapshot(self) -> None:
