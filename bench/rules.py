@@ -7,12 +7,14 @@ were reported to have started before. Decoding and writing are not in the number
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import sys
 import time
 from collections.abc import Sequence
 
 from bench.report import Report
+from neurorail.collector.engine.worker import GC_THRESHOLD
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 from neurorail.rules.manifest.load import load
@@ -47,6 +49,7 @@ def main() -> None:
 
 def measure(calls: int = CALLS) -> Report:
     """Measure both cases in turns, so that a busy moment meets both."""
+    gc.set_threshold(*GC_THRESHOLD)  # As in the engine's own process.
     small, large = [], []
     for _ in range(ROUNDS):
         small.append(_run(None, FEW, calls))
