@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,8 @@ from tests.end_to_end.test_javascript import HERE
 from tests.end_to_end.test_javascript import packages as packages
 from tests.support.model_api import ModelApi, model_api
 
-EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture
@@ -39,9 +41,14 @@ def javascript(tmp_path: Path, packages: Path) -> Path:
     return tmp_path
 
 
-def run(command: list[str], folder: Path, rail: Rail, timeout: float = 60) -> str:
-    """What an example prints."""
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": rail.server.otlp_http, "OTEL_SERVICE_NAME": "other"}
+def run(
+    command: list[str], folder: Path, rail: Rail, timeout: float = 60, endpoint: str = ""
+) -> str:
+    """What an example prints. It sends to `endpoint`, or to the server itself."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint or rail.server.otlp_http,
+        "OTEL_SERVICE_NAME": "other",
+    }
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **variables},
         check=False, capture_output=True, text=True, timeout=timeout,
@@ -109,6 +116,46 @@ def test_go(tmp_path: Path, rail: Rail) -> None:
 def test_java(tmp_path: Path, rail: Rail) -> None:
     folder = shutil.copytree(EXAMPLES / "java", tmp_path / "java")
     must_be_governed(rail, run(["mvn", "-q", "-B", "compile", "exec:java"], folder, rail, 500))
+
+
+@contextmanager
+def collector(folder: Path, rail: Rail, grpc_port: int, http_port: int) -> Iterator[str]:
+    """A Collector with the published configuration in front of the server; where it listens."""
+    source = shutil.copytree(EXAMPLES / "collector", folder / "collector")
+    subprocess.run(["go", "build", "-o", "collector", "."], cwd=source, check=True, timeout=500)
+    text = (ROOT / "deploy" / "opentelemetry-collector.yaml").read_text("utf-8")
+    for published, here in (
+        ("0.0.0.0:14317", f"127.0.0.1:{grpc_port}"),
+        ("0.0.0.0:14318", f"127.0.0.1:{http_port}"),
+        ("localhost:4317", rail.server.otlp_grpc),
+    ):
+        assert text.count(published) == 1
+        text = text.replace(published, here)
+    # Its own metrics would listen on a fixed port.
+    text += "  telemetry:\n    metrics:\n      level: none\n"
+    (source / "config.yaml").write_text(text, "utf-8")
+    command = ["./collector", "--config", "config.yaml"]
+    with subprocess.Popen(command, cwd=source, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert any("Everything is ready" in line for line in said)
+        try:
+            yield f"http://127.0.0.1:{http_port}"
+        finally:
+            process.terminate()  # It passes on what it holds before it ends.
+            process.communicate(timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.node
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("go") is None, reason="no Go on the path")
+def test_a_collector_in_front(
+    tmp_path: Path, javascript: Path, rail: Rail, free_port: Callable[[], int]
+) -> None:
+    with collector(tmp_path, rail, free_port(), free_port()) as endpoint:
+        mission_id = run(["node", "agent.mjs"], javascript, rail, endpoint=endpoint)
+    must_be_governed(rail, mission_id)
 
 
 def test_the_example_asks_for_what_is_tested() -> None:
