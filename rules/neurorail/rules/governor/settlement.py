@@ -14,7 +14,7 @@ from neurorail.rules.charging import charge
 from neurorail.rules.governor import entity_limits, pools, reservations, unasked
 from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
-from neurorail.rules.governor.unasked import outcome_of
+from neurorail.rules.lifecycle import outcome_of
 from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
 from neurorail.rules.observations import (
     NO_IDS,
@@ -52,7 +52,10 @@ def usage_charged(
     if one is None and not policy.pools:
         return None
     at = min(seen.end_unix_nano, state.now)
-    facts: Facts = call_facts(state, seen, ids, totals, outcome_of(seen)) if policy.pools else {}
+    facts: Facts = {}
+    if policy.pools:
+        outcome = outcome_of(seen.outcome, seen.error)
+        facts = call_facts(state, seen, ids, totals, outcome)
     charged = [list(pool) for pool in one.pools] if one is not None else []
     charged += _further_pools(state, facts, at, charged)
     amounts = of_totals(totals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from neurorail.rules.entity import LEVEL_NAMES, LEVEL_OF_PREFIX
 from neurorail.rules.events import ERROR, INFO
 from neurorail.rules.governor.modes import may_be_rail, strictest_mode
-from neurorail.rules.lifecycle import FAILED, SUCCEEDED
+from neurorail.rules.lifecycle import outcome_of
 from neurorail.rules.manifest.facts import call_facts
 from neurorail.rules.manifest.limits import OBSERVE
 from neurorail.rules.manifest.model import RAIL
@@ -16,11 +16,6 @@ from neurorail.rules.state import State
 VIOLATION = "violation"
 
 
-def outcome_of(seen: SpanObserved) -> str:
-    """How a call ended, as its span says."""
-    return seen.outcome or (FAILED if seen.error else SUCCEEDED)
-
-
 def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) -> None:
     """A call without a reservation was charged: say so if it should have asked.
 
@@ -29,7 +24,7 @@ def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) 
     policy = state.manifest
     if not may_be_rail(policy):
         return
-    facts = call_facts(state, seen, ids, totals, outcome_of(seen))
+    facts = call_facts(state, seen, ids, totals, outcome_of(seen.outcome, seen.error))
     rules = [rule for rule in policy.modes_of.matching(facts) if rule.severity != OBSERVE]
     if strictest_mode(policy, rules) != RAIL:
         return
