@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "api" / "vendor"
-TARGET = ROOT / "api" / "neurorail" / "api" / "static" / "controldeck" / "vendor"
+TARGET = ROOT / "api" / "neurorail" / "api" / "controldeck" / "vendor"
 
 BUNDLES = {
     "ui.js": ("preact", "htm", "@preact/signals", "@preact/signals-core"),

@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response, StreamingResponse
 
-from neurorail.api import controldeck
+from neurorail.api import deck
 from neurorail.collector.access.permissions import ROLES
 from neurorail.rules.events import EVENT_TYPES
 from neurorail.rules.lifecycle import TRANSITIONS
@@ -371,7 +371,7 @@ def build_app(rail: FakeRail) -> FastAPI:
     async def spans(mission_id: str) -> dict[str, Any]:
         return {"mission_id": mission_id, "spans": [], "truncated": False}
 
-    controldeck.mount(app)
+    deck.mount(app)
     return app
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from neurorail.api import controldeck
+from neurorail.api import deck
 
-DECK = controldeck.directory()
+DECK = deck.directory()
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted([*(DECK / "app").rglob("*.js"), DECK / "neurorail-stream.js"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from neurorail.api import controldeck, problems
+from neurorail.api import deck, problems
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hosts import HostCheck, allowed_hosts
 from neurorail.api.routes import (
@@ -57,7 +57,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)
-    controldeck.mount(app)
+    deck.mount(app)
     if parts.config.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -38,7 +38,7 @@ class _Pages(StaticFiles):
 
 def directory() -> Path:
     """Where the packaged files are."""
-    return Path(str(resources.files("neurorail.api"))) / "static" / "controldeck"
+    return Path(str(resources.files("neurorail.api"))) / "controldeck"
 
 
 def mount(app: FastAPI) -> None:
