@@ -7,6 +7,7 @@ from typing import Final
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
+_MAY_BE_NONE: Final = frozenset({"min_free_bytes", "group_interval_us", "runway_bytes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class InboxConfig:
 
     rotate_bytes: int = 64 * MIB
     """A file that reached this size takes no further group."""
+    runway_bytes: int = 8 * MIB
+    """Room written ahead in a file's log, at most a quarter of the file: commits need no growth."""
     max_bytes: int = 10 * GIB
     """Disk that all files may take; beyond it, less the reserve, telemetry is refused."""
     reserve_bytes: int = 16 * MIB
@@ -44,7 +47,7 @@ class InboxConfig:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            least = 0 if name in {"min_free_bytes", "group_interval_us"} else 1
+            least = 0 if name in _MAY_BE_NONE else 1
             if getattr(self, name) < least:
                 raise ValueError(f"inbox.{name} is {getattr(self, name)}: give a positive number")
         if self.reserve_bytes >= self.max_bytes:

@@ -5,7 +5,7 @@ when two connections of one file reset its write-ahead log at the same time.
 
 The log is merged into the database only when the file is closed, or when small commits made it
 much larger than what they hold. A file that is read from memory and pruned soon is therefore
-written once, not twice.
+written once, not twice. After a merge the log starts anew in the room that it has.
 """
 
 from __future__ import annotations
@@ -19,26 +19,29 @@ from pathlib import Path
 from typing import Final
 
 from neurorail.collector.envelope import Envelope
-from neurorail.collector.inbox import rows
+from neurorail.collector.inbox import rows, runway
 from neurorail.collector.inbox.errors import InboxCorrupt, InboxPruned
 
 PAGE_BYTES: Final = 16_384
-MERGE_LOG_BYTES: Final = 16 << 20
+MERGE_LOG_BYTES: Final = 8 << 20
 """A log this large is merged early if most of it is not records."""
 
 
 class Segment:
     """A run of records in one file. All methods may be called from any thread."""
 
-    def __init__(self, path: Path, first_seq: int, last_seq: int | None = None) -> None:
+    def __init__(self, path: Path, first_seq: int, runway_bytes: int = 0) -> None:
         self.path = path
         self.first_seq = first_seq
-        self.last_seq = first_seq - 1 if last_seq is None else last_seq
+        self.last_seq = first_seq - 1
         self.first_received_unix_nano = 0
         """0 until it is known."""
         self._log_path = path.with_name(path.name + "-wal")
+        self._index_path = path.with_name(path.name + "-shm")
         self._file_bytes = 0
         """Size without the log, which alone grows between merges."""
+        self._runway_bytes = runway_bytes
+        self._runway_is_laid = False
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._log_payload_bytes = 0
@@ -65,6 +68,7 @@ class Segment:
                     rows.CREATE_SEGMENT,
                     (rows.FORMAT_VERSION, self.first_seq, previous_received_unix_nano),
                 )
+            self._lay_runway()
         _sync_directory(self.path.parent)
 
     def recover(self) -> int | None:
@@ -124,21 +128,23 @@ class Segment:
                 self.first_received_unix_nano = envelopes[0].received_unix_nano
             self.last_seq = envelopes[-1].seq
             self._log_payload_bytes += sum(len(envelope.body) for envelope in envelopes)
+            self._lay_runway()
 
-    def grown_bytes(self) -> int:
-        """Return the size after an append, once the log was merged if it is mostly waste.
+    def used_bytes(self) -> int:
+        """Return what the records take after an append, with the log merged if it is mostly waste.
 
         It is when small commits, a page or two each, made most of it.
         """
-        log_bytes = _size_bytes(self._log_path)
+        log_bytes = runway.used_bytes(self._index_path, PAGE_BYTES)
         if log_bytes < MERGE_LOG_BYTES or log_bytes < 4 * self._log_payload_bytes:
             return self._file_bytes + log_bytes
         # The records are durable already: a merge that finds no room is no reason to refuse them.
         with self._lock, suppress(sqlite3.Error):
             self._log_payload_bytes = log_bytes
-            self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connect().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._log_payload_bytes = 0
-        return self.disk_bytes()
+        self._file_bytes = _size_bytes(self.path)
+        return self._file_bytes
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Return records after `after_seq` up to the limits, but at least one if there is one."""
@@ -163,7 +169,7 @@ class Segment:
         return found
 
     def disk_bytes(self) -> int:
-        """Return the size of the file and its log."""
+        """Return the size of the file and its log, with the room that is ahead in it."""
         self._file_bytes = _size_bytes(self.path)
         return self._file_bytes + _size_bytes(self._log_path)
 
@@ -207,6 +213,13 @@ class Segment:
             self._connection.close()
             self._connection = None
             self._log_payload_bytes = 0
+            self._runway_is_laid = False
+
+    def _lay_runway(self) -> None:
+        """Do it once for each log: the first commit makes one, closing deletes it."""
+        if not self._runway_is_laid:
+            runway.lay(self._log_path, self._runway_bytes)
+            self._runway_is_laid = True
 
     def _received(self, connection: sqlite3.Connection, seq: int) -> int:
         row = connection.execute(rows.SELECT_RECEIVED, (seq,)).fetchone()

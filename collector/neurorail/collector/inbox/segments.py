@@ -32,15 +32,21 @@ class Segments:
     `append` is called by one thread only; everything else by any.
     """
 
-    def __init__(self, directory: Path, rotate_bytes: int, open_files: int) -> None:
+    def __init__(
+        self, directory: Path, rotate_bytes: int, open_files: int, runway_bytes: int = 0
+    ) -> None:
         self._directory = directory
         self._rotate_bytes = rotate_bytes
+        self._runway_bytes = runway_bytes
         self._open_files = open_files
         self._lock = threading.Lock()
         self._segments: list[Segment] = []
         self._full_bytes: dict[int, int] = {}
         """Size of the full files by first record, so that admission needs no look at the disk."""
         self._active_bytes = 0
+        """What the last file takes on disk."""
+        self._active_used_bytes = 0
+        """What of it is not room ahead: that decides on rotation."""
         self.last_received_unix_nano = 0
 
     def open(self) -> None:
@@ -51,7 +57,7 @@ class Segments:
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         firsts = sorted(_first_seq(path) for path in self._directory.glob(f"{_PREFIX}*{_SUFFIX}"))
-        segments = [Segment(self._path(first), first) for first in firsts]
+        segments = [self._segment(first) for first in firsts]
         received: int | None = None
         while segments and (received := segments[-1].recover()) is None:
             segments.pop().remove()
@@ -63,6 +69,7 @@ class Segments:
             self._segments = segments
         if segments:
             self._active_bytes = segments[-1].disk_bytes()
+            self._active_used_bytes = segments[-1].used_bytes()
             segments[0].load_first_received()
 
     @property
@@ -101,7 +108,8 @@ class Segments:
         """
         segment = self._writable(envelopes[0].seq)
         segment.append(envelopes)
-        size_bytes = segment.grown_bytes()
+        self._active_used_bytes = segment.used_bytes()
+        size_bytes = segment.disk_bytes()
         self.last_received_unix_nano = envelopes[-1].received_unix_nano
         with self._lock:
             self._active_bytes = size_bytes
@@ -163,9 +171,9 @@ class Segments:
 
     def _writable(self, seq: int) -> Segment:
         segments = self._segments
-        if segments and (self._active_bytes < self._rotate_bytes or segments[-1].is_empty):
+        if segments and (self._active_used_bytes < self._rotate_bytes or segments[-1].is_empty):
             return segments[-1]
-        segment = Segment(self._path(seq), seq)
+        segment = self._segment(seq)
         try:
             segment.create(self.last_received_unix_nano)
         except BaseException:
@@ -177,6 +185,9 @@ class Segments:
             self._segments = [*self._segments, segment]
             self._active_bytes = segment.disk_bytes()
         return segment
+
+    def _segment(self, first_seq: int) -> Segment:
+        return Segment(self._path(first_seq), first_seq, self._runway_bytes)
 
     def _path(self, first_seq: int) -> Path:
         return self._directory / f"{_PREFIX}{first_seq:020d}{_SUFFIX}"

@@ -65,7 +65,12 @@ class SqliteInbox:
         on_failure: Callable[[InboxError], None] | None = None,
     ) -> None:
         self._config = config or InboxConfig()
-        self._segments = Segments(directory, self._config.rotate_bytes, self._config.open_files)
+        self._segments = Segments(
+            directory,
+            self._config.rotate_bytes,
+            self._config.open_files,
+            _runway_bytes(self._config),
+        )
         self._tail = Tail(self._config.tail_bytes)
         self._queue = AppendQueue(self._config)
         self._disk = Disk(directory, self._segments, self._config)
@@ -221,3 +226,8 @@ class SqliteInbox:
             if not self._stopped:
                 self._segments.close()
             self._stopped = True
+
+
+def _runway_bytes(config: InboxConfig) -> int:
+    """A small file, or a small inbox, is not to be filled with room ahead."""
+    return min(config.runway_bytes, config.rotate_bytes // 4, config.reserve_bytes // 2)
