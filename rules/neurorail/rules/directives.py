@@ -201,6 +201,12 @@ def find(state: State, directive_id: str) -> Directive | None:
     return found or state.kept.get(KILLS, state.tenant, directive_id)
 
 
+def hold(state: State) -> bool:
+    """Whether there are directives of the record's tenant."""
+    kept, tenant = state.kept, state.tenant
+    return bool(kept.number(DIRECTIVES, tenant) or kept.number(KILLS, tenant))
+
+
 def active(state: State) -> list[Directive]:
     """Every directive of the record's tenant that holds now, kill switches first, oldest first."""
     return [

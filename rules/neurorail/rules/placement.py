@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neurorail.rules import budgets, orphans, transitions
 from neurorail.rules.config import MS
 from neurorail.rules.entity import DERIVED, IDLE, LEVEL_NAMES, ORPHAN, SILENT, Entity
@@ -177,11 +179,21 @@ def learn_fields(state: State, entity: Entity, fields: Fields | None, time: int)
     if entity.fields is None:
         entity.fields = fields
     else:
-        for name in _FIELD_NAMES:
-            if not getattr(entity.fields, name):
-                setattr(entity.fields, name, getattr(fields, name))
+        entity.fields = _merged(entity.fields, fields)
     if before:
         state.kind_learned(entity, before)
+
+
+def _merged(known: Fields, more: Fields) -> Fields:
+    """What is known, with what only `more` says; neither of them is changed."""
+    if known is more:
+        return known
+    new = {
+        name: value
+        for name in _FIELD_NAMES
+        if not (own := getattr(known, name)) and (value := getattr(more, name)) is not own
+    }
+    return replace(known, **new) if new else known
 
 
 def learn_resource_type(state: State, entity: Entity, resource_type: str) -> None:
@@ -190,7 +202,7 @@ def learn_resource_type(state: State, entity: Entity, resource_type: str) -> Non
         entity.fields = Fields()
     if entity.fields.resource_type is None:
         before = state.kind(entity)
-        entity.fields.resource_type = resource_type
+        entity.fields = replace(entity.fields, resource_type=resource_type)
         state.kind_learned(entity, before)
 
 

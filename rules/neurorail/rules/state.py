@@ -95,6 +95,8 @@ class State:
         """Tenant → the reflexes of its manifest, sorted."""
         self.before_charge: BeforeCharge | None = None
         """Asked before a call is charged; a backtest lets here not happen what would not have."""
+        self.quiet: frozenset[str] = frozenset()
+        """Types of events that nobody listens to and that are not made; decisions are the same."""
         self.counters: dict[str, int] = {}
         self.by_state: dict[str, dict[str, dict[str, int]]] = {}
         self.recent_missions: dict[str, dict[str, None]] = {}
@@ -123,6 +125,8 @@ class State:
         severity: str = INFO,
     ) -> None:
         """Say that something happened."""
+        if event_type in self.quiet:
+            return
         self.events.append(Event(event_type, ids, event_time, data, message, severity))
 
     def count(self, name: str, amount: int = 1) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from neurorail.collector.decode import decode_observations
+from neurorail.collector.rerun.garbage import seldom_looked_for
 from neurorail.collector.rerun.side import Side
 from neurorail.collector.rerun.stored import Range, StoredRecords
 from neurorail.collector.rerun.tally import Tally
@@ -84,7 +86,8 @@ def backtest(
         for name, manifest in (("new", new), ("against", against))
     )
     try:
-        return _run(records, there, sides[0], sides[1], tenant, progress)
+        with seldom_looked_for():
+            return _run(records, there, sides[0], sides[1], tenant, progress)
     finally:
         for side in sides:
             side.close()
@@ -118,8 +121,9 @@ def _run(
     )
     for stretch in records.read(first - 1, last):
         for envelope in stretch:
-            new.apply(envelope)
-            against.apply(envelope)
+            observations = decode_observations(envelope.body)
+            new.apply(envelope, observations)
+            against.apply(envelope, observations)
             _compare(report, new, against)
         report.records += len(stretch)
         done = stretch[-1].seq - first + 1 if stretch else 0

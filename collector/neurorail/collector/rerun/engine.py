@@ -20,9 +20,10 @@ from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError, Engine
 from neurorail.rules.events import Event
 from neurorail.rules.observations import EpochStarted, Observation
+from neurorail.rules.state import Row
 
-FLUSH_DIRTY: Final = 20_000
-"""Changed objects at which state is flushed."""
+FLUSH_DIRTY: Final = 50_000
+"""Changed objects at which state is flushed: as many as memory holds beside those it may keep."""
 SINCE_FLUSH_MAX: Final = 20_000
 """Records kept to be applied again when one of them raises."""
 
@@ -59,15 +60,25 @@ class Rerun:
         """Observations applied so far."""
         self.repeating = False
         """Whether records are applied again that were applied before."""
+        self._memory_has_all = False
+        """Whether the file holds nothing that memory does not: then it need not be asked."""
         self._restore()
 
     def close(self) -> None:
         """Close its file."""
         self._journal.close()
 
-    def apply(self, envelope: Envelope) -> list[Event]:
-        """Apply one record and return its events."""
-        observations = decode_observations(envelope.body)
+    def apply(
+        self, envelope: Envelope, observations: list[Observation] | None = None
+    ) -> list[Event]:
+        """Apply one record and return its events.
+
+        Args:
+            envelope: The record.
+            observations: What it says, where that was decoded before.
+        """
+        if observations is None:
+            observations = decode_observations(envelope.body)
         if isinstance(observations[0] if observations else None, EpochStarted):
             self._begin_epoch(observations[0])
         while True:
@@ -87,9 +98,9 @@ class Rerun:
     def _apply(self, envelope: Envelope, observations: list[Observation]) -> list[Event]:
         engine = self.engine
         observations = self._change(observations)
-        wanted = engine.wanted(envelope.tenant, observations)
-        if wanted:
-            rows = self._journal.load_many(wanted)
+        if not self._memory_has_all:
+            wanted = engine.wanted(envelope.tenant, observations)
+            rows = self._journal.load_many(wanted) if wanted else {}
             for key in wanted:
                 engine.supply(key, rows.get(key))
         return engine.apply(
@@ -109,10 +120,12 @@ class Rerun:
 
     def _flush(self) -> None:
         state = self.engine.state
+        forgotten = bool(state.cold_traces)
         self._journal.commit(
             b"", 0, 0, self._journal.progress, state.take_changes(), state.prices_json
         )
-        state.evict()
+        evicted = state.evict()
+        self._memory_has_all = self._memory_has_all and not (forgotten or evicted)
         self._since = []
 
     def _start_over(self) -> None:
@@ -122,9 +135,13 @@ class Rerun:
             self._apply(envelope, decode_observations(envelope.body))
         self.repeating = False
 
+    def _load(self, key: str) -> Row | None:
+        return None if self._memory_has_all else self._journal.load(key)
+
     def _restore(self) -> None:
         flushed = self._journal.flushed()
-        self.engine = Engine(self._config, self._journal.load)
+        self._memory_has_all = flushed.meta is None
+        self.engine = Engine(self._config, self._load)
         state = self.engine.state
         if flushed.meta is not None:
             state.restore_meta(flushed.meta, flushed.prices_json)

@@ -11,6 +11,7 @@ from pathlib import Path
 from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Envelope
 from neurorail.collector.rerun.engine import RERUN_FILE, Rerun
+from neurorail.collector.rerun.garbage import seldom_looked_for
 from neurorail.collector.rerun.states import fetch_state, stored_states
 from neurorail.collector.rerun.stored import STRETCH_RECORDS, StoredRecords
 from neurorail.collector.store.store import Store
@@ -104,15 +105,16 @@ def replay(
     difference, done = None, 0
     try:
         at = after_seq
-        for stretch in records.read(after_seq, last):
-            told = [one for envelope in stretch for one in _tell(rerun, envelope, heads)]
-            until = min(at + STRETCH_RECORDS, last)
-            archived = _archived(store, node, at, until)
-            ours.add(told)
-            theirs.add(archived)
-            difference = difference or _first_difference(node, told, archived)
-            at, done = until, done + len(stretch)
-            progress(at - after_seq, last - after_seq)
+        with seldom_looked_for():
+            for stretch in records.read(after_seq, last):
+                told = [one for envelope in stretch for one in _tell(rerun, envelope, heads)]
+                until = min(at + STRETCH_RECORDS, last)
+                archived = _archived(store, node, at, until)
+                ours.add(told)
+                theirs.add(archived)
+                difference = difference or _first_difference(node, told, archived)
+                at, done = until, done + len(stretch)
+                progress(at - after_seq, last - after_seq)
     finally:
         rerun.close()
     return ExactReport(

@@ -7,7 +7,7 @@ from typing import Final
 
 from neurorail.collector.envelope import Envelope, Kind
 from neurorail.collector.rerun.engine import Rerun
-from neurorail.collector.rerun.tally import Refused, Tally
+from neurorail.collector.rerun.tally import UNCOUNTED, Refused, Tally
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 from neurorail.rules.entity import COST
@@ -15,7 +15,7 @@ from neurorail.rules.events import Event
 from neurorail.rules.governor.amounts import of_totals
 from neurorail.rules.lifecycle import SUCCEEDED, outcome_of
 from neurorail.rules.manifest.facts import call_facts
-from neurorail.rules.manifest.judge import AFTERWARDS, judge
+from neurorail.rules.manifest.judge import AFTERWARDS, judge, may_refuse
 from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.observations import (
     DecideRequested,
@@ -80,12 +80,17 @@ class Side:
 
     _only_settings = False
 
-    def apply(self, envelope: Envelope) -> None:
-        """Apply one record, if it is the tenant's or the server's."""
+    def apply(self, envelope: Envelope, observations: list[Observation] | None = None) -> None:
+        """Apply one record, if it is the tenant's or the server's.
+
+        Args:
+            envelope: The record.
+            observations: What it says, where that was decoded before: no side changes it.
+        """
         self.refused = {}
         if envelope.tenant != self._tenant and envelope.kind in (Kind.TELEMETRY, Kind.COMMAND):
             return
-        events = self.rerun.apply(envelope)
+        events = self.rerun.apply(envelope, observations)
         for one in self._found:
             if isinstance(one, Refused):
                 self.tally.refuse(one)
@@ -106,6 +111,7 @@ class Side:
         self._found = []
         self.refused = {}
         engine.state.before_charge = self._before_charge
+        engine.state.quiet = UNCOUNTED
         if self._manifest is not None:
             engine.state.manifests = _Pinned(self._manifest)
 
@@ -157,9 +163,12 @@ class Side:
             # It asked when it happened, and was asked for again here.
             return self._refused_reservations.get(seen.reservation_id, ("", (), ""))
         state = self.rerun.engine.state
+        if not may_refuse(state):
+            return "", (), ""
         facts = call_facts(state, seen, ids, amounts, outcome)
-        known = {name: value for name, value in facts.items() if name not in AFTERWARDS}
-        refusals = judge(state, known, ids, of_totals(amounts)).refusals
+        for name in AFTERWARDS:
+            facts.pop(name, None)
+        refusals = judge(state, facts, ids, of_totals(amounts)).refusals
         if not refusals:
             return "", (), ""
         first = refusals[0]

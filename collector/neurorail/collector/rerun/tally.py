@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from neurorail.rules.events import Event
+from neurorail.rules.events import EVENT_TYPES, Event
 
 BUCKETS: Final = 60
 """Equal parts of the time that is looked at, for plots."""
@@ -168,3 +168,5 @@ _COUNTS: Final = {
     "confirmation_requested": Tally._asked_a_person,
     "circuit_state_changed": Tally._circuit,
 }
+UNCOUNTED: Final = frozenset(EVENT_TYPES) - frozenset(_COUNTS)
+"""Types of events that a tally does not look at."""
