@@ -17,7 +17,16 @@ from typing import Any, Final
 
 import typer
 
-from neurorail.api import ApiConfig, ApiDependencies, audit_verify, create_app, spans
+from neurorail.api import (
+    ApiConfig,
+    ApiDependencies,
+    audit_checkpoints,
+    audit_export,
+    audit_verify,
+    create_app,
+    erasure,
+    spans,
+)
 from neurorail.api.access import Needs, governed
 from neurorail.app import cli, config_example
 from neurorail.app.config import Config
@@ -253,8 +262,14 @@ def api_page() -> str:
     parts: Any = nothing | {"config": ApiConfig(), "version": "0"}
     app = create_app(ApiDependencies(**parts))
     unused: Any = None
-    for module in (audit_verify, spans):
-        app.include_router(module.create_router(unused), prefix=API_PREFIX)
+    for router in (
+        audit_verify.create_router(unused),
+        audit_export.create_router(unused, unused, unused),
+        audit_checkpoints.create_router(unused, unused),
+        spans.create_router(unused),
+        erasure.create_router(unused, unused),
+    ):
+        app.include_router(router, prefix=API_PREFIX)
     needed = {name: needs_text(route.needs) for name, route in governed(app).items()}
     rows = []
     for path, operations in app.openapi()["paths"].items():

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from tests.app.scripted_server import Script, scripted_server
 from tests.support.rail import AnsweringInbox, open_access
 from typer.testing import CliRunner
 
-from neurorail.api import problems
+from neurorail.api import audit_verify, problems
 from neurorail.api.audit_verify import OnProgress, VerifyBody, create_router
 from neurorail.app.cli import build
 from neurorail.app.config_load import load
@@ -99,6 +100,24 @@ def test_route_runs_one_verification_at_a_time() -> None:
         assert lines_of(answers[0].text)[-1]["report"]["ok"] is True
         # The next one may run again.
         assert client.get(VERIFY).status_code == 200
+
+
+async def test_route_client_that_goes_away_ends_the_verification() -> None:
+    def verify(tell: OnProgress) -> VerificationReport:
+        while True:
+            tell(1, 3)
+            time.sleep(0.001)  # The thread of the loop gets its turn.
+
+    async def on_a_thread(asked: VerifyBody, tell: OnProgress) -> VerificationReport:
+        return await asyncio.to_thread(verify, tell)
+
+    running = asyncio.Lock()
+    await running.acquire()
+    lines = audit_verify._lines(on_a_thread, VerifyBody(), running)
+    assert json.loads(await anext(lines)) == {"checked": 1, "total": 3}
+    await lines.aclose()  # type: ignore[attr-defined]
+    async with asyncio.timeout(60), running:
+        """The next one may run."""
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from neurorail.api.access import Caller, Router, needs
 from neurorail.api.dependencies import Parts, Tenant
@@ -31,6 +31,7 @@ Bundle = Callable[[str, Mapping[str, str]], Iterator[bytes]]
 Rotate = Callable[[], Coroutine[Any, Any, Rotation]]
 """Lets another key sign from now on."""
 
+Form = Literal["json", "jsonl"]
 
 Retain = Callable[[int], Coroutine[Any, Any, Tombstone | None]]
 """Removes verified events that were received before a Unix time in nanoseconds."""
@@ -60,10 +61,13 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
 
     @router.get("/proof/{audit_id}")
     @needs(READ_AUDIT)
-    async def proof(audit_id: str, tenant: Tenant) -> JsonResponse:
+    async def proof(
+        audit_id: str, tenant: Tenant, form: Annotated[Form, Query(alias="format")] = "json"
+    ) -> Response:
         """One event, its proof, and the signed statements that the proof leads to.
 
-        `event.proof` is null until a checkpoint covers the event.
+        `event.proof` is null until a checkpoint covers the event. With `format=jsonl` it is a
+        bundle, as `export` gives it: lines of JSON, byte for byte what was hashed and signed.
         """
         try:
             about = about_event(audit_id)
@@ -74,6 +78,10 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
         events = [line for line in told if line["kind"] == "event"]
         if not events:
             raise Problem(404, "unknown-event", f"no archived event with id {audit_id[:100]!r}")
+        if form == "jsonl":
+            root = (events[0]["proof"] or {}).get("root")
+            kept = (line for line, said in zip(lines, told, strict=True) if _leads_to(said, root))
+            return Response(b"".join(kept), media_type="application/x-ndjson")
         statements = [line for line in told if line["kind"] in ("checkpoint", "rotation")]
         return JsonResponse({"event": events[0], "statements": statements})
 
@@ -116,6 +124,11 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
         return JsonResponse({"removed_through": last, "total": tombstone.total})
 
     return router
+
+
+def _leads_to(line: Mapping[str, Any], root: str | None) -> bool:
+    """Whether a line of a bundle is needed to believe the event under a root."""
+    return bool(line["kind"] != "checkpoint" or line["root"] == root)
 
 
 def rotated(rotation: Rotation) -> NotedRecord:

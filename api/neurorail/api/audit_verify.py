@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -53,8 +54,13 @@ class VerifyBody(Body):
             raise bad_field("anchors", "", str(error)) from None
 
 
+class GivenUp(Exception):
+    """Nobody waits for the verification any more."""
+
+
 Verify = Callable[[VerifyBody, OnProgress], Coroutine[Any, Any, VerificationReport]]
-"""Verifies, away from the event loop. It may tell its progress from any thread."""
+"""Verifies, away from the event loop. It may tell its progress from any thread; telling it raises
+`GivenUp` when nobody waits for the report any more."""
 
 
 def report_body(report: VerificationReport) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def create_router(verify: Verify) -> Router:
         """Recompute every hash. The answer is lines of JSON (`application/x-ndjson`).
 
         While it runs: `{"checked", "total"}`. The last line is `{"report"}`, or `{"error"}` when
-        the store cannot be read.
+        the store cannot be read. Whoever closes the connection stops it.
         """
         return await begin(VerifyBody(first_seq=first_seq, last_seq=last_seq))
 
@@ -105,26 +111,35 @@ async def _lines(verify: Verify, body: VerifyBody, running: asyncio.Lock) -> Asy
     # The newest position is all that is worth telling: a slow reader holds nothing up.
     latest: list[tuple[int, int]] = []
     moved = asyncio.Event()
+    given_up = threading.Event()
 
     def tell(checked: int, total: int) -> None:
+        if given_up.is_set():
+            raise GivenUp
         latest[:] = [(checked, total)]
         loop.call_soon_threadsafe(moved.set)
 
     task = asyncio.create_task(verify(body, tell))
 
-    def ended(_: object) -> None:
+    def ended(task: asyncio.Task[VerificationReport]) -> None:
         running.release()
         moved.set()
+        if not task.cancelled():
+            task.exception()  # Looked at, also when nobody waits for it any more.
 
     task.add_done_callback(ended)
-    while True:
-        await moved.wait()
-        moved.clear()
-        if task.done():
-            break
-        if latest:
-            checked, total = latest.pop()
-            yield _line({"checked": checked, "total": total})
+    try:
+        while True:
+            await moved.wait()
+            moved.clear()
+            if task.done():
+                break
+            if latest:
+                checked, total = latest.pop()
+                yield _line({"checked": checked, "total": total})
+    finally:
+        # The client went away: the verification stops after the piece that it is at.
+        given_up.set()
     error = task.exception()
     if error is not None:
         yield _line({"error": str(error)})

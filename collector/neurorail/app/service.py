@@ -23,13 +23,14 @@ from typing import Final
 
 import msgspec
 
-from neurorail.api import audit_export, audit_verify, erasure, spans
+from neurorail.api import erasure, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
+from neurorail.app.audit_routes import add_audit_routes
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.engine_states import EngineStates
@@ -273,13 +274,8 @@ class Service:
                 ),
             )
         )
-        app.include_router(audit_verify.create_router(self._checkpoints.verify), prefix=API_PREFIX)
+        add_audit_routes(app, API_PREFIX, self._checkpoints, config)
         app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
-        signs = self._checkpoints
-        app.include_router(
-            audit_export.create_router(signs.bundle, signs.rotate, signs.retain),
-            prefix=API_PREFIX,
-        )
         app.include_router(
             erasure.create_router(self._store, self._archived_so_far), prefix=API_PREFIX
         )

@@ -17,6 +17,12 @@ export async function get(path) {
   return read(path, await fetch(address(path), { headers: { accept: "application/json" } }));
 }
 
+/** @param {string} path @returns {Promise<string>} the answer as it came; rejects as `get` */
+export async function getText(path) {
+  const answer = await fetch(address(path));
+  return answer.ok ? answer.text() : read(path, answer);
+}
+
 /** @param {string} path @param {object} [body] @returns {Promise<any>} as `get` */
 export async function post(path, body = {}) {
   const headers = { accept: "application/json", "content-type": "application/json", ...writing() };

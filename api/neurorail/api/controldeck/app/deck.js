@@ -45,7 +45,7 @@ function Pages() {
         </header>
         <${Notices} />
         <main id="page" class="deck" data-page=${page?.path ?? "unknown"}>
-          ${page ? html`<${View} key=${page.path} page=${page} />` : html`<p class="nothing">There is no such page. <a class="plain" href=${link("")}>Go to the overview</a>.</p>`}
+          ${page ? (opens(page) ? html`<${View} key=${page.path} page=${page} />` : html`<div class="nothing" data-forbidden=${page.needs}><p><strong>Not for this key.</strong></p><p>This page needs <code>${page.needs}</code>.</p></div>`) : html`<p class="nothing">There is no such page. <a class="plain" href=${link("")}>Go to the overview</a>.</p>`}
         </main>
       </div>
     </div>
@@ -54,6 +54,9 @@ function Pages() {
     <${Help} />
   `;
 }
+
+/** Whether the reader may see a page. @param {import("./pages.js").Page} page */
+const opens = (page) => page.needs === undefined || may(page.needs);
 
 /** Draws a page as soon as its modules are here; the other pages' come when there is nothing else to do. @param {{page: import("./pages.js").Page}} props */
 function View({ page }) {
@@ -83,7 +86,7 @@ function Navigation() {
     <nav class="side" aria-label="Pages">
       <a class="brand" href=${link("")}><${Mark} /><span class="brand-name">NeuroRail</span></a>
       <ul>
-        ${PAGES.filter((each) => each.needs === undefined || may(each.needs)).map((each) => html`
+        ${PAGES.filter(opens).map((each) => html`
           <li key=${each.path}>
             <a href=${link(each.path)} aria-current=${each.path === place.value.page ? "page" : undefined} title=${`${each.title} (g ${each.key})`}>
               <svg viewBox="0 0 24 24" aria-hidden="true"><path d=${each.icon} /></svg><span>${each.title}</span>

@@ -1,11 +1,12 @@
 // @ts-check
 /** One event in full: what was decided, on what evidence, and where it belongs. */
 
-import { html, signal } from "../vendor/ui.js";
+import { html, signal, useSignal } from "../vendor/ui.js";
 import { Id } from "./badge.js";
 import { LEVELS } from "./entity.js";
 import { clock, moment } from "./format.js";
 import { traceLink } from "./route.js";
+import { may } from "./session.js";
 import { Sheet } from "./sheet.js";
 
 /** The event that is open, or null. */
@@ -44,8 +45,17 @@ function Body({ event }) {
       ${event.missionId && html`<p class="sheet-actions"><a class="button" href=${traceLink(event.missionId, event.entityId)} onClick=${close}>Open its trace</a></p>`}
       <h3>Evidence</h3>
       <${Values} entries=${evidence} />
+      ${may("read:audit") && event.id !== "" && html`<h3>Proof</h3><${ProveIt} event=${event} key=${event.id} />`}
     </div>
   `;
+}
+
+/** Its modules come when somebody wants a proof. @param {{event: import("./events.js").StreamEvent}} props */
+function ProveIt({ event }) {
+  const drawn = useSignal(/** @type {{view: any} | null} */ (null));
+  const prove = () => import("./audit/proof.js").then((module) => (drawn.value = { view: module.Proof }));
+  if (drawn.value) return html`<${drawn.value.view} event=${event} />`;
+  return html`<p class="sheet-actions"><button type="button" onClick=${prove}>Prove that it is in the trail</button></p>`;
 }
 
 /** Names and values as they came, nested ones as JSON. @param {{entries: [string, unknown][]}} props */

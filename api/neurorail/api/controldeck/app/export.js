@@ -30,8 +30,8 @@ export function toJson(rows, columns) {
   return `${JSON.stringify(named, null, 1)}\n`;
 }
 
-/** @param {string} name @param {string} type @param {string} text */
-function save(name, type, text) {
+/** @param {string} name @param {string} type @param {BlobPart} text */
+export function save(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   const anchor = document.createElement("a");
   anchor.href = address;

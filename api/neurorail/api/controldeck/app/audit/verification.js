@@ -5,20 +5,26 @@ import { html, signal } from "../../vendor/ui.js";
 import { address } from "../api.js";
 import { count, duration, shortId } from "../format.js";
 
+const FAULTS_SHOWN = 20;
+
 /** @typedef {{node: string, events: number, last_hash?: string, faults?: any[]}} NodeReport */
-const state = signal(/** @type {"idle" | "running" | "done" | "failed"} */ ("idle"));
+const state = signal(/** @type {"idle" | "running" | "done" | "failed" | "cancelled"} */ ("idle"));
 const progress = signal({ checked: 0, total: 0 });
 const report = signal(/** @type {{ok: boolean, events: number, nodes: any[]} | null} */ (null));
 const problem = signal("");
 const tookMs = signal(0);
 
+/** Ends the request, and with it the server's work. */
+let running = new AbortController();
+
 async function verify() {
   const began = performance.now();
   state.value = "running";
+  running = new AbortController();
   progress.value = { checked: 0, total: 0 };
   report.value = null;
   try {
-    const answer = await fetch(address("audit/verify"));
+    const answer = await fetch(address("audit/verify"), { signal: running.signal });
     if (!answer.ok || answer.body === null) throw new Error((await answer.json().catch(() => null))?.detail ?? `the server answered ${answer.status}`);
     await eachLine(answer.body, (line) => {
       const said = JSON.parse(line);
@@ -30,7 +36,7 @@ async function verify() {
     state.value = "done";
   } catch (failed) {
     problem.value = failed instanceof Error ? failed.message : String(failed);
-    state.value = "failed";
+    state.value = running.signal.aborted ? "cancelled" : "failed";
   }
   tookMs.value = performance.now() - began;
 }
@@ -54,12 +60,12 @@ export function Verification() {
   const { checked, total } = progress.value;
   const found = report.value;
   return html`
-    <section class="panel verification" data-panel="verification" data-verified=${state.value === "done" ? String(found?.ok) : ""} aria-label="Verification of the chain">
+    <section class="panel verification" data-panel="verification" data-verified=${state.value === "done" ? String(found?.ok) : ""} data-state=${state.value} aria-label="Verification of the chain">
       <div class="verification-row">
         <p role="status">${says(found, checked, total)}</p>
-        <button type="button" class=${state.value === "running" ? "" : "primary"} disabled=${state.value === "running"} onClick=${verify}>
-          ${state.value === "running" ? "Verifying…" : "Verify the chain"}
-        </button>
+        ${state.value === "running"
+          ? html`<button type="button" onClick=${() => running.abort()}>Cancel</button>`
+          : html`<button type="button" class="primary" onClick=${verify}>Verify the chain</button>`}
       </div>
       ${state.value === "running" && html`<progress max=${total || 1} value=${checked} aria-label="Events checked"></progress>`}
       ${found && html`
@@ -67,10 +73,24 @@ export function Verification() {
           ${found.nodes.map((node) => html`
             <li key=${node.node}><span class="id">${node.node}</span> ${count(node.events ?? 0)} events
               ${node.last_hash && html`<span class="id faint" title=${node.last_hash}>last hash ${shortId(node.last_hash)}</span>`}
-              ${(node.faults ?? []).map((/** @type {any} */ fault) => html`<span class="code">${typeof fault === "string" ? fault : JSON.stringify(fault)}</span>`)}
+              <span>${count(node.anchors ?? 0)} checkpoints agree${node.erased_details ? `, ${count(node.erased_details)} with erased details` : ""}</span>
+              <${Faults} node=${node} />
             </li>`)}
         </ul>`}
     </section>
+  `;
+}
+
+/** The first rows that do not hold, as the server names them. @param {{node: any}} props */
+function Faults({ node }) {
+  const faults = node.faults ?? [];
+  if (faults.length === 0) return null;
+  return html`
+    <ol class="faults">
+      ${faults.slice(0, FAULTS_SHOWN).map((/** @type {any} */ fault) => html`
+        <li key=${fault.kind + fault.event_id + fault.detail}><span class="code">${fault.kind.replaceAll("_", " ")}</span> <span class="id">${fault.event_id}</span> ${fault.detail}</li>`)}
+      ${node.fault_count > FAULTS_SHOWN && html`<li>and ${count(node.fault_count - FAULTS_SHOWN)} more: <code>neurorail audit verify --json</code></li>`}
+    </ol>
   `;
 }
 
@@ -78,6 +98,7 @@ export function Verification() {
 function says(found, checked, total) {
   switch (state.value) {
     case "running": return `Checked ${count(checked)} of ${count(total)} events.`;
+    case "cancelled": return `Cancelled after ${count(checked)} of ${count(total)} events.`;
     case "failed": return html`<strong class="bad">Could not be verified.</strong> ${problem.value}`;
     case "done": return found?.ok
       ? html`<strong class="good">The chain holds.</strong> ${count(found.events)} events recomputed in ${duration(tookMs.value)}.`

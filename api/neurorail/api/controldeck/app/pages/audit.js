@@ -2,6 +2,8 @@
 /** The audit trail: search it, look into an event, verify the chain. */
 
 import { html, useEffect, useMemo } from "../../vendor/ui.js";
+import { Checkpoints } from "../audit/checkpoints.js";
+import { MissionBundle } from "../audit/mission-bundle.js";
 import { Verification } from "../audit/verification.js";
 import { Id } from "../badge.js";
 import { EventLog } from "../event-log.js";
@@ -9,7 +11,7 @@ import { openEvent } from "../event-sheet.js";
 import { CHANNELS, entityFilter } from "../events.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
 import { count, moment, clock } from "../format.js";
-import { EmptyLog } from "../panel.js";
+import { EmptyLog, Tabs } from "../panel.js";
 import { adjust, place } from "../route.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
@@ -21,7 +23,19 @@ const FILTERS = ["channel", "type", "severity", "id", "from", "to"];
 /** @param {string} name */
 const asked = (name) => place.value.query.get(name) ?? "";
 
+/** @type {[string, string][]} */
+const VIEWS = [["", "Events"], ["checkpoints", "Checkpoints and anchors"], ["bundle", "Mission bundle"]];
+
 export function Audit() {
+  const view = asked("view");
+  return html`
+    <${Verification} />
+    <${Tabs} label="Views of the trail" tabs=${VIEWS} chosen=${view} onChoose=${(/** @type {string} */ name) => adjust({ view: name })} />
+    ${view === "checkpoints" ? html`<${Checkpoints} />` : view === "bundle" ? html`<${MissionBundle} />` : html`<${Events} />`}
+  `;
+}
+
+function Events() {
   const wish = Object.fromEntries(FILTERS.map((name) => [name, asked(name)]));
   const log = useMemo(() => logFor(wish), [JSON.stringify(wish)]);
   useEffect(() => {
@@ -30,7 +44,6 @@ export function Audit() {
     return wish.severity || wish.from || wish.to ? undefined : log.live();
   }, [log]);
   return html`
-    <${Verification} />
     <section class="panel whole" data-panel="audit" aria-labelledby="audit-title">
       <div class="panel-head">
         <h2 id="audit-title">Events</h2>

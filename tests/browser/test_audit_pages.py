@@ -1,0 +1,167 @@
+"""The audit page on a whole server that signs often: proofs, checkpoints, bundles, verification."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from tests.end_to_end.rail import MS, Chain, Rail, until
+from tests.support.process import running_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+VERIFY_BUNDLE = Path(__file__).resolve().parents[2] / "docs" / "verify_bundle.py"
+SHEET = "dialog[open]"
+
+
+@pytest.fixture(scope="module")
+def chain() -> Chain:
+    """A mission that has run."""
+    return Chain()
+
+
+@pytest.fixture(scope="module")
+def rail(tmp_path_factory: pytest.TempPathFactory, chain: Chain) -> Iterator[Rail]:
+    """A server that signs every second, and whose mission is signed."""
+    folder = tmp_path_factory.mktemp("audit")
+    config = folder / "neurorail.yaml"
+    config.write_text("audit: {checkpoint_interval_s: 1}\n", encoding="utf-8")
+    with running_server(folder / "data", "--config", str(config)) as server:
+        rail = Rail(server)
+        now = time.time_ns()
+        call = chain.span(5, times=(now - 20 * MS, now), gen_ai__operation__name="chat")
+        mission = chain.entity("mission", 1, times=(now - 30 * MS, now))
+        rail.send_spans(call, mission)
+        until("the mission is signed", lambda: all(e["proof"] for e in events_of(rail, chain)))
+        yield rail
+
+
+def events_of(rail: Rail, chain: Chain) -> list[dict[str, Any]]:
+    """The mission's events as its bundle has them; one empty one while there are none."""
+    lines = rail.client.stream_lines(
+        "/api/neurorail/v1/audit/export", {"mission_id": chain.mission}
+    )
+    told = [json.loads(line) for line in lines]
+    return [line for line in told if line["kind"] == "event"] or [{"proof": None}]
+
+
+def holds(file: Path) -> str:
+    """What the stand-alone script says of a file that holds."""
+    done = subprocess.run(
+        [sys.executable, VERIFY_BUNDLE, file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def open_proof(deck: Page, rail: Rail, chain: Chain) -> None:
+    deck.goto(f"{rail.server.api}/neurorail/audit?id={chain.mission}&type=state_changed")
+    deck.locator('[data-panel="audit"] .list-row').first.click()
+    deck.get_by_role("button", name="Prove that it is in the trail").click()
+
+
+def test_an_event_is_proven_in_the_browser_and_by_the_script(
+    rail: Rail, deck: Page, chain: Chain, tmp_path: Path
+) -> None:
+    open_proof(deck, rail, chain)
+    expect(deck.locator('[data-proof="holds"]')).to_contain_text("checked its signature")
+    with deck.expect_download() as downloading:
+        deck.get_by_role("button", name="Download the proof").click()
+    file = tmp_path / "proof.jsonl"
+    downloading.value.save_as(file)
+    assert "1 events proven, 0 not signed yet" in holds(file)
+    told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [line["kind"] for line in told] == ["bundle", "checkpoint", "event"]
+    own = told[-1]["hash"]
+    expect(deck.locator(f"{SHEET} .proof")).to_contain_text(own)
+
+
+def tampered(lines: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    """The lines of a proof with one thing changed."""
+    signed, event = lines[1], lines[-1]
+    if where == "head":
+        event["head"][5] += 1  # The time of receipt, by a nanosecond.
+    elif where == "details":
+        event["details"] = event["details"].replace("{", '{"x":1,', 1)
+    elif where == "path":
+        event["proof"]["path"][0] = "00" * 32
+    else:
+        signed["total"] += 1
+    return lines
+
+
+def test_a_proof_that_was_tampered_with_does_not_hold(rail: Rail, deck: Page, chain: Chain) -> None:
+    changed = ["signature"]
+
+    def tamper(route: Route) -> None:
+        answer = route.fetch()
+        lines = tampered([json.loads(line) for line in answer.text().splitlines()], changed[0])
+        route.fulfill(response=answer, body="".join(f"{json.dumps(line)}\n" for line in lines))
+
+    deck.route("**/audit/proof/**", tamper)
+    open_proof(deck, rail, chain)
+    for where in ("signature", "head", "details", "path"):
+        changed[0] = where
+        deck.keyboard.press("Escape")
+        deck.locator('[data-panel="audit"] .list-row').first.click()
+        deck.get_by_role("button", name="Prove that it is in the trail").click()
+        expect(deck.locator('[data-proof="broken"]')).to_contain_text("does not hold")
+
+
+def test_a_missions_bundle_is_checked_here_and_holds_elsewhere(
+    rail: Rail, deck: Page, chain: Chain, tmp_path: Path
+) -> None:
+    deck.goto(f"{rail.server.api}/neurorail/audit?view=bundle")
+    deck.get_by_label("Mission", exact=True).fill(chain.mission)
+    deck.get_by_role("button", name="Make the bundle").click()
+    verdict = deck.locator('[data-bundle="holds"]')
+    count = len(events_of(rail, chain))
+    expect(verdict).to_have_attribute("data-proven", str(count))
+    assert chain.mission in deck.url
+    with deck.expect_download() as downloading:
+        deck.get_by_role("button", name="Download (JSON Lines)").click()
+    assert downloading.value.suggested_filename == f"neurorail-bundle-{chain.mission}.jsonl"
+    file = tmp_path / "bundle.jsonl"
+    downloading.value.save_as(file)
+    assert f"{count} events proven" in holds(file)
+
+    deck.get_by_label("Mission", exact=True).fill("m_nobody")
+    deck.get_by_role("button", name="Make the bundle").click()
+    expect(deck.get_by_role("alert")).to_contain_text("no event of m_nobody")
+
+
+def test_checkpoints_are_listed_with_what_was_signed(rail: Rail, deck: Page) -> None:
+    deck.goto(f"{rail.server.api}/neurorail/audit")
+    deck.get_by_role("tab", name="Checkpoints and anchors").click()
+    rows = deck.locator('[data-statement="checkpoint"]')
+    expect(rows.first).to_be_visible()
+    expect(deck.locator('[data-valid="false"]')).to_have_count(0)
+    newest = rail.get("/audit/checkpoints", limit=1)["statements"][0]
+    expect(deck.locator('[data-panel="checkpoints"]')).to_contain_text(newest["key_id"])
+    expect(deck.locator("[data-anchors]")).to_contain_text("anchors.jsonl")
+    rail.client.post_json("/api/neurorail/v1/audit/rotate-key", {})
+    expect(deck.locator('[data-statement="rotation"]')).to_have_count(1)
+
+
+def test_a_verification_can_be_cancelled_and_begun_again(rail: Rail, deck: Page) -> None:
+    def never_ends(route: Route) -> None:
+        """The server's own lines would be through before anybody could cancel."""
+
+    deck.route("**/audit/verify", never_ends)
+    deck.goto(f"{rail.server.api}/neurorail/audit")
+    deck.get_by_role("button", name="Verify the chain").click()
+    deck.get_by_role("button", name="Cancel").click()
+    panel = deck.locator('[data-panel="verification"]')
+    expect(panel).to_contain_text("Cancelled")
+    deck.unroute("**/audit/verify")
+    deck.get_by_role("button", name="Verify the chain").click()
+    expect(panel).to_have_attribute("data-verified", "true")
+    expect(panel).to_contain_text(re.compile(r"\d+ checkpoints agree"))
