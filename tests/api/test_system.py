@@ -131,6 +131,22 @@ async def test_errors_of_the_framework_are_problems_too(
     assert {"type", "title", "detail", "code", "category", "retriable", "details"} <= set(problem)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "slug"),
+    [(b"\xff\xfe", 422, "bad-field"), (b" " * (2 << 20), 413, "content-too-large")],
+)
+async def test_a_body_that_cannot_be_read_is_a_problem(
+    rail: Rail, body: bytes, status: int, slug: str
+) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await rail.client.post(
+        "/api/neurorail/v1/identity/mission", content=body, headers=headers
+    )
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"urn:neurorail:problem:{slug}"
+
+
 async def test_bug_is_500_without_its_text(
     rail: Rail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from neurorail.api import deck, problems
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hosts import HostCheck, allowed_hosts
+from neurorail.api.links import add_links
 from neurorail.api.routes import (
     agents,
     audit,
@@ -35,9 +39,25 @@ BODY_BYTES_MAX = 1 << 20
 """Largest body of a request."""
 
 
+class _Application(FastAPI):
+    """The framework's, with links in its description and a problem for a large body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await super().__call__(
+            scope, receive, problems.telling_of_large_bodies(scope, receive, send)
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, with its links."""
+        description = super().openapi()
+        add_links(description)
+        return description
+
+
 def create_app(parts: ApiDependencies) -> FastAPI:
     """Build the application over running parts. It starts and stops nothing itself."""
-    app = FastAPI(
+    app = _Application(
         title="NeuroRail",
         version=parts.version,
         summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",

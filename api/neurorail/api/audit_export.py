@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from neurorail.api.access import Caller, Router, needs
 from neurorail.api.dependencies import Parts, Tenant
-from neurorail.api.encoding import JsonResponse
+from neurorail.api.encoding import JsonLinesResponse, JsonResponse
 from neurorail.api.ids import check_id
 from neurorail.api.looking import must_cover
 from neurorail.api.paging import moment
@@ -48,18 +48,20 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
     """The routes over what makes bundles and what signs."""
     router = Router(prefix="/audit", tags=["audit"])
 
-    @router.get("/export")
+    @router.get("/export", response_class=JsonLinesResponse)
     @needs(READ_AUDIT, scoped=True)
     async def export(
         request: Request, parts: Parts, tenant: Tenant, caller: Caller, mission_id: str
-    ) -> StreamingResponse:
+    ) -> JsonLinesResponse:
         """Every event of a mission with its proof, as lines of JSON (`application/x-ndjson`)."""
         check_id(MISSION, "mission_id", mission_id)
         await must_cover(request, parts, tenant, caller, mission_id)
         lines = bundle(tenant, {"mission_id": mission_id})
-        return StreamingResponse(lines, media_type="application/x-ndjson")
+        return JsonLinesResponse(lines)
 
-    @router.get("/proof/{audit_id}")
+    @router.get(
+        "/proof/{audit_id}", responses={200: {"content": {JsonLinesResponse.media_type: {}}}}
+    )
     @needs(READ_AUDIT)
     async def proof(
         audit_id: str, tenant: Tenant, form: Annotated[Form, Query(alias="format")] = "json"

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query
 from pydantic import Field
-from starlette.responses import StreamingResponse
 
 from neurorail.api.access import Router, needs
+from neurorail.api.encoding import JsonLinesResponse
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import READ_AUDIT
@@ -77,12 +77,12 @@ def create_router(verify: Verify) -> Router:
     router = Router(prefix="/audit", tags=["audit"])
     running = asyncio.Lock()
 
-    @router.get("/verify")
+    @router.get("/verify", response_class=JsonLinesResponse)
     @needs(READ_AUDIT)
     async def audit_verify(
         first_seq: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
         last_seq: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
-    ) -> StreamingResponse:
+    ) -> JsonLinesResponse:
         """Recompute every hash. The answer is lines of JSON (`application/x-ndjson`).
 
         While it runs: `{"checked", "total"}`. The last line is `{"report"}`, or `{"error"}` when
@@ -90,18 +90,18 @@ def create_router(verify: Verify) -> Router:
         """
         return await begin(VerifyBody(first_seq=first_seq, last_seq=last_seq))
 
-    @router.post("/verify", max_body_size=ANCHORS_BYTES_MAX)
+    @router.post("/verify", max_body_size=ANCHORS_BYTES_MAX, response_class=JsonLinesResponse)
     @needs(READ_AUDIT)
-    async def audit_verify_against(body: VerifyBody) -> StreamingResponse:
+    async def audit_verify_against(body: VerifyBody) -> JsonLinesResponse:
         """The same, against signed checkpoints that were kept elsewhere."""
         body.statements()
         return await begin(body)
 
-    async def begin(body: VerifyBody) -> StreamingResponse:
+    async def begin(body: VerifyBody) -> JsonLinesResponse:
         if running.locked():
             raise Problem(503, "busy", "a verification is running already", retry_after_s=5)
         await running.acquire()
-        return StreamingResponse(_lines(verify, body, running), media_type="application/x-ndjson")
+        return JsonLinesResponse(_lines(verify, body, running))
 
     return router
 

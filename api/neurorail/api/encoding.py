@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 _PICO_DIGITS = 12
 _NANOS_PER_SECOND = 1_000_000_000
@@ -37,3 +37,9 @@ class JsonResponse(Response):
     def render(self, content: Any) -> bytes:
         """Encode the content."""
         return msgspec.json.encode(content)
+
+
+class JsonLinesResponse(StreamingResponse):
+    """Lines of JSON, each sent when it is there."""
+
+    media_type = "application/x-ndjson"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from neurorail.api.problems import bad_field
 from neurorail.semconv.attributes import ENTITY_TYPES, ID_PREFIXES
 
 _ID: Final = re.compile(r"[mpjar]_[A-Za-z0-9._-]{1,64}", re.ASCII)
 ID_FIELDS: Final = tuple(f"{name}_id" for name in ENTITY_TYPES)
+
+
+def id_form(prefixes: str) -> dict[str, Any]:
+    """How an id looks that begins with one of the prefixes, for the description of the API.
+
+    Only described: what is refused says more than that a pattern does not match.
+    """
+    return {"pattern": f"^[{prefixes}]_[A-Za-z0-9._-]{{1,64}}$"}
 
 
 def check_entity(entity_type: str, entity_id: str) -> int:

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from neurorail.api.encoding import JsonResponse
 from neurorail.collector.engine.applier import Busy
@@ -22,6 +23,7 @@ from neurorail.rules import errors
 
 _LOG = logging.getLogger(__name__)
 _RETRIABLE = frozenset({429, 502, 503, 504})
+_TOO_LARGE = 413
 
 
 class ProblemBody(BaseModel):
@@ -158,6 +160,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, failure: HTTPException) -> JsonResponse:
+        if failure.status_code == HTTPStatus.BAD_REQUEST:
+            # The framework's for a body that is no UTF-8: to a client that is no JSON as any other.
+            return bad_field("body", "", "body: it is no JSON in UTF-8").response()
         slug = HTTPStatus(failure.status_code).phrase.lower().replace(" ", "-")
         detail = f"{request.method} {request.url.path[:200]}: {str(failure.detail).lower()}"
         response = Problem(failure.status_code, slug, detail).response()
@@ -171,6 +176,22 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_bug(request: Request, failure: Exception) -> JsonResponse:
         return _bug(request, failure)
+
+
+def telling_of_large_bodies(scope: Scope, receive: Receive, send: Send) -> Send:
+    """Sending that puts a problem in the place of the framework's plain text for a large body."""
+    replaced = False
+
+    async def sending(message: Message) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and message["status"] == _TOO_LARGE:
+            replaced = True
+            detail = "the body is larger than this operation takes"
+            await Problem(_TOO_LARGE, "content-too-large", detail).response()(scope, receive, send)
+        elif not replaced:
+            await send(message)
+
+    return sending
 
 
 def answer_of(request: Request, failure: Exception) -> JsonResponse:

@@ -10,7 +10,7 @@ from pydantic import Field
 from neurorail.api.access import Router, needs
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.entities import entity_body
-from neurorail.api.ids import ID_FIELDS, check_id
+from neurorail.api.ids import ID_FIELDS, check_id, id_form
 from neurorail.api.minting import mint_id
 from neurorail.api.problems import Problem, bad_field, unknown_entity
 from neurorail.api.writing import USD_MAX, Body, Count, Writer, Writing, json_value
@@ -23,7 +23,11 @@ router = Router(prefix="/identity", tags=["identity"])
 
 _INT64_MAX: Final = 2**63 - 1
 Name = Annotated[str, Field(min_length=1, max_length=256)]
-Id = Annotated[str | None, Field(max_length=80)]
+MissionId = Annotated[str, Field(max_length=80, json_schema_extra=id_form("m"))] | None
+PlanId = Annotated[str, Field(max_length=80, json_schema_extra=id_form("p"))] | None
+JobId = Annotated[str, Field(max_length=80, json_schema_extra=id_form("j"))] | None
+AttemptId = Annotated[str, Field(max_length=80, json_schema_extra=id_form("a"))] | None
+ResourceId = Annotated[str, Field(max_length=80, json_schema_extra=id_form("r"))] | None
 Tags = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=128)], Annotated[str, Field(max_length=512)]
@@ -54,48 +58,48 @@ class _Creation(Body):
 class MissionBody(_Creation):
     """A mission: what an agent, or a crew of them, was asked to do."""
 
-    mission_id: Id = None
-    parent_mission_id: Id = None
+    mission_id: MissionId = None
+    parent_mission_id: MissionId = None
 
 
 class PlanBody(_Creation):
     """A plan of a mission."""
 
-    plan_id: Id = None
-    mission_id: Id = None
+    plan_id: PlanId = None
+    mission_id: MissionId = None
     plan_type: Literal["sequential", "parallel", "dag", "conditional"] = "sequential"
 
 
 class JobBody(_Creation):
     """A job of a plan."""
 
-    job_id: Id = None
-    plan_id: Id = None
-    mission_id: Id = None
+    job_id: JobId = None
+    plan_id: PlanId = None
+    mission_id: MissionId = None
     job_type: Name
-    dependencies: list[Annotated[str, Field(max_length=80)]] = Field(
-        default_factory=list, max_length=256
+    dependencies: list[Annotated[str, Field(max_length=80, json_schema_extra=id_form("j"))]] = (
+        Field(default_factory=list, max_length=256)
     )
 
 
 class AttemptBody(_Creation):
     """An attempt of a job. Without a number it is the next one."""
 
-    attempt_id: Id = None
-    job_id: Id = None
-    plan_id: Id = None
-    mission_id: Id = None
+    attempt_id: AttemptId = None
+    job_id: JobId = None
+    plan_id: PlanId = None
+    mission_id: MissionId = None
     attempt_number: Annotated[int | None, Field(ge=1, le=_INT64_MAX)] = None
 
 
 class ResourceBody(_Creation):
     """A resource of an attempt: a model call, a tool call, or anything with a name."""
 
-    resource_id: Id = None
-    attempt_id: Id = None
-    job_id: Id = None
-    plan_id: Id = None
-    mission_id: Id = None
+    resource_id: ResourceId = None
+    attempt_id: AttemptId = None
+    job_id: JobId = None
+    plan_id: PlanId = None
+    mission_id: MissionId = None
     resource_type: Name
     model: Name | None = None
     provider: Name | None = None
