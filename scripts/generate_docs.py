@@ -25,12 +25,14 @@ from neurorail.api import (
     audit_verify,
     create_app,
     erasure,
+    reruns,
     spans,
 )
 from neurorail.api.access import Needs, governed
 from neurorail.app import cli, config_example
 from neurorail.app.config import Config
-from neurorail.app.service import API_PREFIX, Service
+from neurorail.app.more_routes import API_PREFIX, GOVERNOR_PREFIX
+from neurorail.app.service import Service
 from neurorail.collector.export import Destination
 from neurorail.rules import errors, events, lifecycle
 from neurorail.rules.manifest.facts import FACTS
@@ -270,6 +272,8 @@ def api_page() -> str:
         erasure.create_router(unused, unused),
     ):
         app.include_router(router, prefix=API_PREFIX)
+    for router in reruns.create_routers(unused):
+        app.include_router(router, prefix=GOVERNOR_PREFIX)
     needed = {name: needs_text(route.needs) for name, route in governed(app).items()}
     rows = []
     for path, operations in app.openapi()["paths"].items():

@@ -27,6 +27,7 @@ from neurorail.collector.export.config import NAME as DESTINATION_NAME
 from neurorail.collector.export.config import Destination
 from neurorail.collector.inbox.config import InboxConfig
 from neurorail.collector.otlp.attribute_rules import AttributeRules
+from neurorail.collector.rerun_jobs.config import RerunConfig
 from neurorail.collector.store.config import RETENTION_TABLES
 from neurorail.collector.stream.config import StreamConfig
 from neurorail.rules.config import EngineConfig
@@ -420,6 +421,8 @@ class Config(_Section):
     """Times and limits of the rules. A change begins a new epoch."""
     stream: StreamConfig = StreamConfig()
     """Limits of the live stream."""
+    backtests: RerunConfig = RerunConfig()
+    """Backtests and replays that the running server does."""
     export: ExportSection = ExportSection()
     """Where telemetry and events are sent on to."""
     content: ContentSection = ContentSection()

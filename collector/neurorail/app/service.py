@@ -23,25 +23,25 @@ from typing import Final
 
 import msgspec
 
-from neurorail.api import erasure, spans
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate
-from neurorail.app.audit_routes import add_audit_routes
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
+from neurorail.app.more_routes import add_routes
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
+from neurorail.app.reruns import rerun_jobs
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
-from neurorail.app.watch import watch_alerts, watch_parts
+from neurorail.app.watch import watch_alerts, watch_parts, watch_reruns
 from neurorail.app.wiring import (
     api_config,
     attribute_rules,
@@ -80,7 +80,6 @@ from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
-from neurorail.collector.store.spans import spans_of
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamHub
 from neurorail.collector.stream.event import StreamEvent
@@ -93,7 +92,6 @@ PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0
 STORE_RETRY_S: Final = 1.0
 ARCHIVED_S: Final = 30.0
-API_PREFIX: Final = "/api/neurorail/v1"
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +166,7 @@ class Service:
         self._start_archiver()
         await asyncio.to_thread(self._exporting.start, asyncio.get_running_loop())
         self._checkpoints.start(config.audit.checkpoint_interval_s)
+        await self._reruns.start()
         self._maintenance = asyncio.create_task(self._maintain())
         await self._alerter.start()
         await self._receivers.start()
@@ -246,6 +245,7 @@ class Service:
             config.metrics.snapshot_interval_s,
         )
         self._states = EngineStates(self._engine, self._store, node, config)
+        self._reruns = rerun_jobs(config, path, node, self._store, self._inbox.append)
         app = create_app(
             ApiDependencies(
                 engine=self._view,
@@ -274,16 +274,13 @@ class Service:
                 ),
             )
         )
-        add_audit_routes(app, API_PREFIX, self._checkpoints, config)
-        app.include_router(spans.create_router(partial(spans_of, self._store)), prefix=API_PREFIX)
-        app.include_router(
-            erasure.create_router(self._store, self._archived_so_far), prefix=API_PREFIX
-        )
+        add_routes(app, config, self._store, self._checkpoints, self._reruns, self._archived_so_far)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
         watch_parts(self._health, config, *parts)
+        watch_reruns(self._health, self._reruns)
         watch_alerts(self._health, self._alerter)
         self._health.watch_gauge(
             "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
@@ -305,6 +302,7 @@ class Service:
         await self._receivers.stop()
         await self._api.stop()
         await self._sql.stop()
+        await self._reruns.stop()
         self._denials.settle(everything=True)
         await self._alerter.stop()
         self._hub.stop()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from neurorail.app.config import Config
-from neurorail.app.location import running_server
 from neurorail.app.wiring import store_config
 from neurorail.collector.datadir import DataDirectory
 from neurorail.collector.rerun.stored import nodes
@@ -23,17 +22,14 @@ def stored_history(config: Config, node: str | None = None) -> Iterator[tuple[St
     """The store and the node whose history is meant.
 
     Raises:
-        NoHistory: nothing is stored, a server holds the store, or the node is not told.
+        NoHistory: nothing is stored, or the node is not told.
+        DataDirectoryInUse: a server holds the store.
         StoreError: the store cannot be opened or read.
     """
     path = Path(config.data_dir)
     embedded = config.clickhouse.url is None
     if embedded and not (path / "engine.db").exists():
         raise NoHistory(f"{path} holds no data: name it with --data-dir")
-    if embedded and running_server(path) is not None:
-        raise NoHistory(
-            f"a server holds the store in {path}: stop it, or let it store in a ClickHouse server"
-        )
     directory = DataDirectory(path) if embedded else None
     if directory is not None:
         directory.open()

@@ -16,6 +16,7 @@ from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.export import Exporter
 from neurorail.collector.health import Health
 from neurorail.collector.inbox import SqliteInbox
+from neurorail.collector.rerun_jobs.jobs import RerunJobs
 from neurorail.rules.directives import DIRECTIVES_MAX, KILLS_MAX
 from neurorail.rules.reflex.circuit import CIRCUITS_MAX
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS_MAX
@@ -169,3 +170,11 @@ def _stat(engine: EngineProcess, name: str) -> float:
 
 def _reading(read: Callable[[], float]) -> Callable[[], float]:
     return lambda: float(read())
+
+
+def watch_reruns(health: Health, jobs: RerunJobs) -> None:
+    """Show how many backtests and replays run or wait."""
+    health.watch_gauge(
+        "neurorail_reruns_open", "Backtests and replays that run or wait.",
+        _reading(lambda: jobs.open_count),
+    )  # fmt: skip

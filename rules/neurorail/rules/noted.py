@@ -22,6 +22,8 @@ NOTED_TYPES: Final = frozenset(
         "export_dropped",
         "key_created",
         "key_revoked",
+        "rerun_ended",
+        "rerun_started",
         "snapshot_created",
     }
 )

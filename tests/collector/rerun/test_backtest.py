@@ -16,7 +16,7 @@ from neurorail.collector.decode import encode_observations
 from neurorail.collector.envelope import Envelope, Kind, Signal, Submission
 from neurorail.collector.rerun.backtest import ATTRIBUTES, CUT, OTHERWISE, BacktestReport, backtest
 from neurorail.collector.rerun.page import report_page
-from neurorail.collector.rerun.report import report_json
+from neurorail.collector.rerun.report import report_json, with_links
 from neurorail.collector.store.store import Store
 from neurorail.rules.manifest.load import load
 from neurorail.rules.manifest.model import Manifest
@@ -283,7 +283,7 @@ def test_rules_that_are_too_many_are_counted_together(
 def test_report_as_json_has_exact_money_and_links(history: History, tmp_path: Path) -> None:
     history.calls(4)
     report = history.test(tmp_path, CAPPED, against=OPEN)
-    body = json.loads(report_json(report, "http://rail:8000"), parse_float=str)
+    body = json.loads(with_links(report_json(report), "http://rail:8000/"), parse_float=str)
     assert body["new"]["spend_usd"] == 3
     assert body["new"]["spend_avoided_usd"] == 1
     assert body["calls"] == {
@@ -327,7 +327,7 @@ def test_report_as_a_page_needs_nothing_else(history: History, tmp_path: Path) -
         BASE, (None,) * 5, "", "m1", 5, False, "NR-E002", ("spend",), "because"
     )
     page = Page()
-    page.feed(report_page(report))
+    page.feed(report_page(report_json(report)))
     text = "".join(page.text)
     assert page.outside == []
     assert not {"script", "link", "img", "b", "i"} & set(page.tags)
@@ -342,6 +342,6 @@ def test_report_as_a_page_needs_nothing_else(history: History, tmp_path: Path) -
 def test_page_of_a_manifest_that_says_nothing(history: History, tmp_path: Path) -> None:
     history.calls(1)
     page = Page()
-    page.feed(report_page(history.test(tmp_path, OPEN, against=OPEN)))
+    page.feed(report_page(report_json(history.test(tmp_path, OPEN, against=OPEN))))
     assert "No rule said anything." in "".join(page.text)
     assert "rect" not in page.tags

@@ -64,7 +64,7 @@ async def manifests(parts: Parts, tenant: Tenant) -> JsonResponse:
 @needs(MANAGE_GOVERNOR)
 async def create(body: NewManifest, writer: Writing) -> JsonResponse:
     """Make a manifest from YAML: a draft. 422 with every fault if it is wrong (NR-E110)."""
-    manifest = await asyncio.to_thread(_read, body.source)
+    manifest = await asyncio.to_thread(read_source, body.source)
     command = ManifestCommand(manifest.json.decode(), body.source)
     outcome = await writer.write(command, body, "manifest-create")
     return await _answer(writer, outcome, manifest.version, 201)
@@ -83,7 +83,7 @@ async def manifest(version: str, parts: Parts, tenant: Tenant) -> JsonResponse:
         return JsonResponse(_whole(known))
     one = _find(found, version)
     if one is None:
-        raise _unknown(version)
+        raise unknown_manifest(version)
     return JsonResponse(_whole(one))
 
 
@@ -103,13 +103,14 @@ async def move(
     if body.force:
         _may_force(request, writer.parts, writer.caller, body.reason)
     if _find(await writer.parts.manifests.all(writer.tenant), version) is None:
-        raise _unknown(version)
+        raise unknown_manifest(version)
     command = ManifestMoveCommand(version, action, body.reason, body.force)
     outcome = await writer.write(command, body, f"manifest-{action} {version}")
     return await _answer(writer, outcome, version, 200)
 
 
-def _read(source: str) -> Manifest:
+def read_source(source: str) -> Manifest:
+    """A manifest from its YAML. Raises a 422 problem with every fault (NR-E110)."""
     try:
         found = read_manifest(source)
     except ManifestInvalid as error:
@@ -146,7 +147,7 @@ async def _answer(writer: Writer, outcome: Outcome, version: str, status: int) -
         raise Problem(409, slug, str(refused.data["reason"]), code=code, details=details)
     one = _find(await writer.parts.manifests.all(writer.tenant), version)
     if one is None:  # Somebody else's change came between.
-        raise _unknown(version)
+        raise unknown_manifest(version)
     return outcome.answer(_body(one), status)
 
 
@@ -154,7 +155,8 @@ def _find(found: ManifestList, version: str) -> ManifestView | None:
     return next((one for one in found.manifests if one.version == version), None)
 
 
-def _unknown(version: str) -> Problem:
+def unknown_manifest(version: str) -> Problem:
+    """404: no manifest has that version."""
     return Problem(404, "unknown-manifest", f"no manifest {version[:64]!r} is known")
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from neurorail.app.commands.files import read_file
 from neurorail.app.commands.options import (
     DOES_NOT_HOLD,
     ConfigFile,
@@ -19,7 +20,6 @@ from neurorail.app.commands.options import (
     fail,
     server_errors,
 )
-from neurorail.app.commands.rules import read_file
 from neurorail.client import Problem
 
 app = typer.Typer(help="The manifests of a server.", no_args_is_help=True)

@@ -7,7 +7,6 @@ receivers, API and streams free, and uses a second core.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import gc
 import logging
@@ -32,6 +31,7 @@ from neurorail.collector.engine.applier import Applier, Busy
 from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
+from neurorail.collector.lifeline import end_with_the_server
 from neurorail.collector.resident_memory import rss_bytes
 from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.pools import POOLS
@@ -75,7 +75,6 @@ COUNTERS: Final = (
 ENGINE_NICE: Final = 5
 GROUPS_MAX: Final = 32
 """Groups on their way to the server; when so many wait, the applier waits too."""
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class FedInbox:
@@ -327,16 +326,11 @@ def _take_lock(journal: Path) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def _end_with_the_server() -> None:
-    """A server that is killed takes its engine along, so that the next one finds the files free."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     """`python -m neurorail.collector.engine.worker FD PARENT`: the pipe, and whose engine it is."""
     descriptor, server = int(sys.argv[1]), int(sys.argv[2])
-    _end_with_the_server()
+    # So that the next server finds the files free.
+    end_with_the_server()
     if os.getppid() != server:
         return
     # The server decides when to stop; a signal to the whole group is meant for it.

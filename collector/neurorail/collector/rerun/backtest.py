@@ -10,9 +10,8 @@ from typing import Final
 from neurorail.collector.decode import decode_observations
 from neurorail.collector.rerun.garbage import seldom_looked_for
 from neurorail.collector.rerun.side import Side
-from neurorail.collector.rerun.stored import Range, StoredRecords
+from neurorail.collector.rerun.stored import UNIX_NANO_MAX, Range, Rows, StoredRecords
 from neurorail.collector.rerun.tally import Tally
-from neurorail.collector.store.store import Store
 from neurorail.rules.manifest.model import Manifest
 
 OnProgress = Callable[[int, int], None]
@@ -52,7 +51,7 @@ class BacktestReport:
 
 
 def backtest(
-    store: Store,
+    store: Rows,
     node: str,
     folder: Path,
     new: Manifest,
@@ -60,25 +59,27 @@ def backtest(
     against: Manifest | None = None,
     tenant: str = "default",
     since_unix_nano: int = 0,
+    until_unix_nano: int = UNIX_NANO_MAX,
     progress: OnProgress = lambda done, total: None,
 ) -> BacktestReport | None:
-    """Run history under two manifests; None if nothing was received since then.
+    """Run history under two manifests; None if nothing was received then.
 
     Args:
-        store: A started store.
+        store: A started store, or what asks one.
         node: Whose records.
         folder: Empty; files are made in it.
         new: The manifest that is tried.
         against: What it is compared with; None is what was active then, with its changes.
         tenant: Whose calls are counted.
         since_unix_nano: Only records received since then.
+        until_unix_nano: Only records received before then.
         progress: Told after each stretch.
 
     Raises:
         StoreError: the store cannot be read.
     """
     records = StoredRecords(store, node)
-    there = records.range(since_unix_nano)
+    there = records.range(since_unix_nano, until_unix_nano)
     if there is None:
         return None
     sides = tuple(

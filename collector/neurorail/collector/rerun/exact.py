@@ -13,8 +13,7 @@ from neurorail.collector.envelope import Envelope
 from neurorail.collector.rerun.engine import RERUN_FILE, Rerun
 from neurorail.collector.rerun.garbage import seldom_looked_for
 from neurorail.collector.rerun.states import fetch_state, stored_states
-from neurorail.collector.rerun.stored import STRETCH_RECORDS, StoredRecords
-from neurorail.collector.store.store import Store
+from neurorail.collector.rerun.stored import STRETCH_RECORDS, Rows, StoredRecords
 from neurorail.collector.stream.event import decode_line
 from neurorail.rules.config import EngineConfig
 
@@ -71,7 +70,7 @@ class _Digest:
 
 
 def replay(
-    store: Store,
+    store: Rows,
     node: str,
     folder: Path,
     *,
@@ -82,7 +81,7 @@ def replay(
     """Replay a node's records and compare every event with the audit; None if there are none.
 
     Args:
-        store: A started store.
+        store: A started store, or what asks one.
         node: Whose records.
         folder: Empty; files are made in it.
         after_seq: The last record that is not replayed, at which a state is stored; 0 begins with
@@ -99,7 +98,7 @@ def replay(
     if there is None:
         return None
     config = _begin_at(store, node, after_seq, folder) if after_seq else EngineConfig()
-    last = min(through_seq or _last_event(store, node), there.last_seq)
+    last = min(through_seq or last_event(store, node), there.last_seq)
     rerun = Rerun(folder, config)
     ours, theirs, heads = _Digest(), _Digest(), Heads()
     difference, done = None, 0
@@ -134,7 +133,7 @@ class NoState(LookupError):
     """No state of the engine is stored at a record; the message says where there are."""
 
 
-def _begin_at(store: Store, node: str, seq: int, folder: Path) -> EngineConfig:
+def _begin_at(store: Rows, node: str, seq: int, folder: Path) -> EngineConfig:
     known = {state.seq: state.config for state in stored_states(store, node)}
     if seq not in known:
         listed = ", ".join(map(str, known)) or "none"
@@ -152,7 +151,7 @@ def _tell(rerun: Rerun, envelope: Envelope, heads: Heads) -> Iterator[Told]:
         yield envelope.seq, line.index, line.event_type, line.details_hash
 
 
-def _last_event(store: Store, node: str) -> int:
+def last_event(store: Rows, node: str) -> int:
     """The last record of which an event is in the audit: later ones may be on their way."""
     ((last,),) = store.query_rows(
         "SELECT max(seq) FROM neurorail_audit WHERE node = {node:String}", {"node": node}
@@ -160,7 +159,7 @@ def _last_event(store: Store, node: str) -> int:
     return int(last)
 
 
-def _archived(store: Store, node: str, after_seq: int, through_seq: int) -> list[Told]:
+def _archived(store: Rows, node: str, after_seq: int, through_seq: int) -> list[Told]:
     rows = store.query_rows(
         "SELECT seq, `index`, event_type, lower(hex(details_hash)) FROM neurorail_audit "
         "WHERE node = {node:String} AND seq BETWEEN {first:UInt64} AND {last:UInt64} "

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
 
-from neurorail.collector.rerun.backtest import BacktestReport
-from neurorail.collector.rerun.report import report_json
-
 _WIDTH: Final = 900
 _HEIGHT: Final = 180
 _MARGIN: Final = 44
 _NEW: Final = "var(--new)"
 _AGAINST: Final = "var(--against)"
 
-_STYLE: Final = """
+STYLE: Final = """
 :root{color-scheme:light dark;--new:#2563eb;--against:#9ca3af;--bad:#dc2626;--line:#d1d5db}
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%;margin:1rem 0}
@@ -25,6 +22,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 figure{margin:1.5rem 0}figcaption{font-weight:600}svg{width:100%;height:auto}
 code{font-size:.9em;overflow-wrap:anywhere}
 .key span{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 1rem}
+.key .new{background:var(--new)}.key .against{background:var(--against)}
 """
 
 _NUMBERS: Final = (
@@ -52,9 +50,9 @@ _OF_RULE: Final = (
 )
 
 
-def report_page(report: BacktestReport, base_url: str = "") -> str:
-    """The page."""
-    body = json.loads(report_json(report, base_url), parse_float=str)
+def report_page(report: bytes) -> str:
+    """The page of a report that `report_json` made."""
+    body = json.loads(report, parse_float=str)
     new, against = body["new"], body["against"]
     title = f"Backtest of manifest {new['version']}"
     parts = [
@@ -77,7 +75,7 @@ def report_page(report: BacktestReport, base_url: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
         f"{''.join(parts)}</body></html>\n"
     )
 
@@ -114,10 +112,7 @@ def _summary(body: dict[str, Any]) -> str:
 
 
 def _key() -> str:
-    return (
-        f'<p class="key"><span style="background:{_NEW}"></span>new'
-        f'<span style="background:{_AGAINST}"></span>against</p>'
-    )
+    return '<p class="key"><span class="new"></span>new<span class="against"></span>against</p>'
 
 
 def _plot(title: str, timeline: Sequence[dict[str, Any]], key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +16,27 @@ from neurorail.collector.rerun.tally import BUCKETS, Refused
 _IDS = ("mission_id", "plan_id", "job_id", "attempt_id", "resource_id")
 
 
-def report_json(report: BacktestReport, base_url: str = "") -> bytes:
-    """The report as JSON."""
-    return msgspec.json.encode(report_body(report, base_url))
+def report_json(report: BacktestReport) -> bytes:
+    """The report as JSON. Its links are paths; `with_links` leads them to a server."""
+    return msgspec.json.encode(_report_body(report))
 
 
-def report_body(report: BacktestReport, base_url: str = "") -> dict[str, Any]:
-    """The report as JSON values. Links begin with `base_url`, the address of a server's API."""
+def with_links(report: bytes, base_url: str) -> bytes:
+    """A report of which the links begin with `base_url`, the address of a server's API."""
+    body = json.loads(report, parse_float=_as_written)
+    for side in ("new", "against"):
+        for example in body[side]["examples"]:
+            if example["link"] is not None:
+                example["link"] = base_url.rstrip("/") + example["link"]
+    return msgspec.json.encode(body)
+
+
+def _as_written(text: str) -> msgspec.Raw:
+    """A number as it is written, digit by digit."""
+    return msgspec.Raw(text.encode())
+
+
+def _report_body(report: BacktestReport) -> dict[str, Any]:
     step = max(report.end_unix_nano - report.begin_unix_nano, 1) / BUCKETS
     return {
         "node": report.node,
@@ -37,8 +52,8 @@ def report_body(report: BacktestReport, base_url: str = "") -> dict[str, Any]:
             "newly_allowed": report.newly_allowed,
             "refused_by_both": report.both_refused,
         },
-        "new": _side(report.new, base_url),
-        "against": _side(report.against, base_url),
+        "new": _side(report.new),
+        "against": _side(report.against),
         "timeline": [
             {
                 "at": _time(round(report.begin_unix_nano + place * step)),
@@ -60,7 +75,7 @@ def report_body(report: BacktestReport, base_url: str = "") -> dict[str, Any]:
     }
 
 
-def _side(side: SideReport, base_url: str) -> dict[str, Any]:
+def _side(side: SideReport) -> dict[str, Any]:
     tally = side.tally
     return {
         "name": side.name,
@@ -90,14 +105,14 @@ def _side(side: SideReport, base_url: str) -> dict[str, Any]:
             }
             for name, rule in sorted(tally.rules.items())
         },
-        "examples": [_example(one, base_url) for one in tally.examples],
+        "examples": [_example(one) for one in tally.examples],
     }
 
 
-def _example(one: Refused, base_url: str) -> dict[str, Any]:
+def _example(one: Refused) -> dict[str, Any]:
     named: Mapping[str, str | None] = dict(zip(_IDS, one.ids, strict=True))
     mission = named["mission_id"]
-    link = f"{base_url}/neurorail/trace?mission={mission}" if mission else None
+    link = f"/neurorail/trace?mission={mission}" if mission else None
     return {
         "at": _time(one.at_unix_nano),
         **named,

@@ -6,13 +6,16 @@ import json
 from base64 import b64decode
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import zstandard
 
 from neurorail.collector.rerun.engine import config_of
-from neurorail.collector.store.store import Store
+from neurorail.collector.rerun.stored import Rows
 from neurorail.rules.config import EngineConfig
+
+if TYPE_CHECKING:
+    from neurorail.collector.store.store import Store
 
 PART_BYTES: Final = 4 << 20
 _COLUMNS: Final = ("tenant", "node", "seq", "part", "parts", "taken", "config", "body")
@@ -43,7 +46,7 @@ def keep_state(
         store.insert("neurorail_engine_states", [row], _COLUMNS)
 
 
-def stored_states(store: Store, node: str) -> list[StoredState]:
+def stored_states(store: Rows, node: str) -> list[StoredState]:
     """The states of a node that are stored whole, oldest first."""
     rows = store.query_rows(
         "SELECT seq, any(config) FROM neurorail_engine_states WHERE node = {node:String} "
@@ -53,7 +56,7 @@ def stored_states(store: Store, node: str) -> list[StoredState]:
     return [StoredState(row[0], config_of(row[1])) for row in rows]
 
 
-def fetch_state(store: Store, node: str, seq: int, file: Path) -> None:
+def fetch_state(store: Rows, node: str, seq: int, file: Path) -> None:
     """Write the file of a state that is stored."""
     rows = store.query_rows(
         "SELECT base64Encode(any(body)) FROM neurorail_engine_states "

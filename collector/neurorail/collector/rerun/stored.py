@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from neurorail.collector.envelope import DEFAULT_TENANT, Envelope, Kind, Signal
-from neurorail.collector.store.store import Store
 
 STRETCH_RECORDS: Final = 256
 """Sequence numbers asked for at once."""
+UNIX_NANO_MAX: Final = 2**63 - 1
 
 _COLUMNS: Final = (
     "seq, kind, signal, encoding, toUnixTimestamp64Nano(received), tenant, principal, "
     "schema_version, base64Encode(observations), items"
 )
+
+
+class Rows(Protocol):
+    """What history is read from: a store, or a server that asks its own on our behalf."""
+
+    def query_rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Sequence[Any]]:
+        """The rows of a SELECT. May raise `StoreError`; safe to call from any thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +44,19 @@ class Range:
 class StoredRecords:
     """The records of one node. Their body is what they said, as `decode_observations` reads it."""
 
-    def __init__(self, store: Store, node: str) -> None:
+    def __init__(self, store: Rows, node: str) -> None:
         self._store = store
         self.node = node
 
-    def range(self, since_unix_nano: int = 0) -> Range | None:
-        """The records received since a time; None if there are none."""
+    def range(self, since_unix_nano: int = 0, until_unix_nano: int = UNIX_NANO_MAX) -> Range | None:
+        """The records received since a time and before another; None if there are none."""
         ((first, last, records, begin, end),) = self._store.query_rows(
             "SELECT min(seq), max(seq), count(), toUnixTimestamp64Nano(min(received)), "
             "toUnixTimestamp64Nano(max(received)) FROM neurorail_records "
             "WHERE node = {node:String} "
-            "AND received >= fromUnixTimestamp64Nano({since:Int64})",
-            {"node": self.node, "since": since_unix_nano},
+            "AND received >= fromUnixTimestamp64Nano({since:Int64}) "
+            "AND received < fromUnixTimestamp64Nano({until:Int64})",
+            {"node": self.node, "since": since_unix_nano, "until": until_unix_nano},
         )
         return Range(first, last, records, begin, end) if records else None
 
@@ -104,7 +115,7 @@ class StoredRecords:
         ]
 
 
-def nodes(store: Store) -> list[str]:
+def nodes(store: Rows) -> list[str]:
     """The nodes whose records are kept, by name."""
     rows = store.query_rows("SELECT DISTINCT node FROM neurorail_records ORDER BY node")
     return [str(row[0]) for row in rows]

@@ -1,0 +1,1 @@
+"""Backtests and replays that a running server does, one at a time, each in a process of its own."""
