@@ -177,6 +177,21 @@ def test_late_usage_of_a_window_that_is_forgotten_is_counted() -> None:
     assert desk.books("m_1")["m_1"] == (1, 0, 0)
 
 
+def test_a_late_correction_counts_though_the_books_of_its_rolling_window_were_forgotten() -> None:
+    desk = Desk(pooled(rule(10, ROLLING)))
+    granted = spend(desk, 6)["reservation_id"]
+    desk.report("reconcile", granted, cost_usd_pico=CENT)
+    desk.wait(HOUR)
+    assert desk.state.kept.total(pools.POOLS) == 0
+    desk.report("reconcile", granted, cost_usd_pico=4 * CENT)
+    assert desk.books()["spend[]"] == (3, 0, 0)
+    # A window of another length is another pool, that this was not granted in.
+    desk.hold(pooled(rule(10, Window(rolling_ms=30_000))))
+    desk.wait(HOUR)
+    desk.report("reconcile", granted, cost_usd_pico=9 * CENT)
+    assert desk.books()["spend[]"] == (0, 0, 0)
+
+
 # ── severities and warnings ──────────────────────────────────────────────────────────────────
 
 

@@ -124,7 +124,7 @@ def consume(
     state: State, name: str, ids: Ids, amounts: Amounts, at: int, limits: tuple[Limit, ...]
 ) -> None:
     """Charge amounts to the books of a window, and say what that means for its limits."""
-    books = state.kept.get(POOLS, state.tenant, name)
+    books = state.kept.get(POOLS, state.tenant, name) or _begun_anew(state, name)
     if books is not None:
         books.roll(state.now)
     if books is None or books.outside(at, state.now):
@@ -134,6 +134,18 @@ def consume(
     state.kept.changed(POOLS, state.tenant, name)
     for limit in limits:
         _check(state, books, name, ids, limit)
+
+
+def _begun_anew(state: State, name: str) -> Account | None:
+    """New books of a rolling window, whose own were empty and forgotten; None of another one.
+
+    A correction counts from when it came, however long ago its reservation was closed.
+    """
+    own, _, key = name.partition("|")
+    rule = state.manifest.pool(own.rpartition("~")[0])
+    if rule is None or (window := PoolWindow(rule, key, 0, 0)).name != name:
+        return None
+    return open_account(state, window)
 
 
 def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> None:
