@@ -12,8 +12,8 @@ from tests.support.live_engine import LiveEngine
 from tests.support.rail import Rail, running_rail
 from tests.support.stores import started_store
 
+from neurorail.collector.decode.budgets import BudgetInput
 from neurorail.collector.decode.commands import (
-    BudgetInput,
     Command,
     CreateCommand,
     TransitionCommand,

@@ -16,6 +16,7 @@ from neurorail.rules.manifest.model import FORMAT, Manifest, PoolRule
 from neurorail.rules.manifest.windows import Window
 from neurorail.rules.observations import (
     Budget,
+    BudgetChanged,
     DecideRequested,
     Fields,
     Heartbeat,
@@ -147,6 +148,16 @@ class _Maker:
         ids = (mission, None, None, None, None)
         self.tell(TransitionReported(0, ids, "succeed", self.now, "log"))
 
+    def change(self) -> None:
+        """A person sets other limits: higher or lower, used up already or not."""
+        rng = self.rng
+        limits = Budget(
+            max_cost_usd_pico=rng.choice((None, 0, 20 * CENT, 90 * CENT, 150 * CENT)),
+            max_tokens=rng.choice((None, None, 400, 3_000)),
+        )
+        ids: Ids = (f"m_{rng.randrange(MISSIONS)}", None, None, None, None)
+        self.tell(BudgetChanged(0, ids, limits, "simulated"))
+
     def wait(self) -> None:
         self.now += self.rng.choice((1, 7, 31, 61, 200, 400)) * SECOND
 
@@ -159,6 +170,7 @@ _KINDS: dict[str, Callable[[_Maker], None]] = {
     "duplicate": _Maker.duplicate,
     "heartbeat": _Maker.heartbeat,
     "end": _Maker.end,
+    "change": _Maker.change,
     "wait": _Maker.wait,
 }
 

@@ -14,6 +14,7 @@ from tests.simulation.workload import SECOND
 
 from neurorail.rules.events import Event
 from neurorail.rules.observations import (
+    BudgetChanged,
     DecideRequested,
     Heartbeat,
     Ids,
@@ -66,6 +67,8 @@ class Naive:
         self.charges: list[tuple[int, int, int, int, list[int]]] = []
         """Received, mission, calendar window, moment it counts from, amounts."""
         self.heard: dict[str, int] = {}
+        self.limits = [{COST: one.max_cost_usd_pico, TOKENS: one.max_tokens}
+                       for one in work.budgets]  # fmt: skip
         self.ended: set[int] = set()
         self.spans: set[bytes] = set()
         self.checked = 0
@@ -80,6 +83,8 @@ class Naive:
                 self._reported(now, seen)
             elif isinstance(seen, SpanObserved):
                 self._span(now, seen)
+            elif isinstance(seen, BudgetChanged):
+                self._changed(int((seen.ids[0] or "m_0")[2:]), seen)
             elif isinstance(seen, Heartbeat):
                 self.heard[seen.ids[seen.level] or ""] = now
             elif isinstance(seen, TransitionReported) and seen.transition == "succeed":
@@ -103,6 +108,13 @@ class Naive:
         for grant in self.grants.values():
             if grant.state == "live" and grant.mission == mission:
                 grant.state, grant.unsettled = "unsettled", now
+
+    def _changed(self, mission: int, seen: BudgetChanged) -> None:
+        """What a person says holds from here on; of what has ended nothing changes."""
+        if mission in self.ended:
+            return
+        stated = {COST: seen.limits.max_cost_usd_pico, TOKENS: seen.limits.max_tokens}
+        self.limits[mission] |= {kind: limit for kind, limit in stated.items() if limit is not None}
 
     def _close(self, grant: Grant) -> None:
         parent = grant.parent
@@ -157,8 +169,7 @@ class Naive:
         """Consumed, held and limits of each scope of a request."""
         agent, minute = AGENTS[mission], now // MINUTE
         grants = [grant for grant in self.grants.values() if grant.state != "closed"]
-        budget = self.work.budgets[mission]
-        stated = {COST: budget.max_cost_usd_pico, TOKENS: budget.max_tokens}
+        stated = self.limits[mission]
         return {
             f"m_{mission}": (
                 _sum(amounts for _, own, _, _, amounts in self.charges if own == mission),

@@ -60,6 +60,7 @@ def test_seeds_reach_what_matters() -> None:
     events = [event for seed in SEEDS for event in Driver().run(make(seed))]
     types = {event.type for event in events}
     assert {"reservation_settled", "reservation_unsettled", "budget_violation"} <= types
+    assert {"budget_changed", "budget_change_refused"} <= types
     ways = {event.data["how"] for event in events if event.type == "reservation_settled"}
     assert ways == {"settled", "reconciled", "released", "expired"}
     decided = [event.data for event in events if event.type == "mode_decided"]

@@ -15,6 +15,7 @@ from neurorail.api.links import add_links
 from neurorail.api.routes import (
     agents,
     audit,
+    budget_change,
     budgets,
     confirmations,
     control,
@@ -73,7 +74,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
-    for module in (reflex, control, agents, budgets, session):
+    for module in (reflex, control, agents, budgets, budget_change, session):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)

@@ -51,6 +51,9 @@ def _budget_body(budget: Budget | None) -> dict[str, Any] | None:
         "max_retries": budget.max_retries,
         "max_parallel": budget.max_parallel,
         "max_tool_calls": budget.max_tool_calls,
+        "max_input_tokens": budget.max_input_tokens,
+        "max_output_tokens": budget.max_output_tokens,
+        "max_model_calls": budget.max_model_calls,
     }
 
 

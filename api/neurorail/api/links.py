@@ -44,6 +44,7 @@ _TRANSITION: Final = f"POST {_NEURORAIL}/lifecycle/transition/{{entity_type}}"
 _REPORT: Final = f"POST {_GOVERNOR}/reservations/{{reservation_id}}/{{operation}}"
 _DECIDE: Final = f"POST {_GOVERNOR}/decide"
 _ACT: Final = f"POST {_NEURORAIL}/reflex/{{action}}"
+_SET_BUDGET: Final = f"POST {_NEURORAIL}/budgets/{{entity_type}}/{{entity_id}}"
 _MANIFESTS: Final = f"{_GOVERNOR}/manifests"
 _LISTS: Final = tuple(
     f"GET {path}"
@@ -118,6 +119,7 @@ def _governing() -> Iterator[Link]:
         yield Link(operation, _DECIDE, _REPORT, {**reservation, "operation": operation})
     decided = {"mission_id": _answered("mission_id")}
     yield Link("decisions", _DECIDE, f"GET {_GOVERNOR}/decisions", decided)
+    yield from _of_entity(_SET_BUDGET)
     directive = {"directive_id": _answered("directive_id")}
     for action in ("resume", "release"):
         yield Link(action, _ACT, _ACT, {"action": action}, directive)

@@ -43,6 +43,14 @@ _KEY_MAX: Final = 255
 CommandT = TypeVar("CommandT", bound=OnceCommand)
 
 
+def _as_written(number: str) -> msgspec.Raw:
+    """A decimal number of an event, exactly as it is there: an amount of money is no float."""
+    return msgspec.Raw(number.encode())
+
+
+_DECODER: Final = msgspec.json.Decoder(float_hook=_as_written)
+
+
 class Body(BaseModel):
     """A request's body: a misspelt field is an error."""
 
@@ -58,7 +66,7 @@ class Said:
         self.event_id = event_id
         self.event_type = event_type
         self.timestamp_unix_nano = unix_nano
-        self.data: dict[str, Any] = msgspec.json.decode(data)
+        self.data: dict[str, Any] = _DECODER.decode(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def build() -> typer.Typer:
 
     from neurorail.app.commands import (
         audit,
+        budget,
         confirmations,
         demo,
         doctor,
@@ -86,6 +87,7 @@ def build() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.command("erase")(erase.erase)
     app.add_typer(audit.app, name="audit")
+    app.add_typer(budget.app, name="budget")
     app.add_typer(keys.app, name="keys")
     app.add_typer(manifest.app, name="manifest")
     app.add_typer(reflex.app, name="reflex")

@@ -13,41 +13,44 @@ from neurorail.rules import directives, exhausted
 from neurorail.rules.amount_text import amount_text
 from neurorail.rules.config import MS
 from neurorail.rules.directives import CANCEL, Directive, Scope, entity_scope
-from neurorail.rules.entity import COST, OVER_BUDGET, TOOL_CALLS, Entity
+from neurorail.rules.entity import (
+    COST,
+    INPUT,
+    MODEL_CALLS,
+    OUTPUT,
+    OVER_BUDGET,
+    TOOL_CALLS,
+    Entity,
+)
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, WARNING
-from neurorail.rules.governor import entity_limits
+from neurorail.rules.governor import by_hand, entity_limits
 from neurorail.rules.governor.codes import budget_code
+from neurorail.rules.governor.scopes import OF_BUDGET
 from neurorail.rules.observations import JOB, Budget
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 
 TOKENS_BIT, COST_BIT, TOOL_BIT, RETRIES_BIT, PARALLEL_BIT, TIMEOUT_BIT = (1, 2, 4, 8, 16, 32)
+INPUT_BIT, OUTPUT_BIT, MODEL_BIT = (64, 128, 256)
 TIMEOUT_HOLDS_MS: Final = 3_600_000
 """How long nothing may begin below what ran past its timeout."""
 INTERVALS_MAX: Final = 64
 """Finished attempts remembered an entity, to find attempts that overlapped."""
 
 
-_LIMITS: Final = (
-    "timeout_ms",
-    "max_tokens",
-    "max_cost_usd_pico",
-    "max_retries",
-    "max_parallel",
-    "max_tool_calls",
-)
-
-
 def tighten(entity: Entity, stated: Budget) -> bool:
-    """Take over what a budget limits more strictly than the one in force; whether it did."""
+    """Take over what a budget limits more strictly than the one in force; whether it did.
+
+    What a person set stays: the same telemetry states its limit again and again.
+    """
     if entity.budget is None:
         entity.budget = Budget()
     changed = False
-    for name in _LIMITS:
+    for kind, name in OF_BUDGET:
         new = getattr(stated, name)
         old = getattr(entity.budget, name)
-        if new is not None and (old is None or new < old):
+        if new is not None and (old is None or new < old) and not by_hand.is_set(entity, kind):
             setattr(entity.budget, name, new)
             changed = True
     return changed
@@ -61,7 +64,7 @@ def check_all(state: State, entity: Entity, time: int) -> None:
 
 
 def check_usage(state: State, entity: Entity, time: int) -> None:
-    """Check tokens, cost and tool calls of an entity that has a budget."""
+    """Check tokens, cost and calls of an entity that has a budget."""
     budget = entity.budget
     assert budget is not None, "only what has a budget is checked"
     if budget.max_tokens is not None:
@@ -71,6 +74,15 @@ def check_usage(state: State, entity: Entity, time: int) -> None:
     if budget.max_tool_calls is not None:
         calls = entity.totals[TOOL_CALLS]
         _check(state, entity, time, "tool_calls", TOOL_BIT, budget.max_tool_calls, calls)
+    if budget.max_input_tokens is not None:
+        used = entity.totals[INPUT]
+        _check(state, entity, time, "input_tokens", INPUT_BIT, budget.max_input_tokens, used)
+    if budget.max_output_tokens is not None:
+        used = entity.totals[OUTPUT]
+        _check(state, entity, time, "output_tokens", OUTPUT_BIT, budget.max_output_tokens, used)
+    if budget.max_model_calls is not None:
+        calls = entity.totals[MODEL_CALLS]
+        _check(state, entity, time, "model_calls", MODEL_BIT, budget.max_model_calls, calls)
 
 
 def _check(
@@ -106,15 +118,28 @@ def _check(
 
 def usage_left(state: State, entity: Entity) -> None:
     """Usage of an entity was taken back: what it used up may be free again."""
+    for kind, limit, consumed in _uses(entity):
+        if limit is not None and consumed < limit:
+            exhausted.entity_checked(state, entity, kind, exhausted=False)
+
+
+def used_up(entity: Entity) -> list[str]:
+    """The kinds of which an entity's own budget has nothing left."""
+    return [kind for kind, limit, used in _uses(entity) if limit is not None and used >= limit]
+
+
+def _uses(entity: Entity) -> tuple[tuple[str, int | None, int], ...]:
+    """What calls use up: kind, limit, consumed."""
     budget = entity.budget
     assert budget is not None, "only what has a budget is checked"
-    for kind, limit, consumed in (
+    return (
         ("tokens", budget.max_tokens, entity.tokens),
         ("cost", budget.max_cost_usd_pico, entity.totals[COST]),
         ("tool_calls", budget.max_tool_calls, entity.totals[TOOL_CALLS]),
-    ):
-        if limit is not None and consumed < limit:
-            exhausted.entity_checked(state, entity, kind, exhausted=False)
+        ("input_tokens", budget.max_input_tokens, entity.totals[INPUT]),
+        ("output_tokens", budget.max_output_tokens, entity.totals[OUTPUT]),
+        ("model_calls", budget.max_model_calls, entity.totals[MODEL_CALLS]),
+    )
 
 
 def violate(
@@ -291,12 +316,17 @@ def timed_out(state: State, entity: Entity, elapsed_ms: int, deadline: int) -> N
     )
 
 
+def timeout_name(entity: Entity) -> str:
+    """The id of the directive that stops what ran past its timeout."""
+    return f"timeout:{entity.id}"
+
+
 def timeout_directive(state: State, entity: Entity, deadline: int) -> None:
     """Tell agents to stop what ran past its timeout."""
     directives.issue(
         state,
         Directive(
-            f"timeout:{entity.id}",
+            timeout_name(entity),
             CANCEL,
             _scope(entity),
             budget_code("timeout"),

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from neurorail.rules import chain, erasure, metering, noted, once, placement, transitions
+from neurorail.rules import (
+    budget_change,
+    chain,
+    erasure,
+    metering,
+    noted,
+    once,
+    placement,
+    transitions,
+)
 from neurorail.rules.config import MS, EngineConfig
 from neurorail.rules.entity import DERIVED, Entity, entity_key
 from neurorail.rules.events import CRITICAL, ERROR, INFO, SEVERITIES, WARNING, Event
@@ -28,6 +37,7 @@ from neurorail.rules.observations import (
     PLAN,
     RESOURCE,
     AuditLogged,
+    BudgetChanged,
     ConfirmationAnswered,
     DeadLettered,
     DecideRequested,
@@ -88,6 +98,7 @@ class Engine:
             AuditLogged: self._on_audit,
             OperatorActed: partial(operator.acted, self.state),
             ConfirmationAnswered: partial(operator.answered, self.state),
+            BudgetChanged: partial(budget_change.change, self.state),
             Tick: self._on_tick,
             Resumed: self._on_resumed,
             PricesLoaded: self._on_prices,

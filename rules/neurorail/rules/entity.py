@@ -69,6 +69,7 @@ class Entity:
         "last_received",
         "last_transition",
         "level",
+        "limits_by_hand",
         "ordinal",
         "orphan_at",
         "reported",
@@ -112,6 +113,8 @@ class Entity:
         self.error_code: str | None = None
         self.fields: Fields | None = None
         self.budget: Budget | None = None
+        self.limits_by_hand = 0
+        """A bit for each place in `KINDS` of limits whose amount a person set."""
         self.children: list[str] = []
         self.seen: list[tuple[str, int]] = []
         self.waiting: list[Waiting] = []
@@ -180,6 +183,7 @@ def to_row(entity: Entity) -> list[Any]:
         entity.orphan_at,
         entity.timeout_enforced,
         entity.first_child,
+        entity.limits_by_hand,
     ]
     while not row[-1]:
         row.pop()
@@ -188,7 +192,7 @@ def to_row(entity: Entity) -> list[Any]:
 
 def from_row(tenant: str, key: str, row: list[Any]) -> Entity:
     """The entity that `to_row` wrote."""
-    row = [*row, *([None] * (33 - len(row)))]
+    row = [*row, *([None] * (34 - len(row)))]
     entity = Entity(tenant, key, row[0], row[1], _ids(row[2]))
     entity.state = row[3]
     entity.ordinal = row[4] or 0
@@ -221,6 +225,7 @@ def from_row(tenant: str, key: str, row: list[Any]) -> Entity:
     entity.orphan_at = row[30] or 0
     entity.timeout_enforced = bool(row[31])
     entity.first_child = row[32] or 0
+    entity.limits_by_hand = row[33] or 0
     return entity
 
 
@@ -237,6 +242,9 @@ def _budget_row(budget: Budget) -> list[int | None]:
         budget.max_retries,
         budget.max_parallel,
         budget.max_tool_calls,
+        budget.max_input_tokens,
+        budget.max_output_tokens,
+        budget.max_model_calls,
     ]
 
 

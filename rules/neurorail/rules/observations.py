@@ -28,6 +28,9 @@ class Budget:
     max_retries: int | None = None
     max_parallel: int | None = None
     max_tool_calls: int | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    max_model_calls: int | None = None
 
 
 @dataclass(slots=True)
@@ -224,6 +227,18 @@ class ConfirmationAnswered:
 
 
 @dataclass(slots=True)
+class BudgetChanged:
+    """A person sets limits of an open entity (`POST …/budgets/{entity_type}/{entity_id}`)."""
+
+    level: int
+    ids: Ids
+    limits: Budget
+    """What is None stays as it is."""
+    reason: str = ""
+    once: Once | None = None
+
+
+@dataclass(slots=True)
 class Tick:
     """Time has passed: fire what is due."""
 
@@ -365,6 +380,7 @@ Observation: TypeAlias = (
     | AuditLogged
     | OperatorActed
     | ConfirmationAnswered
+    | BudgetChanged
     | Tick
     | Resumed
     | PricesLoaded

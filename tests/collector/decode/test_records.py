@@ -10,10 +10,10 @@ import pytest
 from tests.collector.decode.build import RECEIVED, envelope
 
 from neurorail.collector.decode import Decoder
+from neurorail.collector.decode.budgets import BudgetInput
 from neurorail.collector.decode.commands import (
     NO_JSON,
     AuditCommand,
-    BudgetInput,
     Command,
     CreateCommand,
     TransitionCommand,

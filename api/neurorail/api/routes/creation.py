@@ -15,7 +15,8 @@ from neurorail.api.minting import mint_id
 from neurorail.api.problems import Problem, bad_field, unknown_entity
 from neurorail.api.writing import USD_MAX, Body, Count, Writer, Writing, json_value
 from neurorail.collector.access.permissions import WRITE_LIFECYCLE
-from neurorail.collector.decode.commands import BudgetInput, CreateCommand
+from neurorail.collector.decode.budgets import BudgetInput
+from neurorail.collector.decode.commands import CreateCommand
 from neurorail.rules.observations import ATTEMPT, JOB, MISSION, PLAN, RESOURCE, Ids
 from neurorail.semconv.attributes import ENTITY_TYPES
 

@@ -34,6 +34,7 @@ _TAGS: Final[dict[int, type[Any]]] = {
     40: seam.ErasureOrdered,
     20: seam.OperatorActed,
     21: seam.ConfirmationAnswered,
+    22: seam.BudgetChanged,
     14: seam.DecideRequested,
     15: seam.ReservationReported,
     30: seam.ManifestDrafted,

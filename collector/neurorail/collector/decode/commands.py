@@ -14,6 +14,14 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from neurorail.collector.decode.attributes import TAGS_MAX
+from neurorail.collector.decode.budgets import (
+    BudgetCommand,
+    BudgetInput,
+    budget_changed,
+    budget_of,
+    cost,
+    count,
+)
 from neurorail.collector.decode.decide import (
     DecideCommand,
     ReservationCommand,
@@ -33,11 +41,9 @@ from neurorail.collector.decode.people import (
     question_answered,
     reflex_acted,
 )
-from neurorail.collector.decode.values import INT64_MAX, decimal_usd_pico
 from neurorail.rules.observations import (
     RESOURCE,
     AuditLogged,
-    Budget,
     ErasureOrdered,
     Fields,
     Ids,
@@ -50,17 +56,6 @@ from neurorail.rules.observations import (
 NO_JSON: Final = msgspec.Raw(b"null")
 """For a request that has no `metadata` or `details`."""
 _SOURCE: Final = "rest"
-
-
-class BudgetInput(msgspec.Struct, omit_defaults=True):
-    """`budget{}` of a request. Money is decimal text (or a number, read as its text)."""
-
-    timeout_ms: int | None = None
-    max_tokens: int | None = None
-    max_cost_usd: Decimal | None = None
-    max_retries: int | None = None
-    max_parallel: int | None = None
-    max_tool_calls: int | None = None
 
 
 class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
@@ -150,6 +145,7 @@ OnceCommand: TypeAlias = (
     | AuditCommand
     | ReflexCommand
     | AnswerCommand
+    | BudgetCommand
     | ManifestCommand
     | ManifestMoveCommand
 )
@@ -194,6 +190,8 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
             return [_transition(command, received_unix_nano)]
         case UsageCommand():
             return [_usage(command, received_unix_nano, stats)]
+        case BudgetCommand():
+            return [budget_changed(command, stats)]
         case AuditCommand():
             return [_audit(command, received_unix_nano)]
     raise AssertionError(f"{type(command).__name__} has a reader")
@@ -201,36 +199,6 @@ def read_command(body: bytes, received_unix_nano: int, stats: Counter[str]) -> l
 
 def _json_text(raw: msgspec.Raw) -> str | None:
     return None if raw == NO_JSON else bytes(raw).decode("utf-8", "replace")
-
-
-def _count(value: int | None, stats: Counter[str], reason: str) -> int | None:
-    if value is not None and not 0 <= value <= INT64_MAX:
-        stats[reason] += 1
-        return None
-    return value
-
-
-def _cost(value: Decimal | None, stats: Counter[str], reason: str) -> int | None:
-    if value is None:
-        return None
-    cost = decimal_usd_pico(value)
-    if cost is None:
-        stats[reason] += 1
-    return cost
-
-
-def _budget(given: BudgetInput | None, stats: Counter[str]) -> Budget | None:
-    if given is None:
-        return None
-    budget = Budget(
-        timeout_ms=_count(given.timeout_ms, stats, "bad_budget"),
-        max_tokens=_count(given.max_tokens, stats, "bad_budget"),
-        max_cost_usd_pico=_cost(given.max_cost_usd, stats, "bad_budget"),
-        max_retries=_count(given.max_retries, stats, "bad_budget"),
-        max_parallel=_count(given.max_parallel, stats, "bad_budget"),
-        max_tool_calls=_count(given.max_tool_calls, stats, "bad_budget"),
-    )
-    return None if budget == Budget() else budget
 
 
 def _create(
@@ -249,7 +217,7 @@ def _create(
         provider=command.provider,
         tool=command.tool,
         tags=tuple(sorted(command.tags.items())[:TAGS_MAX]),
-        budget=_budget(command.budget, stats),
+        budget=budget_of(command.budget, stats),
         metadata_json=_json_text(command.metadata),
     )
     return TransitionReported(
@@ -279,15 +247,15 @@ def _transition(command: TransitionCommand, received_unix_nano: int) -> Transiti
 
 
 def _usage(command: UsageCommand, received_unix_nano: int, stats: Counter[str]) -> UsageReported:
-    tokens_in = _count(command.input_tokens, stats, "bad_token_count")
-    tokens_out = _count(command.output_tokens, stats, "bad_token_count")
+    tokens_in = count(command.input_tokens, stats, "bad_token_count")
+    tokens_out = count(command.output_tokens, stats, "bad_token_count")
     usage = Usage(
         operation=command.operation,
         provider=command.provider,
         model=command.model,
         input_tokens=tokens_in or 0,
         output_tokens=tokens_out or 0,
-        cost_usd_pico=_cost(command.cost_usd, stats, "bad_cost"),
+        cost_usd_pico=cost(command.cost_usd, stats, "bad_cost"),
         has_tokens=tokens_in is not None or tokens_out is not None,
     )
     return UsageReported(
@@ -295,7 +263,7 @@ def _usage(command: UsageCommand, received_unix_nano: int, stats: Counter[str]) 
         command.ids,
         received_unix_nano,
         usage,
-        duration_ms=_count(command.duration_ms, stats, "bad_duration"),
+        duration_ms=count(command.duration_ms, stats, "bad_duration"),
         success=command.success,
         error_code=command.error_code,
         metadata_json=_json_text(command.metadata),

@@ -138,7 +138,13 @@ _KINDS: Final = {
 
 
 _GOVERNED: Final = frozenset(
-    {"mode_decided", "decision_repeated", "reservation_settled", "reservation_unsettled"}
+    {
+        "mode_decided",
+        "decision_repeated",
+        "reservation_settled",
+        "reservation_unsettled",
+        "budget_changed",
+    }
 )
 _MONEY: Final = _GOVERNED | frozenset(
     {"cost_tracked", "usage_moved", "metrics_recorded", "budget_warning", "budget_violation"}

@@ -9,6 +9,7 @@ from typing import Final
 
 from neurorail.rules import exhausted
 from neurorail.rules.entity import LEVEL_NAMES, Entity
+from neurorail.rules.governor import by_hand
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
 from neurorail.rules.governor.amounts import PARALLEL, PLACE, RETRIES, USED
 from neurorail.rules.governor.consumed import consumed_by
@@ -47,7 +48,8 @@ def attempt_started(state: State, attempt: Entity) -> None:
 
 def _check(state: State, entity: Entity, places: frozenset[int]) -> None:
     consumed = consumed_by(state, entity)
-    for limit in state.manifest.entity_limits(entity.type, entity_facts(state, entity)):
+    limits = state.manifest.entity_limits(entity.type, entity_facts(state, entity))
+    for limit in by_hand.in_force(entity, limits):
         place = PLACE[limit.kind]
         if place in places:
             _look(state, entity, limit, consumed[place])
@@ -92,9 +94,10 @@ def timeout_ms(state: State, entity: Entity) -> int | None:
     policy = state.manifest
     if not policy.has_budgets(entity.type):
         return own
+    limits = policy.entity_limits(entity.type, entity_facts(state, entity))
     stated = [
         limit.amount
-        for limit in policy.entity_limits(entity.type, entity_facts(state, entity))
+        for limit in by_hand.in_force(entity, limits)
         if limit.kind == "wall_time" and limit.severity == ENFORCE
     ]
     return min([*stated, *([] if own is None else [own])], default=None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from neurorail.rules.entity import LEVEL_NAMES
-from neurorail.rules.governor import pools
+from neurorail.rules.governor import by_hand, pools
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
 from neurorail.rules.governor.amounts import (
     PARALLEL,
@@ -30,14 +30,18 @@ from neurorail.rules.state import State
 OWN_BUDGET: Final = "own_budget"
 """Rule id of limits that REST or telemetry set an entity."""
 
-_OF_BUDGET: Final = (
+OF_BUDGET: Final = (
     ("tokens", "max_tokens"),
+    ("input_tokens", "max_input_tokens"),
+    ("output_tokens", "max_output_tokens"),
     ("cost", "max_cost_usd_pico"),
     ("tool_calls", "max_tool_calls"),
+    ("model_calls", "max_model_calls"),
     ("wall_time", "timeout_ms"),
     ("retries", "max_retries"),
     ("parallel", "max_parallel"),
 )
+"""Kinds of limits, and the fields of `Budget` that hold them."""
 HELD_BY_ENTITY: Final = frozenset({*USED, RETRIES, PARALLEL})
 HELD_BY_POOL: Final = frozenset({*USED, WALL_TIME, RETRIES, PARALLEL})
 
@@ -106,7 +110,8 @@ def _of_entity(state: State, policy: Manifest, level: int, entity_id: str, facts
         if entity.budget is not None:
             scope.limits = own_limits(entity.budget, state.config.warn_percent)
     if policy.has_budgets(LEVEL_NAMES[level]):
-        scope.limits += policy.entity_limits(LEVEL_NAMES[level], _facts_at(level, facts))
+        limits = policy.entity_limits(LEVEL_NAMES[level], _facts_at(level, facts))
+        scope.limits += limits if entity is None else by_hand.in_force(entity, limits)
     scope.account = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity_id)
     if scope.account is not None:
         scope.held = held_in(scope.account)
@@ -115,7 +120,7 @@ def _of_entity(state: State, policy: Manifest, level: int, entity_id: str, facts
 
 def own_limits(budget: Budget, warn_percent: int) -> tuple[Limit, ...]:
     """The limits that an entity states itself, or was given through REST."""
-    stated = ((kind, getattr(budget, name)) for kind, name in _OF_BUDGET)
+    stated = ((kind, getattr(budget, name)) for kind, name in OF_BUDGET)
     return tuple(
         Limit(kind, amount, ENFORCE, (warn_percent,), OWN_BUDGET)
         for kind, amount in stated

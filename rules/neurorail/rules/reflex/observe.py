@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from neurorail.rules.config import MS
 from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
+from neurorail.rules.governor import by_hand
+from neurorail.rules.governor.scopes import OF_BUDGET
 from neurorail.rules.lifecycle import CANCELLED, SUCCEEDED, outcome_of
 from neurorail.rules.manifest import actions as manifest_actions
 from neurorail.rules.manifest.facts import Facts, call_facts, entity_facts
@@ -218,22 +220,15 @@ _PLACES: Final[dict[str, tuple[int, ...]]] = {
 
 def _limit(state: State, entity: Entity, kind: str) -> int | None:
     """The strictest limit of an entity's own and the manifest's."""
-    stated = [
-        limit.amount
-        for limit in state.manifest.entity_limits(entity.type, entity_facts(state, entity))
-        if limit.kind == kind
-    ]
-    own: Any = getattr(entity.budget, _OWN.get(kind, ""), None)
+    limits = state.manifest.entity_limits(entity.type, entity_facts(state, entity))
+    stated = [limit.amount for limit in by_hand.in_force(entity, limits) if limit.kind == kind]
+    own: Any = getattr(entity.budget, _OWN[kind], None)
     if own is not None:
         stated.append(own)
     return min(stated, default=None)
 
 
-_OWN: Final = {
-    "tokens": "max_tokens",
-    "cost": "max_cost_usd_pico",
-    "tool_calls": "max_tool_calls",
-}
+_OWN: Final = dict(OF_BUDGET)
 
 
 def _failed(outcome: str, code: str | None) -> bool | None:
