@@ -25,6 +25,7 @@ from neurorail.api import (
     audit_verify,
     create_app,
     erasure,
+    imports,
     reruns,
     spans,
 )
@@ -108,7 +109,8 @@ def events_page() -> str:
         "What NeuroRail decides and notices is an event. Each is streamed live on one channel and"
         " is a row of the audit trail. `data` always holds the chain ids that it concerns"
         " (`mission_id`, `plan_id`, `job_id`, `attempt_id`, `resource_id`) beside the fields named"
-        " here. Fields that end in `_usd_pico` are whole 10⁻¹² US dollars. The source is"
+        " here, and `imported` where it comes of [imported spans](../import.md). Fields that end in"
+        " `_usd_pico` are whole 10⁻¹² US dollars. The source is"
         " `neurorail.rules.events`.",
         *sections,
     )
@@ -270,6 +272,7 @@ def api_page() -> str:
         audit_checkpoints.create_router(unused, unused),
         spans.create_router(unused),
         erasure.create_router(unused, unused),
+        imports.create_router(unused, unused, unused, unused),
     ):
         app.include_router(router, prefix=API_PREFIX)
     for router in reruns.create_routers(unused):

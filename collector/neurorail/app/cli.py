@@ -45,6 +45,7 @@ def build() -> typer.Typer:
         demo,
         doctor,
         erase,
+        import_spans,
         keys,
         manifest,
         reflex,
@@ -86,6 +87,7 @@ def build() -> typer.Typer:
     app.command("trace")(trace.trace)
     app.command("doctor")(doctor.doctor)
     app.command("erase")(erase.erase)
+    app.command("import")(import_spans.import_spans)
     app.add_typer(audit.app, name="audit")
     app.add_typer(budget.app, name="budget")
     app.add_typer(keys.app, name="keys")

@@ -8,12 +8,14 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from neurorail.api import erasure, reruns, spans
+from neurorail.api import erasure, imports, reruns, spans
 from neurorail.app.audit_routes import add_audit_routes
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config
+from neurorail.collector.envelope import Submission
+from neurorail.collector.otlp.admission import Admission
 from neurorail.collector.rerun_jobs.jobs import RerunJobs
-from neurorail.collector.store.spans import spans_of
+from neurorail.collector.store.spans import spans_of, stored_spans
 from neurorail.collector.store.store import Store
 
 API_PREFIX: Final = "/api/neurorail/v1"
@@ -37,3 +39,16 @@ def add_routes(
         app.include_router(router, prefix=API_PREFIX)
     for router in reruns.create_routers(jobs):
         app.include_router(router, prefix=GOVERNOR_PREFIX)
+
+
+def add_import(
+    app: FastAPI,
+    admission: Admission,
+    append: Callable[[list[Submission]], Awaitable[object]],
+    store: Store,
+    archived_so_far: Callable[[], Awaitable[bool]],
+) -> None:
+    """Add the route that takes in what an archive holds."""
+    known = partial(stored_spans, store)
+    router = imports.create_router(admission, append, known, archived_so_far)
+    app.include_router(router, prefix=API_PREFIX)

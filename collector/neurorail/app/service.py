@@ -34,7 +34,7 @@ from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
-from neurorail.app.more_routes import add_routes
+from neurorail.app.more_routes import add_import, add_routes
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
@@ -275,6 +275,7 @@ class Service:
             )
         )
         add_routes(app, config, self._store, self._checkpoints, self._reruns, self._archived_so_far)
+        add_import(app, self._receivers.admission, inbox.append, self._store, self._archived_so_far)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)

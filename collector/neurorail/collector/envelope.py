@@ -9,6 +9,9 @@ from typing import Final
 SCHEMA_VERSION: Final = 1
 DEFAULT_TENANT: Final = "default"
 ANONYMOUS: Final = "anonymous"
+OTLP_ENCODING: Final = "otlp_proto"
+IMPORTED_ENCODING: Final = "otlp_proto_imported"
+"""Telemetry out of an archive: only an import that is allowed to may write it."""
 
 
 class Kind(IntEnum):
@@ -43,8 +46,8 @@ class Submission:
     tenant: str = DEFAULT_TENANT
     """From credentials, never from telemetry."""
     principal: str = ANONYMOUS
-    encoding: str = "otlp_proto"
-    """`otlp_proto` for telemetry, `json` for the rest."""
+    encoding: str = OTLP_ENCODING
+    """`otlp_proto` for telemetry, `otlp_proto_imported` out of an archive, `json` for the rest."""
     items: int = 0
     """Spans, log records or data points in the body."""
 

@@ -79,6 +79,23 @@ class Client:
         finally:
             connection.close()
 
+    def post_bytes(
+        self, path: str, body: bytes, content_type: str, query: Query | None = None
+    ) -> Any:
+        """The JSON that a POST of bytes answers.
+
+        Raises:
+            Unreachable: nobody answers.
+            Problem: the answer is an error.
+        """
+        connection = self._connection(self._timeout_s)
+        headers = {"Content-Type": content_type}
+        try:
+            response = self._ask(connection, "POST", _with_query(path, query), headers, body)
+            return _json(_body(response))
+        finally:
+            connection.close()
+
     def stream_json(
         self, path: str, query: Query | None = None, *, body: Any = None
     ) -> Iterator[Any]:

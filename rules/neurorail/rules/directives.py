@@ -316,7 +316,12 @@ def half_open(state: State) -> list[Circuit]:
 def issue(
     state: State, directive: Directive, ids: Ids | None = None, time: int | None = None
 ) -> bool:
-    """Let a directive hold, in place of one with the same id; False if there are too many."""
+    """Let a directive hold, in place of one with the same id; False if there are too many.
+
+    None comes of what is imported: whoever it would stop has long ended.
+    """
+    if state.history:
+        return False
     kept, kind = state.kept, _kind(directive.action)
     before = find(state, directive.id)
     if before is not None:

@@ -171,6 +171,7 @@ class Engine:
         """
         state = self.state
         state.now = received_unix_nano
+        state.history = False
         state.tenant = tenant
         state.events = []
         state.implied.clear()
@@ -225,6 +226,7 @@ class Engine:
 
     def _on_span(self, seen: SpanObserved) -> None:
         state = self.state
+        state.history = seen.history  # Of the whole record: what follows in it is its events.
         trace = state.trace(seen.trace_id)
         self._link(trace, seen.span_id, seen.parent_span_id)
         level = chain.own_level(seen)
@@ -423,7 +425,14 @@ class Engine:
                 return
         ids = chain.derive(seen, ids, level, seen.trace_id.hex())
         del trace.waiting[key]
+        self._place_late(trace, seen, level, ids)
+
+    def _place_late(self, trace: Trace, seen: SpanObserved, level: int, ids: Ids) -> None:
+        """Place a span that waited, as the record that brought it said it."""
+        state = self.state
+        before, state.history = state.history, seen.history
         self._place(trace, seen, level, ids)
+        state.history = before
 
     def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> Ids:
         """A span has an ancestor with a chain after all: it and what is below it belong there."""
@@ -475,7 +484,7 @@ class Engine:
             assert level is not None
             ids = chain.complete(state, trace, seen.span_id, seen.ids, level)
             ids = chain.derive(seen, ids, level, seen.trace_id.hex())
-            self._place(trace, seen, level, ids)
+            self._place_late(trace, seen, level, ids)
         state.dirty_traces[trace.key] = trace
         if trace.waiting:
             due = next(iter(trace.waiting.values()))[0]

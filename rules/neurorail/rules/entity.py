@@ -27,8 +27,10 @@ SILENT: Final = 4
 DERIVED: Final = 8
 OVER_BUDGET: Final = 16
 SUSPENDED: Final = 32
+IMPORTED: Final = 64
 FLAG_NAMES: Final = ((ORPHAN, "orphan"), (IDLE, "idle"), (SILENT, "silent"), (DERIVED, "derived"),
-                     (OVER_BUDGET, "over_budget"), (SUSPENDED, "suspended"))  # fmt: skip
+                     (OVER_BUDGET, "over_budget"), (SUSPENDED, "suspended"),
+                     (IMPORTED, "imported"))  # fmt: skip
 
 INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING, COST, UNPRICED, MODEL_CALLS, TOOL_CALLS = range(
     9

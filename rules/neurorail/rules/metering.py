@@ -53,7 +53,7 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
         state.count("duplicate_usage")
         return
     age_ns = state.now - seen.end_unix_nano
-    if age_ns > state.times.billing_memory_days * DAY_NS:
+    if not seen.history and age_ns > state.times.billing_memory_days * DAY_NS:
         _too_late(state, seen, usage, ids, age_ns)
         return
     amounts, priced = amounts_of(state, usage, seen.start_unix_nano)

@@ -125,6 +125,8 @@ class SpanObserved:
     """The telemetry says that it is a sample, so that the meter is partial."""
     arguments: str | None = None
     """A hash of what a model or tool was called with: equal for equal calls, and no content."""
+    history: bool = False
+    """It comes out of an archive: it is counted, and nothing is done about it now."""
 
 
 @dataclass(slots=True)

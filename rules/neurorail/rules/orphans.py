@@ -7,7 +7,7 @@ from typing import Final
 from neurorail.rules import directives
 from neurorail.rules.config import MS
 from neurorail.rules.directives import CANCEL, Directive
-from neurorail.rules.entity import Entity
+from neurorail.rules.entity import IMPORTED, Entity
 from neurorail.rules.state import State
 
 ORPHAN_CODE: Final = "NR-E007"
@@ -17,7 +17,7 @@ ORPHAN_HOLDS_MS: Final = 3_600_000
 
 def found(state: State, orphan: Entity, at: int) -> None:
     """An entity is an orphan: stop it, if the manifest says so."""
-    if state.manifest.policies.orphans != "cancel":
+    if state.manifest.policies.orphans != "cancel" or orphan.flags & IMPORTED:
         return
     directives.issue(
         state,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from neurorail.rules import budgets, orphans, transitions
 from neurorail.rules.config import MS
-from neurorail.rules.entity import DERIVED, IDLE, LEVEL_NAMES, ORPHAN, SILENT, Entity
+from neurorail.rules.entity import DERIVED, IDLE, IMPORTED, LEVEL_NAMES, ORPHAN, SILENT, Entity
 from neurorail.rules.events import WARNING
 from neurorail.rules.lifecycle import TERMINAL
 from neurorail.rules.observations import ATTEMPT, MISSION, RESOURCE, Fields, Ids
@@ -34,6 +34,8 @@ def obtain(state: State, ids: Ids, level: int) -> Entity:
     state.touch(entity)
     if entity.flags & (IDLE | SILENT):
         entity.flags &= ~(IDLE | SILENT)
+    if entity.flags & IMPORTED and not state.history:
+        entity.flags &= ~IMPORTED  # It goes on now, and is governed like all that does.
     return entity
 
 
@@ -245,7 +247,7 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
         deadline = budgets.timeout_deadline(state, entity)
         if deadline:
             late = times.lateness_ms * MS if entity.timeout_enforced else 0
-            found.append((deadline + late, "timeout"))
+            found.append((max(deadline + late, _end_may_come_until(state, entity)), "timeout"))
         if entity.heartbeat_received and not entity.flags & SILENT:
             base = entity.heartbeat_received
             missed = times.heartbeat_missed_ms * MS
@@ -257,6 +259,17 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
         base = entity.last_received
         found.append((base + times.idle_ms * MS + state.shift_since(base), "idle"))
     return found
+
+
+def _end_may_come_until(state: State, entity: Entity) -> int:
+    """How long the end of an imported entity may still be on its way; 0 for any other.
+
+    Its deadline lies in the past, and so does its end, which is imported after what is below it.
+    """
+    if not entity.flags & IMPORTED:
+        return 0
+    base = entity.last_received
+    return base + state.times.idle_ms * MS + state.shift_since(base)
 
 
 def fire(state: State, entity: Entity, at: int) -> None:
@@ -277,7 +290,8 @@ def _fire_timeout(state: State, entity: Entity, at: int) -> None:
     if not entity.timeout_enforced:
         elapsed_ms = (deadline - entity.started) // MS
         budgets.timed_out(state, entity, elapsed_ms, deadline)
-        budgets.timeout_directive(state, entity, deadline)
+        if not entity.flags & IMPORTED:
+            budgets.timeout_directive(state, entity, deadline)
         return
     transitions.move(
         state,

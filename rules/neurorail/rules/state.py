@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from neurorail.rules.config import EngineConfig
-from neurorail.rules.entity import LEVEL_NAMES, Entity, entity_key, from_row, to_row
+from neurorail.rules.entity import IMPORTED, LEVEL_NAMES, Entity, entity_key, from_row, to_row
 from neurorail.rules.events import INFO, Event
 from neurorail.rules.kept import Kept, Kind
 from neurorail.rules.lifecycle import TERMINAL
@@ -108,6 +108,8 @@ class State:
         self.node = ""
         # Of the record that is being applied:
         self.now = 0
+        self.history = False
+        """Whether what is being told comes out of an archive."""
         self.tenant = ""
         self.events: list[Event] = []
         self.implied: set[tuple[tuple[str | None, ...], bool]] = set()
@@ -127,6 +129,8 @@ class State:
         """Say that something happened."""
         if event_type in self.quiet:
             return
+        if self.history:
+            data["imported"] = True
         self.events.append(Event(event_type, ids, event_time, data, message, severity))
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -205,6 +209,7 @@ class State:
         key = entity_key(self.tenant, entity_id)
         entity = Entity(self.tenant, key, level, entity_id, ids)
         entity.first_received = self.now
+        entity.flags = IMPORTED if self.history else 0
         self.absent.discard(key)
         self.entities[key] = entity
         self.dirty_entities[key] = entity

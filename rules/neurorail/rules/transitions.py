@@ -148,7 +148,7 @@ def _started(state: State, entity: Entity) -> None:
         attempts.retried(state, entity, budgets.attempt_started(state, entity))
         reservations.attempt_started(state, entity)
         entity_limits.attempt_started(state, entity)
-        if state.shadows:
+        if state.shadows and not state.history:
             shadow.attempt_started(state, entity)
     observe.entity_began(state, entity)
 

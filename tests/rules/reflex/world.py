@@ -211,7 +211,7 @@ class World:
         return [event.data for event in self.events if event.type == event_type]
 
 
-_BESIDES = frozenset({"sampled", "metadata", "cost_usd"})
+_BESIDES = frozenset({"sampled", "metadata", "cost_usd", "imported"})
 
 
 def types(events: list[Event]) -> list[str]:

@@ -56,6 +56,8 @@ class Event:
 
     def for_webhook(self, webhook: Webhook) -> bool:
         """Whether a webhook gets it."""
+        if self.data.get("imported") is True:
+            return False  # It happened long ago: there is nothing to be done about it.
         if self.type in webhook.events:
             return True
         if self.type != ALERT or self.data.get("alert") is None:

@@ -14,8 +14,8 @@ from neurorail.collector.decode.logs import LogReader
 from neurorail.collector.decode.spans import SpanReader
 from neurorail.collector.decode.system import read_system
 from neurorail.collector.decode.transitions import TransitionReader
-from neurorail.collector.envelope import Envelope, Kind, Signal
-from neurorail.rules.observations import Observation, Tick
+from neurorail.collector.envelope import IMPORTED_ENCODING, Envelope, Kind, Signal
+from neurorail.rules.observations import Observation, SpanObserved, Tick
 from neurorail.semconv.genai import CURRENT, Mapping
 
 
@@ -55,9 +55,18 @@ class Decoder:
     def _telemetry(self, envelope: Envelope) -> list[Observation]:
         try:
             if envelope.signal == Signal.TRACES:
-                return self._spans.read(envelope.body, envelope.received_unix_nano)
+                found = self._spans.read(envelope.body, envelope.received_unix_nano)
+                return found if envelope.encoding != IMPORTED_ENCODING else _history(found)
             if envelope.signal == Signal.LOGS:
                 return self._logs.read(envelope.body, envelope.received_unix_nano)
         except DecodeError:
             self.stats["unreadable_record"] += 1
         return []
+
+
+def _history(observations: list[Observation]) -> list[Observation]:
+    """Observations of spans out of an archive."""
+    for seen in observations:
+        if isinstance(seen, SpanObserved):
+            seen.history = True
+    return observations

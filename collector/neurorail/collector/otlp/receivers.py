@@ -44,9 +44,11 @@ class Receivers:
         redactor = (
             None if config.store_content else Redactor(redaction_key, config.allow_content_keys)
         )
+        self.admission = Admission(config, redactor, rules)
+        """Decides what of a request is stored."""
         self._intake = Intake(
             config,
-            Admission(config, redactor, rules),
+            self.admission,
             inbox,
             pressure=_pressure(config, pressure),
             authenticator=authenticator,

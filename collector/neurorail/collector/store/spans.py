@@ -6,10 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from neurorail.collector.store.store import Row, Store
 
 SPANS_MAX: Final = 10_000
 """Spans that one read returns at most."""
+_ASKED_AT_ONCE: Final = 1_000
+"""Spans that are looked for in one read: their ids travel in its address."""
 _LAST_SECOND: Final = 4_294_967_295
 """The last second that a DateTime holds: an end that is at it may lie anywhere beyond."""
 
@@ -70,6 +74,26 @@ async def spans_of_mission(
         "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
         {"tenant": tenant, "mission_id": mission_id, "limit": min(limit, SPANS_MAX)},
     )
+
+
+async def stored_spans(
+    store: Store, tenant: str, spans: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Which of some spans are stored: (trace id, span id), both in lower-case hex."""
+    found: set[tuple[str, str]] = set()
+    for at in range(0, len(spans), _ASKED_AT_ONCE):
+        asked = spans[at : at + _ASKED_AT_ONCE]
+        rows = await store.query_async(
+            "SELECT DISTINCT TraceId, SpanId FROM otel_traces WHERE Tenant = {tenant:String} "
+            "AND TraceId IN {traces:Array(String)} AND SpanId IN {spans:Array(String)}",
+            {
+                "tenant": tenant,
+                "traces": sorted({trace_id for trace_id, _ in asked}),
+                "spans": sorted({span_id for _, span_id in asked}),
+            },
+        )
+        found.update((row["TraceId"], row["SpanId"]) for row in rows)
+    return found
 
 
 async def spans_of(store: Store, tenant: str, mission_id: str, limit: int) -> list[Row]:

@@ -22,7 +22,7 @@ def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) 
     A violation only where the manifest says so: plain OpenTelemetry agents cannot ask.
     """
     policy = state.manifest
-    if not may_be_rail(policy):
+    if state.history or not may_be_rail(policy):
         return
     facts = call_facts(state, seen, ids, totals, outcome_of(seen.outcome, seen.error))
     rules = [rule for rule in policy.modes_of.matching(facts) if rule.severity != OBSERVE]

@@ -17,7 +17,7 @@ from neurorail.rules.observations import JOB, RESOURCE, Ids, SpanObserved
 from neurorail.rules.reflex import actions, circuits, progress
 from neurorail.rules.reflex.breaker import CLOSED
 from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
-from neurorail.rules.reflex.plan import plan_of
+from neurorail.rules.reflex.plan import Plan, plan_of
 from neurorail.rules.reflex.scope import scope_of
 from neurorail.rules.reflex.step import CHILD, END, USE, VIOLATION, Step
 from neurorail.rules.reflex.watch import observe, watch_for
@@ -29,7 +29,7 @@ REFUSALS: Final = frozenset({"NR-E002", "NR-E006", "NR-E008", "NR-E009", "NR-E01
 
 def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -> None:
     """A model or tool call ended and was metered."""
-    plan = plan_of(state)
+    plan = _plan(state)
     if plan is None or not (plan.calls or plan.burning):
         return
     outcome = outcome_of(seen.outcome, seen.error)
@@ -54,7 +54,7 @@ def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -
 
 def entity_ended(state: State, entity: Entity) -> None:
     """An entity reached a terminal state."""
-    plan = plan_of(state)
+    plan = _plan(state)
     rules = plan.ends.get(entity.level) if plan is not None else None
     if not rules:
         return
@@ -73,7 +73,7 @@ def entity_ended(state: State, entity: Entity) -> None:
 
 def entity_began(state: State, entity: Entity) -> None:
     """An entity began to run."""
-    plan = plan_of(state)
+    plan = _plan(state)
     if plan is None:
         return
     for rule in plan.children.get(entity.level, ()):
@@ -88,7 +88,7 @@ def entity_began(state: State, entity: Entity) -> None:
 
 def violated(state: State, entity: Entity, kind: str) -> None:
     """A budget of an entity was broken, or (`transition`) a transition of it rejected."""
-    plan = plan_of(state)
+    plan = _plan(state)
     if plan is None or not plan.violations:
         return
     facts = entity_facts(state, entity)
@@ -122,7 +122,7 @@ def pool_used(
         limit: the limit.
         renews_unix_nano: when the window ends; for a rolling one, a whole window from now.
     """
-    plan = plan_of(state)
+    plan = _plan(state)
     if plan is None:
         return
     step = Step(USE, consumed=consumed, used=used, limit=limit, facts=facts)
@@ -131,6 +131,11 @@ def pool_used(
         assert isinstance(rule.trigger, BurnRate), "sorted so"
         if rule.trigger.kind == kind:
             _see(state, rule, facts, ids, step)
+
+
+def _plan(state: State) -> Plan | None:
+    """The reflexes that look at what happens; none look at what happened long ago."""
+    return None if state.history else plan_of(state)
 
 
 # ── one rule ─────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,1 @@
+"""Spans that an OpenTelemetry Collector stored in ClickHouse, made OTLP again."""
