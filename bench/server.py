@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -116,19 +117,26 @@ def scrape(url: str) -> dict[str, float]:
 
 @contextmanager
 def running(
-    data_dir: Path, options: Sequence[str] = (), command: Sequence[str] = SERVE
+    data_dir: Path,
+    options: Sequence[str] = (),
+    command: Sequence[str] = SERVE,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
-    """A server on free ports inside the context, stopped at its end unless it is gone by then."""
+    """A server on free ports inside the context, stopped at its end unless it is gone by then.
+
+    Of NeuroRail's own variables it sees only those of `environment`.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     addresses = [f"{name}=127.0.0.1:0" for name in ("--otlp-grpc", "--otlp-http", "--api")]
     with (data_dir.parent / f"{data_dir.name}.log").open("a") as log:
         began = time.monotonic()
         process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir), *addresses, *options],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=_environment(),
+            env={**_environment(), **environment},
         )
         try:
             yield _wait_ready(process, data_dir, began)

@@ -31,7 +31,9 @@ _REPLICATED: Final = """\
 CREATE DATABASE IF NOT EXISTS neurorail ON CLUSTER '{cluster}' ENGINE = Atomic;
 USE neurorail;
 """
-_CREATE: Final = re.compile(r"\A((?:--.*\n)*CREATE (?:TABLE|MATERIALIZED VIEW) IF NOT EXISTS \w+)")
+_OBJECT: Final = re.compile(
+    r"\A((?:--.*\n)*(?:CREATE (?:TABLE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE) \w+)"
+)
 _ENGINE: Final = re.compile(r"^ENGINE = (\w*MergeTree)\b", re.MULTILINE)
 
 
@@ -59,7 +61,7 @@ def _record(migration: Migration) -> str:
 
 def _on_cluster(statement: str) -> str:
     """A statement for every server of the cluster, with tables that replicate."""
-    made = _CREATE.sub(r"\1 ON CLUSTER '{cluster}'", statement)
+    made = _OBJECT.sub(r"\1 ON CLUSTER '{cluster}'", statement)
     made = _ENGINE.sub(r"ENGINE = Replicated\1", made)
     return made.replace("non_replicated_deduplication_window", "replicated_deduplication_window")
 

@@ -114,6 +114,19 @@ async def test_replay_reads_the_archive_and_then_the_outbox(store: Store, limit:
     assert seen == [*own_node, "n1.2.8.0", "n1.2.9.0"]
 
 
+async def test_replay_goes_on_after_many_records_without_events(store: Store) -> None:
+    far = [make_line(seq, node="n3") for seq in (5, 700, 701, 1_000_000)]
+    block = [event_line_bytes(line) for line in far]
+    store.raw_insert(EVENTS_TABLE, block, EVENTS_FORMAT, settings("far"))
+    history = StoreHistory(store)
+    seen: list[int] = []
+    position = (0, 0, 0)
+    while lines := await history.after_position("n3", position, 2, None):
+        seen += [line.seq for line in lines]
+        position = lines[-1].position
+    assert seen == [5, 700, 701, 1_000_000]
+
+
 async def test_replay_data_is_byte_for_byte_what_was_published(store: Store) -> None:
     replay = StoredReplay("n1", StoreHistory(store), OutboxEvents(ListOutbox()))
     events = await replay.events_after((1, 1, 0), 1)

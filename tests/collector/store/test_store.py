@@ -102,4 +102,6 @@ async def test_spans_are_read_by_trace_and_by_mission(store: Store, node: str) -
     assert await spans_of_trace(store, "default", "ff" * 16) == []
     by_mission = await spans_of_mission(store, "default", f"m_{node}")
     assert sorted(row["SpanId"][-1] for row in by_mission) == ["1", "2", "4"]
+    first = await spans_of_mission(store, "default", f"m_{node}", limit=2)
+    assert [row["start_unix_nano"] for row in first] == [TIME_UNIX_NANO, TIME_UNIX_NANO]
     assert await spans_of_mission(store, "other", f"m_{node}") == []

@@ -22,6 +22,13 @@ _DERIVED: Final = (
     "neurorail_metrics_snapshots",
     "neurorail_usage",
     "neurorail_entities",
+    "neurorail_callers",
+)
+_TELEMETRY: Final = (
+    "otel_traces",
+    "otel_logs",
+    "otel_traces_trace_id_ts",
+    "otel_traces_mission_ts",
 )
 _DERIVED_ID: Final = re.compile(r"m_([0-9a-f]{32})")
 _AT_ONCE: Final = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
@@ -92,7 +99,7 @@ def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None
         # Telemetry first: by its rows the traces are found.
         traces = _traces(store, tenant, chunk)
         for part in _chunks(traces):
-            for table in ("otel_traces", "otel_logs", "otel_traces_trace_id_ts"):
+            for table in _TELEMETRY:
                 store.command(
                     f"DELETE FROM {table} WHERE Tenant = {{tenant:String}} "
                     "AND TraceId IN {traces:Array(String)}",

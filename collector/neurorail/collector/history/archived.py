@@ -28,6 +28,9 @@ _KEY_VALUE: Final = (
     "{key_seq:UInt64}, {key_index:UInt32})"
 )
 
+_WINDOW_RECORDS: Final = 512
+"""Records looked at together for the end of a page, of those that may follow by the million."""
+
 Parameters = dict[str, Any]
 
 
@@ -92,15 +95,26 @@ class StoreHistory:
         where += " AND (epoch, seq, `index`) > ({epoch:UInt32}, {seq:UInt64}, {index:UInt32})"
         parameters: Parameters = {"node": node, "epoch": epoch, "seq": seq, "index": index}
         where, parameters = _outside(where, parameters, outside)
-        # First where the page ends, from the narrow columns; then its rows, with their details.
-        ends = await self._query(
-            f"SELECT max(seq) AS last FROM (SELECT seq FROM neurorail_audit WHERE {where} "
-            "ORDER BY seq LIMIT {page:UInt32})",
-            {**parameters, "page": limit},
-        )
-        last = ends[0]["last"] if ends else 0
-        if not last:
-            return []
+        first = seq
+        while True:
+            # First where the page ends, from the narrow columns; then its rows, with their details.
+            window = {**parameters, "page": limit, "until": first + _WINDOW_RECORDS}
+            ends = await self._query(
+                f"SELECT max(seq) AS last FROM (SELECT seq FROM neurorail_audit WHERE {where} "
+                "AND seq < {until:UInt64} ORDER BY seq LIMIT {page:UInt32})",
+                window,
+            )
+            last = ends[0]["last"] if ends else 0
+            if last:
+                break
+            later = await self._query(
+                f"SELECT min(seq) AS first FROM neurorail_audit WHERE {where} "
+                "AND seq >= {until:UInt64}",
+                window,
+            )
+            first = later[0]["first"] if later else 0
+            if not first:
+                return []
         where += " AND seq <= {last:UInt64}"
         rows = await self._query(
             f"SELECT {_COLUMNS} FROM neurorail_audit WHERE {where} "

@@ -18,6 +18,7 @@ from neurorail.collector.history.protocols import EventFilter, EventKey, History
 from neurorail.collector.store.errors import StoreError
 from neurorail.collector.stream.event import EventLine
 from neurorail.collector.views import EntityView
+from neurorail.rules.lifecycle import TERMINAL
 
 RECENT_MAX: Final = 5_000
 """Ended entities read from the outbox; more wait there only while ClickHouse is away."""
@@ -154,7 +155,9 @@ class EntityLists:
 
     async def page(self, wanted: EntityFilter, *, after: ListKey | None, limit: int) -> EntityPage:
         """A page of entities, newest first."""
-        open_now = await self._engine.open_entities(wanted.tenant, wanted.entity_type)
+        open_now: Sequence[EntityView] = ()
+        if not wanted.states or not TERMINAL.issuperset(wanted.states):
+            open_now = await self._engine.open_entities(wanted.tenant, wanted.entity_type)
         ended = EventFilter(wanted.tenant, event_type="metrics_recorded")
         recent = await self._recent.newest(ended, before=None, limit=RECENT_MAX)
         archived = await self._archived(wanted, after, limit + 1)
@@ -162,7 +165,9 @@ class EntityLists:
         # What ended later wins over what was still open when the engine was asked.
         for row in (*archived, *map(_row_of_event, recent), *map(row_of_view, open_now)):
             found.setdefault(row.entity_id, row)
-        using = await self._using(wanted, list(found))
+        # What the archive gave passes already.
+        unsure = found.keys() - {row.entity_id for row in archived}
+        using = {row.entity_id for row in archived} | await self._using(wanted, sorted(unsure))
         rows = [row for row in found.values() if wanted.matches(row, using)]
         if after is not None:
             rows = [row for row in rows if row.key < after]
@@ -255,7 +260,7 @@ def _calls(wanted: EntityFilter) -> tuple[str, dict[str, Any]]:
     parameters = {name: value for name, value in named.items() if value is not None}
     terms = "".join(f" AND {name} = {{{name}:String}}" for name in parameters)
     column = _CALL_COLUMNS[wanted.entity_type]
-    sql = f"SELECT DISTINCT {column} FROM neurorail_usage WHERE tenant = {{tenant:String}}{terms}"
+    sql = f"SELECT DISTINCT {column} FROM neurorail_callers WHERE tenant = {{tenant:String}}{terms}"
     return sql, parameters
 
 

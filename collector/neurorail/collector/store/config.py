@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 RETENTION_TABLES: Final = (
     "otel_traces",
     "otel_traces_trace_id_ts",
+    "otel_traces_mission_ts",
     "otel_logs",
     "otel_metrics_gauge",
     "otel_metrics_sum",

@@ -1,4 +1,4 @@
-"""Reads of spans: by trace, through the look-up table, and by mission."""
+"""Reads of spans: by trace and by mission, each through a look-up table."""
 
 from __future__ import annotations
 
@@ -46,33 +46,61 @@ async def spans_of_trace(
     )
     if not found[0]["parts"]:
         return []
-    first, last = found[0]["first"], found[0]["last"]
-    return await store.query_async(
-        f"SELECT {_COLUMNS} FROM otel_traces WHERE Tenant = {{tenant:String}} "
-        "AND TraceId = {trace_id:String} AND Timestamp >= fromUnixTimestamp64Nano({first:Int64}) "
-        "AND Timestamp <= fromUnixTimestamp64Nano({end:Int64}) "
-        "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
-        {
-            "tenant": tenant,
-            "trace_id": trace_id,
-            "first": first * 1_000_000_000,
-            "end": (1 << 63) - 1 if last >= _LAST_SECOND else last * 1_000_000_000 + 999_999_999,
-            "limit": min(limit, SPANS_MAX),
-        },
-    )
+    seconds = (found[0]["first"], found[0]["last"])
+    return await _spans(store, tenant, [trace_id], seconds, min(limit, SPANS_MAX))
 
 
 async def spans_of_mission(
     store: Store, tenant: str, mission_id: str, limit: int = SPANS_MAX
 ) -> list[Row]:
     """The spans that name a mission, in order of their start."""
+    limit = min(limit, SPANS_MAX)
+    # Each of these traces has a span that counts: spans of later traces start after all of them.
+    traces = await store.query_async(
+        "SELECT TraceId, toUnixTimestamp(min(Start)) AS first, toUnixTimestamp(max(End)) AS last "
+        "FROM otel_traces_mission_ts "
+        "WHERE MissionId = {mission_id:String} AND Tenant = {tenant:String} "
+        "GROUP BY TraceId ORDER BY first, TraceId LIMIT {limit:UInt32}",
+        {"mission_id": mission_id, "tenant": tenant, "limit": limit},
+    )
+    if not traces:
+        return []
+    return await _spans(
+        store,
+        tenant,
+        [row["TraceId"] for row in traces],
+        (min(row["first"] for row in traces), max(row["last"] for row in traces)),
+        limit,
+        mission_id,
+    )
+
+
+async def _spans(
+    store: Store,
+    tenant: str,
+    traces: Sequence[str],
+    seconds: tuple[int, int],
+    limit: int,
+    mission_id: str | None = None,
+) -> list[Row]:
+    """The spans of traces that began within `seconds`; of one mission only, if it is given."""
+    first, last = seconds
+    named = "AND SpanAttributes['neurorail.mission.id'] = {mission_id:String} "
     return await store.query_async(
         f"SELECT {_COLUMNS} FROM otel_traces WHERE Tenant = {{tenant:String}} "
-        # Both conditions: the filter index is on all values, the second says which attribute.
-        "AND has(mapValues(SpanAttributes), {mission_id:String}) "
-        "AND SpanAttributes['neurorail.mission.id'] = {mission_id:String} "
+        "AND TraceId IN {traces:Array(String)} "
+        "AND Timestamp >= fromUnixTimestamp64Nano({first:Int64}) "
+        "AND Timestamp <= fromUnixTimestamp64Nano({end:Int64}) "
+        f"{named if mission_id is not None else ''}"
         "ORDER BY Timestamp, SpanId LIMIT {limit:UInt32}",
-        {"tenant": tenant, "mission_id": mission_id, "limit": min(limit, SPANS_MAX)},
+        {
+            "tenant": tenant,
+            "traces": list(traces),
+            "first": first * 1_000_000_000,
+            "end": (1 << 63) - 1 if last >= _LAST_SECOND else last * 1_000_000_000 + 999_999_999,
+            "limit": limit,
+            "mission_id": mission_id or "",
+        },
     )
 
 
