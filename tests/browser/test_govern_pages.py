@@ -161,3 +161,55 @@ def test_pools_show_what_is_held_and_what_is_left(rail: Rail, deck: Page) -> Non
     expect(shown.first).to_contain_text("agent_per_day")
     expect(shown.first).to_contain_text("25%")
     expect(shown.first).to_contain_text("$5.00 held")
+
+
+def test_a_mission_that_used_up_its_budget_goes_on_once_it_is_raised(
+    rail: Rail, deck: Page
+) -> None:
+    made = post(rail, "neurorail/v1/identity/mission", budget={"max_cost_usd": "0.01"})
+    mission = made["entity_id"]
+    for step in ("enqueue", "start"):
+        move = {"entity_id": mission, "transition": step}
+        post(rail, "neurorail/v1/lifecycle/transition/mission", **move)
+    used = {"entity_type": "mission", "entity_id": mission, "cost_usd": "0.012"}
+    post(rail, "neurorail/v1/telemetry/record", **used)
+    asked = {"job_type": "llm_call", "mission_id": mission, "estimates": {"cost_usd": "0.001"}}
+    assert post(rail, "governor/v1/decide", **asked)["code"] == "NR-E002"
+
+    opened(deck, rail, "budget")
+    button = deck.get_by_role("button", name=f"Raise the cost limit of mission {mission}")
+    row = deck.locator(".use", has=button)
+    expect(row).to_contain_text("$0.0120 of $0.0100")
+    expect(row).to_contain_text("used up")
+    button.focus()
+    deck.keyboard.press("Enter")
+    sheet = deck.get_by_role("dialog")
+    standing = sheet.locator('[data-own="true"][data-limit="cost"]')
+    expect(standing).to_have_text("costthis mission$0.0120$0.00$0.0100$0.00")
+    sheet.get_by_role("spinbutton").fill("5")
+    sheet.get_by_role("textbox", name="Reason").fill("the customer agreed")
+    sheet.get_by_role("button", name="Set the limit").click()
+    assert rail.get("/missions", limit=1)["missions"][0]["budget"]["max_cost_usd"] == 0.01
+    sheet.get_by_role("checkbox").check()
+    sheet.get_by_role("button", name="Set the limit").click()
+
+    expect(sheet.get_by_role("status")).to_contain_text("$0.0100 → $5.00")
+    expect(sheet.get_by_role("status")).to_contain_text("$4.99 left")
+    expect(sheet.get_by_role("status")).to_contain_text("goes on")
+    (own,) = [
+        scope for scope in rail.get("/budgets", entity_id=mission)["budgets"]
+        if scope.get("entity_id") == mission
+    ]  # fmt: skip
+    assert (own["limits"][0]["limit"], own["limits"][0]["left"]) == (5, 4.988)
+    expect(standing).to_have_text("costthis mission$0.0120$0.00$5.00$4.99")
+    sheet.get_by_role("button", name="Done").click()
+    expect(row).to_contain_text("$0.0120 of $5.00")
+    expect(row).to_contain_text("$4.99 left")
+    assert post(rail, "governor/v1/decide", **asked)["allowed"]
+    (event,) = rail.get("/audit/events", event_type="budget_changed")["events"]
+    assert event["details"]["reason"] == "the customer agreed"
+
+    # What has ended offers nothing, and the server refuses.
+    move = {"entity_id": mission, "transition": "succeed"}
+    post(rail, "neurorail/v1/lifecycle/transition/mission", **move)
+    expect(button).to_have_count(0)

@@ -12,7 +12,8 @@
  *   model: string, tool: string, provider: string, jobType: string
  * }} Entity
  * @typedef {{timeout_ms: number | null, max_tokens: number | null, max_cost_usd: number | null,
- *   max_retries: number | null, max_parallel: number | null, max_tool_calls: number | null}} Budget
+ *   max_retries: number | null, max_parallel: number | null, max_tool_calls: number | null,
+ *   max_input_tokens?: number | null, max_output_tokens?: number | null, max_model_calls?: number | null}} Budget
  * @typedef {{entity: Entity, depth: number, parent: string, children: number}} TreeRow
  */
 

@@ -32,7 +32,7 @@ const WARNINGS = new Set([
   "orphan_detected", "budget_warning", "execution_failure", "gap_inferred", "late_input",
   "late_outcome", "entity_idle", "heartbeat_missed", "items_rejected", "usage_too_late",
   "retry_attempted", "directive_issued", "stream_lagged", "access_denied", "trigger_activated",
-  "cooldown_activated", "confirmation_requested", "shadow_diverged", "manifest_refused",
+  "cooldown_activated", "budget_changed", "confirmation_requested", "shadow_diverged", "manifest_refused",
 ]);
 /** @type {Record<string, Tone>} */
 const STATE_TONE = { succeeded: "good", failed: "error", timeout: "error", cancelled: "warning" };
@@ -109,6 +109,13 @@ function budget(d) {
   return `${kind} ${used} of ${amount(d.violation_type, d.limit)}`;
 }
 
+/** @param {string} name of a limit @param {Record<string, any>} d */
+function changed(name, d) {
+  const kind = name === "max_cost_usd" ? "cost" : name === "timeout_ms" ? "timeout" : "";
+  const before = d.before?.[name] ?? null;
+  return `${name} ${before === null ? "none" : amount(kind, before)} → ${amount(kind, d.limits[name])}`;
+}
+
 /** @param {Record<string, any>} d */
 function stateChanged(d) {
   const from = d.from_state ? `${d.from_state} → ` : "";
@@ -143,6 +150,8 @@ const SENTENCES = {
   orphan_lifted: (d) => `${kind(d)} found its parent`,
   budget_violation: (d) => `${kind(d)} over budget: ${budget(d)}`,
   budget_warning: (d) => `${kind(d)} near its budget: ${budget(d)}`,
+  budget_changed: (d) => `${kind(d)} budget: ${Object.keys(d.limits ?? {}).map((name) => changed(name, d)).join(", ")} · ${d.reason}`,
+  budget_change_refused: (d) => `budget not changed: ${d.reason}`,
   timeout_enforced: (d) => `${kind(d)} ran past ${duration(Number(d.timeout_ms))}`,
   retry_attempted: (d) => `attempt ${d.attempt_number ?? Number(d.retries) + 1}`,
   retry_exhausted: (d) => `${d.retries} retries, ${d.max_retries} allowed`,

@@ -8,25 +8,28 @@ import { now } from "../store.js";
 
 /**
  * @typedef {import("../entity.js").Entity} Entity
- * @typedef {{kind: string, used: number, limit: number, text: string, of: string, share: number}} Use
+ * @typedef {{kind: string, used: number, limit: number, text: string, of: string, left: string, share: number}} Use
  */
 
 /** Each limit of an entity with what is used of it; parallelism is of a moment and is left out. @param {Entity} entity @param {number} nowMs @returns {Use[]} */
 export function usesOf(entity, nowMs) {
   const { budget } = entity;
   if (!budget) return [];
-  /** @type {[string, number | null, number, (value: number) => string][]} */
+  /** @type {[string, number | null | undefined, number, (value: number) => string][]} */
   const all = [
     ["tokens", budget.max_tokens, entity.inputTokens + entity.outputTokens, count],
+    ["input tokens", budget.max_input_tokens, entity.inputTokens, count],
+    ["output tokens", budget.max_output_tokens, entity.outputTokens, count],
     ["cost", budget.max_cost_usd, entity.costUsd, money],
     ["time", budget.timeout_ms, elapsed(entity, nowMs) ?? 0, duration],
     ["retries", budget.max_retries, entity.retries, count],
     ["tool calls", budget.max_tool_calls, entity.toolCalls, count],
+    ["model calls", budget.max_model_calls, entity.modelCalls, count],
   ];
   return all.flatMap(([kind, limit, used, write]) =>
     limit === null || limit === undefined
       ? []
-      : [{ kind, used, limit, text: write(used), of: write(limit), share: limit > 0 ? used / limit : used > 0 ? Infinity : 0 }],
+      : [{ kind, used, limit, text: write(used), of: write(limit), left: write(Math.max(0, limit - used)), share: limit > 0 ? used / limit : used > 0 ? Infinity : 0 }],
   );
 }
 
@@ -44,8 +47,8 @@ export function BudgetUse({ entity }) {
   `;
 }
 
-/** @param {{use: Use, label?: any}} props */
-export function UseBar({ use, label }) {
+/** @param {{use: Use, label?: any, foot?: any}} props foot: a line below the bar */
+export function UseBar({ use, label, foot }) {
   const width = Math.min(100, use.share * 100);
   return html`
     <li class="use" data-level=${levelOf(use.share)} data-kind=${use.kind}>
@@ -53,6 +56,7 @@ export function UseBar({ use, label }) {
       <span class="use-text">${use.text} <span class="faint">of ${use.of}</span></span>
       <b class="use-share">${Number.isFinite(use.share) ? percent(use.share) : "over"}</b>
       <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="use-rail" width="100" height="4" /><rect class="use-run" width=${width} height="4" /></svg>
+      ${foot && html`<span class="use-foot">${foot}</span>`}
     </li>
   `;
 }

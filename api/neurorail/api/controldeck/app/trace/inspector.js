@@ -5,6 +5,7 @@ import { html, signal } from "../../vendor/ui.js";
 import { Cost, Elapsed, Id, Marks, State } from "../badge.js";
 import { openEvent, Values } from "../event-sheet.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
+import { ChangeBudget, ChangeSheet } from "../budget/change-form.js";
 import { clock, count, duration, moment } from "../format.js";
 import { EmptyLog, Tabs } from "../panel.js";
 import { codes } from "../store.js";
@@ -30,6 +31,7 @@ export function Inspector({ entity, missionId, log }) {
       ${tab.value === "facts" && html`<${Facts} entity=${entity} missionId=${missionId} />`}
       ${tab.value === "transitions" && html`<${Transitions} key=${entity.id} entity=${entity} />`}
       ${tab.value === "events" && html`<${Events} rows=${own} log=${log} />`}
+      <${ChangeSheet} />
       ${tab.value === "spans" && html`<${Spans} key=${missionId} missionId=${missionId} entity=${entity} />`}
     </section>
   `;
@@ -65,6 +67,7 @@ function Facts({ entity, missionId }) {
         ${entity.type !== "resource" && html`<div><dt>Attempts</dt><dd>${count(entity.attempts)}, of them ${count(entity.retries)} ${entity.retries === 1 ? "retry" : "retries"}</dd></div>`}
       </dl>
       ${entity.budget && html`<h3>Budget</h3><${BudgetUse} entity=${entity} />`}
+      <p><${ChangeBudget} entity=${entity} /></p>
       ${tags.length > 0 && html`<h3>Tags</h3><${Values} entries=${tags} />`}
       ${metadata.length > 0 && html`<h3>Metadata</h3><${Values} entries=${metadata} />`}
     </div>
