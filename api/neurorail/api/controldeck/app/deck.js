@@ -84,7 +84,7 @@ const whenIdle = (work) => ("requestIdleCallback" in window ? requestIdleCallbac
 function Navigation() {
   return html`
     <nav class="side" aria-label="Pages">
-      <a class="brand" href=${link("")}><${Mark} /><span class="brand-name">NeuroRail</span></a>
+      <a class="brand" href=${link("")} aria-label="NeuroRail"><${Mark} /><span class="brand-name">NeuroRail</span></a>
       <ul>
         ${PAGES.filter(opens).map((each) => html`
           <li key=${each.path}>

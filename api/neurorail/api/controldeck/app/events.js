@@ -59,6 +59,7 @@ function toneOf(type, data) {
   if (type === "execution_success" || type === "orphan_lifted") return "good";
   if (type === "mode_decided") return data.allowed ? "info" : "error";
   if (type === "circuit_state_changed") return CIRCUIT_TONE[data.to_state] ?? "info";
+  if (type === "rerun_ended") return data.state === "failed" ? "warning" : "info";
   if (type === "reflex_action_executed") return data.success === false ? "warning" : "info";
   if (type === "state_changed") return STATE_TONE[data.to_state] ?? "info";
   return "info";
@@ -189,6 +190,8 @@ const SENTENCES = {
   manifest_retired: (d) => `${d.version} is out of use`,
   manifest_refused: (d) => `${d.action} ${d.version}: ${d.reason}`,
   shadow_diverged: (d) => `${d.shadow_version} differs from ${d.active_version}: ${[d.differs].flat().join(", ")}`,
+  rerun_started: (d) => [d.kind, d.manifest_version, "was asked for"].filter(Boolean).join(" "),
+  rerun_ended: (d) => `${d.kind} ${d.state}${d.error ? `: ${d.error}` : ""}`,
   access_denied: (d) => [d.reason, d.operation, d.count > 1 ? `${d.count} times` : ""].filter(Boolean).join(" · "),
   directive_issued: (d) => [d.action, d.code, d.reason].filter(Boolean).join(" · "),
 };

@@ -41,8 +41,8 @@ function drawn(series) {
   };
 }
 
-/** @param {{data: Data, series: Series[], label: string, value?: (value: number) => string}} props fills the height it is given */
-export function TimeChart({ data, series, label, value }) {
+/** @param {{data: Data, series: Series[], label: string, value?: (value: number) => string, least?: number}} props fills the height it is given; the axis reaches to `least` at the least */
+export function TimeChart({ data, series, label, value, least = 1 }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {import("../vendor/chart.js").uPlot | null} */ (null));
 
@@ -56,8 +56,8 @@ export function TimeChart({ data, series, label, value }) {
       tzDate: (/** @type {number} */ at) => (zone.value === "UTC" ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
       legend: { show: false },
       cursor: { points: { size: 6 }, y: false },
-      scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), Math.max(high * 1.1, 1)] } },
-      axes: [{ ...axis, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((at) => clock(at * 1000).slice(0, 5)) }, { ...axis, size: 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
+      scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), Math.max(high * 1.1, least)] } },
+      axes: [{ ...axis, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((at) => clock(at * 1000).slice(0, 5)) }, { ...axis, size: value ? 64 : 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
       series: [{}, ...series.map(drawn)],
       padding: [10, 12, 0, 0],
     };

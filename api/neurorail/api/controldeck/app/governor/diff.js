@@ -39,16 +39,50 @@ export function diffLines(before, after) {
   return lines;
 }
 
-/** @param {{before: string[], after: string[]}} props */
-export function Diff({ before, after }) {
-  const lines = diffLines(before, after);
-  const changed = lines.flatMap((line, at) => (line.mark === " " ? [] : [at]));
+/** @typedef {{mark: " " | "-" | "+" | "~", left: string | null, right: string | null}} Pair */
+
+/** Lines beside each other: what went beside what came in its place. @param {Line[]} lines @returns {Pair[]} */
+export function paired(lines) {
+  /** @type {Pair[]} */
+  const pairs = [];
+  /** @type {string[]} */
+  let gone = [];
+  /** @type {string[]} */
+  let come = [];
+  function settle() {
+    for (let at = 0; at < Math.max(gone.length, come.length); at += 1) {
+      const left = gone[at] ?? null;
+      const right = come[at] ?? null;
+      pairs.push({ mark: left === null ? "+" : right === null ? "-" : "~", left, right });
+    }
+    gone = [];
+    come = [];
+  }
+  for (const { mark, text } of lines) {
+    if (mark === "-") gone.push(text);
+    else if (mark === "+") come.push(text);
+    else {
+      settle();
+      pairs.push({ mark: " ", left: text, right: text });
+    }
+  }
+  settle();
+  return pairs;
+}
+
+/** @param {{before: string[], after: string[], names: [string, string]}} props */
+export function Diff({ before, after, names }) {
+  const pairs = paired(diffLines(before, after));
+  const changed = pairs.flatMap(({ mark }, at) => (mark === " " ? [] : [at]));
   if (changed.length === 0) return html`<p class="faint">No difference in what they say.</p>`;
   const near = new Set(changed.flatMap((at) => Array.from({ length: 2 * AROUND + 1 }, (_, step) => at - AROUND + step)));
   return html`
+    <p class="diff-names"><b>${names[0]}</b><b>${names[1]}</b></p>
     <ol class="diff" aria-label="Differences">
-      ${lines.map((line, at) => (near.has(at)
-        ? html`<li key=${at} data-mark=${line.mark}><i aria-label=${line.mark === "-" ? "removed" : line.mark === "+" ? "added" : ""}>${line.mark}</i>${line.text}</li>`
+      ${pairs.map(({ mark, left, right }, at) => (near.has(at)
+        ? html`<li key=${at} data-mark=${mark}>
+            <span data-side=${left === null ? "none" : mark === " " ? "same" : "gone"}>${left !== null && mark !== " " && html`<i class="unseen">removed </i>`}${left}</span>
+            <span data-side=${right === null ? "none" : mark === " " ? "same" : "come"}>${right !== null && mark !== " " && html`<i class="unseen">added </i>`}${right}</span></li>`
         : near.has(at - 1) ? html`<li key=${at} class="gap">…</li>` : null))}
     </ol>
   `;

@@ -14,6 +14,7 @@ import { Sheet } from "../sheet.js";
 import { now } from "../store.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 import { Diff } from "./diff.js";
+import { Gate } from "./gate.js";
 import { NewManifest } from "./new-manifest.js";
 
 /** @type {Record<string, string>} */
@@ -40,7 +41,7 @@ export function Manifests({ reading }) {
           <${Td} clip title=${row.sha256}><b>${row.version}</b> <span class="faint">${row.name}</span><//>
           <${Td}><span class="state" style=${{ "--tone": `var(--${TONES[row.state] ?? "cancelled"})` }}>${row.state}</span><//>
           <${Td} number faint>${ago(time(row.since) ?? 0, now.value)}<//>
-          <${Td} clip faint title=${(row.unmet ?? []).join("; ")}><${Gate} row=${row} /><//>
+          <${Td} clip faint title=${(row.unmet ?? []).join("; ")}><${GateWord} row=${row} /><//>
           <${Td} number><${Moves} row=${row} /><//>`}
         empty=${html`<${Nothing} loading=${reading.value.value === null && reading.problem.value === ""} problem=${reading.problem.value} onRetry=${reading.refresh}>
           <p><strong>Only the shipped manifest.</strong></p><p>Make one of your own: a draft first, then a shadow beside the one in force, then active.</p><//>`} />
@@ -51,7 +52,7 @@ export function Manifests({ reading }) {
 }
 
 /** How far a shadow is on its way. @param {{row: any}} props */
-function Gate({ row }) {
+function GateWord({ row }) {
   const { evaluations = 0, mode_diverged: mode = 0, newly_refused: refused = 0 } = row.compared ?? {};
   if (row.state === "shadow") {
     return html`${count(evaluations)} evaluated, ${count(mode)} differ, ${count(refused)} newly refused · ${row.unmet.length === 0 ? html`<b class="good">gate met</b>` : `${row.unmet.length} unmet: ${row.unmet.join("; ")}`}`;
@@ -105,9 +106,10 @@ function Side({ version, active, onClose }) {
       ${!other && html`<${Nothing} loading=${problem.value === ""} problem=${problem.value} />`}
       ${other && html`
         <div class="manifest">
-          <h3>${other.version === now_.version ? "In force" : `Against ${now_.version}, which is in force`}</h3>
-          <${Diff} before=${pretty(now_.manifest)} after=${pretty(other.manifest)} />
-          ${other.source && html`<h3>As it was written</h3><pre class="source">${other.source}</pre>`}
+          <h3>${other.sha256 === now_.sha256 ? "In force" : `Against ${now_.version}, which is in force`}</h3>
+          <${Diff} before=${pretty(now_.manifest)} after=${pretty(other.manifest)} names=${[`${now_.version}, in force`, `${other.version}, ${other.state}`]} />
+          ${other.state === "shadow" && html`<h3>Its way through the gate of ${now_.version}</h3><${Gate} row=${other} gate=${now_.manifest.gate} />`}
+          ${other.source && html`<h3>As it was written</h3><pre class="source" tabindex="0" role="region" aria-label="As it was written">${other.source}</pre>`}
         </div>`}
     <//>
   `;

@@ -1,14 +1,16 @@
 // @ts-check
 /** The governor: manifests, shadows and gates; questions that wait for a person; decisions. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html, signal, useEffect } from "../../vendor/ui.js";
 import { useEventLog } from "../event-log.js";
 import { count, percent } from "../format.js";
+import { Backtests } from "../governor/backtests.js";
 import { Confirmations } from "../governor/confirmations.js";
 import { Manifests } from "../governor/manifests.js";
 import { LogTable } from "../log-table.js";
 import { Tabs } from "../panel.js";
 import { GOVERNOR, useReading } from "../reading.js";
+import { place } from "../route.js";
 
 const MANIFEST_EVENTS = ["manifest_created", "manifest_shadowed", "manifest_activated", "manifest_retired", "manifest_refused"];
 const tab = signal("decisions");
@@ -21,6 +23,11 @@ export function Governor() {
   const diverged = useEventLog(["shadow_diverged"]);
   const answered = useEventLog(["confirmation_requested", "confirmation_resolved"]);
   const changes = useEventLog(MANIFEST_EVENTS);
+  const backtests = useReading(`${GOVERNOR}backtests`, ["rerun_started", "rerun_ended"]);
+  const asked = place.value.query.get("backtest");
+  useEffect(() => {
+    if (asked) tab.value = "backtests";
+  }, [asked]);
   const said = stats.value.value;
   const total = said?.total_decisions ?? 0;
   const codes = Object.entries(said?.refused_by_code ?? {}).map(([code, value]) => `${value} ${code}`).join(", ");
@@ -41,12 +48,13 @@ export function Governor() {
       <section class="panel moves" data-panel="governor-log" aria-label="What happened">
         <div class="panel-head tabs-head">
           <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
-            tabs=${[["decisions", "Decisions"], ["diverged", "Shadow"], ["answers", "Answers"], ["changes", "Changes"]]} />
+            tabs=${[["decisions", "Decisions"], ["diverged", "Shadow"], ["answers", "Answers"], ["changes", "Changes"], ["backtests", "Backtests"]]} />
         </div>
         ${tab.value === "decisions" && html`<${LogTable} key="decisions" log=${decisions} name="decisions">Nobody asked yet. Agents on the rail ask before each call.<//>`}
         ${tab.value === "diverged" && html`<${LogTable} key="diverged" log=${diverged} name="divergence">No shadow decided otherwise than the manifest in force.<//>`}
         ${tab.value === "answers" && html`<${LogTable} key="answers" log=${answered} name="answers">No question was asked of a person.<//>`}
         ${tab.value === "changes" && html`<${LogTable} key="changes" log=${changes} name="manifest-changes">No manifest was made or moved.<//>`}
+        ${tab.value === "backtests" && html`<${Backtests} key="backtests" reading=${backtests} manifests=${manifests} />`}
       </section>
     </div>
   `;
