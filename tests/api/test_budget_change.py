@@ -97,6 +97,18 @@ async def test_it_is_on_record_with_old_and_new_limit_who_and_why(written: Writt
     assert event["details"]["reason"] == "agreed"
 
 
+async def test_agents_are_told_with_their_directives(written: Written) -> None:
+    await change(written, max_cost_usd="0.5")
+    await change(written, "/budgets/job/j_1", max_tokens=9)
+    told = (await written.rail.get("/control/directives"))["budgets"]
+    assert told == [
+        {"entity_type": "mission", "entity_id": "m_1", "limits": {"max_cost_usd": 0.5}},
+        {"entity_type": "job", "entity_id": "j_1", "limits": {"max_tokens": 9}},
+    ]
+    others = await written.rail.get("/control/directives", scope="mission_id=m_2")
+    assert others["budgets"] == []
+
+
 async def test_what_has_ended_is_409(written: Written) -> None:
     await written.move("m_1", "enqueue", "start", "succeed")
     problem = await change(written, status=409, max_tokens=5)

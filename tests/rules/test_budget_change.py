@@ -12,6 +12,7 @@ from tests.rules.scenario import chain
 from neurorail.rules.directives import active, blocking
 from neurorail.rules.entity import OVER_BUDGET
 from neurorail.rules.events import Event
+from neurorail.rules.governor.by_hand import CHANGED
 from neurorail.rules.manifest.limits import Limits
 from neurorail.rules.manifest.model import BudgetRule, Budgets, ReflexRule
 from neurorail.rules.manifest.triggers import BurnRate
@@ -314,6 +315,21 @@ def test_it_is_known_long_after_the_end() -> None:
         desk.begin(f"m_{number}")
     desk.call(*IDS, cost=40 * CENT)
     assert desk.said("budget_violation") == []
+
+
+def test_agents_are_told_while_the_entity_is_open() -> None:
+    desk = Desk()
+    for mission in ("m_1", "m_2"):
+        desk.begin(mission)
+    change(desk, "m_1", max_tokens=5)
+    change(desk, "m_2", max_tokens=6)
+    change(desk, "m_1", max_tokens=7, max_retries=1)
+    told = list(desk.state.kept.of(CHANGED, "default"))
+    assert told == [
+        ("m_2", {"max_tokens": 6}), ("m_1", {"max_tokens": 7, "max_retries": 1}),
+    ]  # fmt: skip
+    desk.end("m_1")
+    assert [name for name, _ in desk.state.kept.of(CHANGED, "default")] == ["m_2"]
 
 
 def test_a_name_that_begins_alike_is_another_entity() -> None:

@@ -54,6 +54,8 @@ def change(state: State, seen: BudgetChanged) -> None:
         return
     before = _limits_in_force(state, entity)
     kinds = _set(entity, seen.limits)
+    limits = {name: getattr(seen.limits, name) for name in kinds.values()}
+    by_hand.tell(state, entity, limits)
     state.touch(entity)
     state.emit(
         "budget_changed",
@@ -64,7 +66,7 @@ def change(state: State, seen: BudgetChanged) -> None:
             "entity_id": entity.id,
             "scope": entity_scope(entity.type, entity.id),
             "before": {name: before.get(kind) for kind, name in kinds.items()},
-            "limits": {name: getattr(seen.limits, name) for name in kinds.values()},
+            "limits": limits,
             "reason": seen.reason,
         },
         f"the budget of a {entity.type} was changed: {seen.reason or 'by hand'}",

@@ -7,6 +7,7 @@ from typing import Any, Final
 from neurorail.rules import once
 from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS
+from neurorail.rules.governor.by_hand import CHANGED
 from neurorail.rules.governor.decided import DECIDED
 from neurorail.rules.governor.idempotency import ANSWERS
 from neurorail.rules.governor.pools import POOLS
@@ -27,6 +28,7 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     OPEN,
     REMEMBERED,
     ENTITY_ACCOUNTS,
+    CHANGED,
     POOLS,
     ANSWERS,
     DECIDED,

@@ -20,8 +20,10 @@ from neurorail.api.problems import Problem, bad_field
 from neurorail.api.routes.reflex import directive_body
 from neurorail.api.sse import EventStreamResponse
 from neurorail.collector.access.permissions import READ_LIFECYCLE, STREAM_EVENTS
+from neurorail.collector.engine.encoding import in_usd
 from neurorail.collector.stream import HubClosed, HubFull
 from neurorail.collector.stream.directives import Concern, DirectiveFilter
+from neurorail.rules.directives import entity_scope
 from neurorail.rules.manifest.facts import ID_FACTS, find_fact
 
 router = Router(prefix="/control", tags=["control"])
@@ -66,7 +68,10 @@ Concerned = Annotated[Concern, Depends(concern_of)]
 @router.get("/directives")
 @needs(READ_LIFECYCLE, agents=True, scoped=True)
 async def directives(parts: Parts, tenant: Tenant, concern: Concerned) -> JsonResponse:
-    """Every directive that holds and may concern the caller, with the place to go on from."""
+    """Every directive that holds and may concern the caller, with the place to go on from.
+
+    `budgets` holds the limits that people set of open entities, in place of their own.
+    """
     # Read before the picture is taken: what comes between is in the picture and comes again.
     event_id = parts.hub.head_id
     now = parts.clock()
@@ -75,7 +80,21 @@ async def directives(parts: Parts, tenant: Tenant, concern: Concerned) -> JsonRe
         for view in await parts.reflexes.directives(tenant)
         if concern.includes(view.scope, tuple(one for one in view.ids if one is not None))
     ]
-    return JsonResponse({"event_id": event_id, "directives": found, "total": len(found)})
+    changed = [
+        {
+            "entity_type": one.entity_type,
+            "entity_id": one.entity_id,
+            "limits": in_usd(one.limits),
+        }
+        for one in await parts.governor.changed(tenant)
+        if concern.includes(
+            entity_scope(one.entity_type, one.entity_id),
+            tuple(part for part in one.ids if part is not None),
+        )
+    ]
+    return JsonResponse(
+        {"event_id": event_id, "directives": found, "total": len(found), "budgets": changed}
+    )
 
 
 @router.get(

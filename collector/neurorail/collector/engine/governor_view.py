@@ -10,7 +10,9 @@ from neurorail.collector.engine.view import Asked
 from neurorail.rules.engine import Engine
 from neurorail.rules.entity import entity_key
 from neurorail.rules.governor import books
+from neurorail.rules.governor.by_hand import CHANGED
 from neurorail.rules.governor.decided import Decided, decided
+from neurorail.rules.observations import Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,17 @@ class Books:
     """When the last record was received that they know of."""
     scopes: list[dict[str, Any]]
     """Each with its limits; money in pico-USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedBudget:
+    """Limits of an open entity that a person set."""
+
+    entity_type: str
+    entity_id: str
+    ids: Ids
+    limits: dict[str, int]
+    """Money in pico-USD."""
 
 
 class AppliedGovernor:
@@ -41,6 +54,10 @@ class AppliedGovernor:
         """What an entity may still use, on every level and in every pool; None if it is unknown."""
         return await self._engine.ask(partial(_budgets, tenant=tenant, entity_id=entity_id))
 
+    async def changed(self, tenant: str) -> list[ChangedBudget]:
+        """What people set of entities that are open, oldest first."""
+        return await self._engine.ask(partial(_changed, tenant=tenant))
+
 
 def _decided(engine: Engine, tenant: str) -> Decided:
     return decided(engine.state, tenant)
@@ -58,5 +75,16 @@ def _budgets(engine: Engine, tenant: str, entity_id: str) -> Books | None:
     found = None
     if entity is not None and entity.state:
         found = Books(state.now, books.of_entity(state, entity))
+    state.absent.clear()
+    return found
+
+
+def _changed(engine: Engine, tenant: str) -> list[ChangedBudget]:
+    state = engine.state
+    state.tenant = tenant
+    found = []
+    for entity_id, limits in state.kept.of(CHANGED, tenant):
+        entity = state.existing(entity_id)
+        found.append(ChangedBudget(entity.type, entity.id, entity.ids, dict(limits)))
     state.absent.clear()
     return found

@@ -64,6 +64,7 @@ COUNTERS: Final = (
     "pool_usage_outside",
     "reservations_misused",
     "answer_evicted",
+    "changed_budget_evicted",
     "triggers_activated",
     "directives_dropped",
     "kill_switch_refused",

@@ -10,7 +10,8 @@ import msgspec
 from neurorail.collector.stream.event import StreamEvent
 from neurorail.collector.stream.filters import StreamFilter
 
-DIRECTIVE_EVENTS = frozenset({"directive_issued", "directive_lifted"})
+DIRECTIVE_EVENTS = frozenset({"directive_issued", "directive_lifted", "budget_changed"})
+"""What agents are told: besides directives, limits that a person set in place of their own."""
 
 
 class _Told(msgspec.Struct, gc=False):

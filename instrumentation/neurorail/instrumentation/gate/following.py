@@ -156,6 +156,7 @@ class Following:
         if not isinstance(given, list):
             raise ValueError("the answer holds no directives")
         self._gate.replace([one for one in map(_readable, given) if one is not None])
+        self._gate.changed_budgets.replace(_changed(body.get("budgets")))
         self._last_event_id = str(body.get("event_id") or "")
         self._on_snapshot()
         self.resyncs += 1
@@ -189,6 +190,9 @@ class Following:
                 self._gate.apply(directive)
         elif event_type == "directive_lifted":
             self._gate.lift(str(data.get("directive_id", "")))
+        elif event_type == "budget_changed":
+            for entity_id, limits in _changed([data]):
+                self._gate.changed_budgets.change(entity_id, limits)
 
     def _get_json(self, path: str) -> dict[str, Any]:
         connection = self._connection.open(ANSWER_S)
@@ -225,3 +229,12 @@ def _readable(given: Any) -> Directive | None:
     except (ValueError, TypeError, AttributeError) as error:
         tell_once("reading a directive", error)
         return None
+
+
+def _changed(given: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Changed limits by entity, of what is one; servers before there were any send none."""
+    return [
+        (str(one["entity_id"]), one["limits"])
+        for one in (given if isinstance(given, list) else ())
+        if isinstance(one, dict) and "entity_id" in one and isinstance(one.get("limits"), dict)
+    ]

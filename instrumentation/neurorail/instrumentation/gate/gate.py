@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from neurorail.instrumentation.errors import NeuroRailRefused
 from neurorail.instrumentation.gate import budgets
 from neurorail.instrumentation.gate.call import Call, Usage, frame_around
+from neurorail.instrumentation.gate.changed_budgets import ChangedBudgets
 from neurorail.instrumentation.gate.directive import CANCEL, Directive
 from neurorail.instrumentation.gate.status import OFF, GateStatus
 from neurorail.instrumentation.gate.stopping import Stopping
@@ -68,6 +69,10 @@ class Gate:
         """The connection to a server, once `configure` made one."""
         self._process = process
         self._stopping = Stopping(process)
+        self.changed_budgets = ChangedBudgets(
+            lambda: [entity for entity, _ in list(process.running.values())],
+            self._stopping.retime,
+        )
         os.register_at_fork(after_in_child=self._begin_anew)
 
     def connect(self, config: GateConfig, service: str, instance_id: str) -> None:
@@ -257,6 +262,8 @@ class Gate:
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _check_entity(self, entity: Entity) -> None:
+        if self.changed_budgets.by_id:
+            self.changed_budgets.apply(entity)
         if self.table.groups and entity.level != RESOURCE:
             self._raise_if_found(entity.facts, reserved=False)
         refused = budgets.entity_starts(entity)

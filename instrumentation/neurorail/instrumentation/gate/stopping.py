@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from neurorail.instrumentation.errors import NeuroRailRefused
@@ -35,6 +37,25 @@ class Stopping:
         limits = entity.budget
         if limits is not None and limits.timeout_ms is not None:
             entity.timer = loop.call_later(limits.timeout_ms / 1_000, self._time_is_over, entity)
+
+    def retime(self, entity: Entity) -> None:
+        """The time limit of an entity that runs was changed: its deadline is another one."""
+        task = entity.task
+        if task is not None:
+            with suppress(RuntimeError):  # Its loop may be closed already.
+                task.get_loop().call_soon_threadsafe(self._set_timer, entity)
+
+    def _set_timer(self, entity: Entity) -> None:
+        """On the entity's own loop."""
+        if entity.timer is not None:
+            entity.timer.cancel()
+            entity.timer = None
+        limits, loop = entity.budget, running_loop()
+        if entity.task is None or loop is None or limits is None or limits.timeout_ms is None:
+            return
+        passed_ms = (time.monotonic_ns() - entity.started_monotonic_ns) / 1_000_000
+        left_s = max(limits.timeout_ms - passed_ms, 0) / 1_000
+        entity.timer = loop.call_later(left_s, self._time_is_over, entity)
 
     def unwatch(self, entity: Entity, error: BaseException | None) -> NeuroRailRefused | None:
         """An entity ends. If its task was cancelled for its sake, the reason to raise instead."""

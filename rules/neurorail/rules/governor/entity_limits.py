@@ -78,6 +78,7 @@ def _look(state: State, entity: Entity, limit: Limit, consumed: int) -> None:
 
 def entity_ended(state: State, entity: Entity) -> None:
     """What was told about an entity that ended need not be known any more."""
+    by_hand.forget(state, entity)
     books = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity.id)
     if books is None:
         return
