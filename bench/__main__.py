@@ -19,7 +19,7 @@ QUICK: Mapping[str, Callable[[float], Report]] = {
     "rules": lambda scale: rules.measure(int(20_000 * scale)),
     "kill": lambda scale: kill.measure(max(1, int(3 * scale)), seed=1),
 }
-LONG = ("memory", "outage", "phoenix", "reads")
+LONG = ("memory", "outage", "phoenix", "reads", "streams")
 
 
 def main() -> None:

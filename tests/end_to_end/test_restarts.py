@@ -6,16 +6,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import grpc
-from tests.end_to_end.rail import MS, SECOND, Chain, Rail, listening
+from tests.end_to_end.rail import MS, SECOND, Chain, Rail, config_file, listening
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
 
+from neurorail.client.sse import StreamMessage
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
@@ -135,9 +137,28 @@ class Sender(threading.Thread):
                     self._enough.release()
 
 
+def ends(message: StreamMessage, chain: Chain) -> bool:
+    """Whether it says that a mission has ended."""
+    data = message.data
+    return message.event_type == "metrics_recorded" and data["entity_id"] == chain.mission
+
+
+def resumed(
+    rail: Rail, last_id: str, enough: Callable[[Sequence[StreamMessage]], bool]
+) -> list[StreamMessage]:
+    """What a new connection is sent, up to where it is told that it fell behind."""
+
+    def is_over(all: Sequence[StreamMessage]) -> bool:
+        return bool(all) and (enough(all) or not all[-1].id)
+
+    with listening(rail, last_id) as stream:
+        found = stream.until(is_over)
+    return list(takewhile(lambda message: message.id, found))
+
+
 def test_kill_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    with running_server(data_dir) as server:
+    with running_server(data_dir) as server, listening(Rail(server)) as stream:
         enough = threading.Semaphore(0)
         senders = [Sender(Rail(server), enough) for _ in range(4)]
         for sender in senders:
@@ -147,11 +168,24 @@ def test_kill_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) ->
         server.kill()
         for sender in senders:
             sender.join()
+    heard = [message.id for message in stream.messages]
     acknowledged = [chain for sender in senders for chain in sender.acknowledged]
     assert len(acknowledged) >= ENOUGH_REQUESTS
 
-    with running_server(data_dir) as server:
+    # So little memory that resuming reads the archive, then the outbox, then memory.
+    little = config_file(tmp_path, stream={"buffer_events": 50, "replay_page_events": 30})
+    with running_server(data_dir, "--config", str(little)) as server:
         rail = Rail(server)
+        for _ in range(3):
+            heard += [message.id for message in resumed(rail, heard[-1], lambda all: len(all) > 39)]
+        last = Chain()
+        rail.send("traces", work(last, time.time_ns()))
+        told: list[StreamMessage] = []
+        while not any(ends(message, last) for message in told):
+            told += resumed(
+                rail, (told[-1].id if told else heard[-1]), lambda all: ends(all[-1], last)
+            )
+        heard += [message.id for message in told]
         for chain in acknowledged:
             mission = rail.ended(chain)["mission"]
             assert mission["state"] == "succeeded"
@@ -165,6 +199,8 @@ def test_kill_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) ->
         found = {trace: (rows, spans) for trace, rows, spans in store.query_rows(counted)}
         events = "SELECT count(), uniqExact(audit_id) FROM neurorail_audit"
         rows, distinct = store.query_rows(events)[0]
+        order = "SELECT audit_id FROM neurorail_audit ORDER BY epoch, seq, `index`"
+        stored = [event_id for (event_id,) in store.query_rows(order)]
     whole = (SPANS_PER_REQUEST, SPANS_PER_REQUEST)
     assert {chain.mark: found.get(chain.mark) for chain in acknowledged} == {
         chain.mark: whole for chain in acknowledged
@@ -172,3 +208,5 @@ def test_kill_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) ->
     # A request without an answer is there as a whole or not at all.
     assert set(found.values()) == {whole}
     assert rows == distinct
+    # Each event exactly once, in order, across the kill and every connection after it.
+    assert heard == stored[stored.index(heard[0]) : stored.index(heard[-1]) + 1]

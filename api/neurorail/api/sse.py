@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from sse_starlette.sse import AppStatus, EventSourceResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from neurorail.collector.stream import Subscription
 
@@ -45,6 +45,10 @@ class EventStreamResponse(EventSourceResponse):
             for task in (stream, warden):
                 task.cancel()
             await asyncio.gather(stream, warden, return_exceptions=True)
+
+    async def _send_with_timeout(self, send: Send, message: Message) -> None:
+        """Send without a timer for each: the hub watches all sends with one of its own."""
+        await send(message)
 
     async def _until_not_good(self) -> None:
         """Return when the caller's credential was revoked or has expired."""

@@ -259,6 +259,35 @@ async def test_hub_lag_notice_names_only_what_the_subscriber_wanted() -> None:
     await slow.aclose()  # type: ignore[attr-defined]
 
 
+async def test_hub_leaves_alone_whom_events_do_not_concern(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = make_hub(buffer_events=10)
+    hub.start()
+    subscription = hub.subscribe(StreamFilter.of("default", ["enforcement"]))
+    idle, fast = Reader(subscription), Reader(hub.subscribe(EVERYTHING))
+    await idle.until(lambda: len(idle.chunks) == 1 and subscription.idle)
+    woken: list[int] = []
+    wake = subscription.wake
+
+    def counted() -> None:
+        woken.append(1)
+        wake()
+
+    monkeypatch.setattr(subscription, "wake", counted)
+    for seq in range(1, 31):
+        hub.publish_threadsafe([make_event(seq)])
+        await fast.until(lambda seq=seq: len(fast.ids) == seq)  # type: ignore[misc]
+    assert woken == []
+    hub.publish_threadsafe([make_event(31), make_event(32, "cost_tracked"), make_event(33)])
+    await idle.until(lambda: bool(idle.ids))
+    assert (idle.ids, woken) == (ids(32), [1])
+    assert "stream_lagged" not in idle.text
+    assert subscription.last_id == ids(33)[0]
+    hub.stop()
+    await asyncio.gather(idle.task, fast.task)
+
+
 async def test_hub_buffer_holds_no_more_bytes_than_allowed() -> None:
     hub = make_hub(buffer_bytes=20_000)
     hub.start()

@@ -25,7 +25,7 @@ class StreamConfig:
     """Events written to one subscriber before the others have their turn."""
     flush_interval_ms: float = 1.0
     """Least time between two wake-ups of all subscribers; events in between travel together."""
-    flush_interval_max_ms: float = 4.0
+    flush_interval_max_ms: float = 10.0
     """The wake-ups are spaced wider with more subscribers, up to this."""
     replay_page_events: int = 1_000
     """Events asked of the replay source at a time."""

@@ -73,10 +73,17 @@ class StreamEvent:
     What only a subscriber needs is made from the line when one is there.
     """
 
-    __slots__ = ("_named", "_plain", "data", "line")
+    __slots__ = ("_named", "_plain", "channel", "data", "event_type", "line", "tenant")
 
     def __init__(self, line: EventLine) -> None:
         self.line = line
+        # What every filter looks at, of every event.
+        self.tenant = line.tenant
+        """Whose event it is."""
+        self.channel = line.channel
+        """The one channel it belongs to."""
+        self.event_type = line.event_type
+        """Its type."""
         self.data = bytes(line.data)
         """The JSON object that subscribers read as `data`; one line."""
         self._plain: bytes | None = None
@@ -91,21 +98,6 @@ class StreamEvent:
     def event_id(self) -> str:
         """`node.epoch.seq.index`, opaque to clients."""
         return self.line.event_id
-
-    @property
-    def tenant(self) -> str:
-        """Whose event it is."""
-        return self.line.tenant
-
-    @property
-    def channel(self) -> str:
-        """The one channel it belongs to."""
-        return self.line.channel
-
-    @property
-    def event_type(self) -> str:
-        """Its type."""
-        return self.line.event_type
 
     @property
     def timestamp_unix_nano(self) -> int:

@@ -1,8 +1,9 @@
 """The hub: one buffer of recent events, read by every subscriber at its own pace.
 
 Events come from the applier's thread and are handed to the event loop in batches. All else happens
-on the loop. Each event is encoded once; subscribers with the same filter at the same place share
-even the joined bytes.
+on the loop. Each event is encoded once, and each filter is evaluated once for it; subscribers with
+the same filter at the same place share even the joined bytes, and whom new events do not concern is
+not woken.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from neurorail.rules.events import ALL, CHANNELS
 
 _position = attrgetter("position")
 _EVENT_OVERHEAD_BYTES = 512
+_INTERVAL_MS = 0.04
+"""Least time between wake-ups for each subscriber: more than sending to one takes, so that sending
+leaves time to the others on the loop."""
 
 
 class ReplaySource(Protocol):
@@ -95,7 +99,10 @@ class StreamHub:
         self._floor_id = ""
         self._bytes = 0
         self._by_channel: Counter[str] = Counter()
+        self._matching: dict[tuple[StreamFilter, int, int], list[StreamEvent]] = {}
+        """What passes a filter, from one ordinal up to another; forgotten with the next events."""
         self._chunks: dict[tuple[StreamFilter, bool, int, int], bytes] = {}
+        """The same as bytes."""
         self._lock = threading.Lock()
         self._pending: list[StreamEvent] = []
         self._lost: Missed | None = None
@@ -171,7 +178,7 @@ class StreamHub:
         assert loop is not None, "flushes are scheduled on a loop"
         interval_ms = min(
             self.config.flush_interval_max_ms,
-            max(self.config.flush_interval_ms, len(self._subscriptions) * 0.1),
+            max(self.config.flush_interval_ms, len(self._subscriptions) * _INTERVAL_MS),
         )
         wait_s = self._last_flush + interval_ms / 1000 - loop.time()
         if wait_s > 0:
@@ -188,10 +195,36 @@ class StreamHub:
         if lost is not None:
             self._lose(lost)
         if events:
+            head = self._base + len(self._events)
             self._append(events)
             self._published += len(events)
-            for subscription in self._subscriptions:
+            self._wake_concerned(head)
+
+    def _wake_concerned(self, head: int) -> None:
+        """Wake subscribers; move on those that saw all up to `head` and want nothing since."""
+        end = self._base + len(self._events)
+        short = self._base <= head and end - head <= self.config.chunk_events
+        last_id = self._events[-1].event_id if self._events else ""
+        for subscription in self._subscriptions:
+            if (
+                short
+                and subscription.cursor == head
+                and subscription.idle
+                and not self._between(subscription.wanted, head, end)
+            ):
+                subscription.cursor, subscription.last_id = end, last_id
+            else:
                 subscription.wake()
+
+    def _between(self, wanted: StreamFilter, start: int, end: int) -> list[StreamEvent]:
+        """The events that pass a filter, by their ordinals."""
+        key = (wanted, start, end)
+        found = self._matching.get(key)
+        if found is None:
+            matches = wanted.matches
+            events = self._events[start - self._base : end - self._base]
+            found = self._matching[key] = [event for event in events if matches(event)]
+        return found
 
     def _lose(self, lost: Missed) -> None:
         # Nobody can tell whose events they were: everyone is told.
@@ -206,6 +239,7 @@ class StreamHub:
 
     def _append(self, events: Sequence[StreamEvent]) -> None:
         self._chunks.clear()
+        self._matching.clear()
         self._events.extend(events)
         for event in events:
             self._bytes += len(event.data) + _EVENT_OVERHEAD_BYTES
@@ -328,21 +362,21 @@ class StreamHub:
         start, end = self._advance(subscription)
         if start >= end:
             return b""
-        key = (subscription.wanted, subscription.named, self._base + start, self._base + end)
+        wanted, named = subscription.wanted, subscription.named
+        key = (wanted, named, start, end)
         chunk = self._chunks.get(key)
         if chunk is None:
-            matches, named = subscription.wanted.matches, subscription.named
-            chunk = b"".join([e.frame(named=named) for e in self._events[start:end] if matches(e)])
-            self._chunks[key] = chunk
+            events = self._between(wanted, start, end)
+            chunk = self._chunks[key] = b"".join([event.frame(named=named) for event in events])
         return chunk
 
     def pull_events(self, subscription: Subscription) -> list[StreamEvent]:
         """The next events for a subscription, and its cursor moved behind them."""
         start, end = self._advance(subscription)
-        return [event for event in self._events[start:end] if subscription.wanted.matches(event)]
+        return list(self._between(subscription.wanted, start, end)) if start < end else []
 
     def _advance(self, subscription: Subscription) -> tuple[int, int]:
-        """Move a subscription's cursor; the part of the buffer that it moved over."""
+        """Move a subscription's cursor; the ordinals that it moved over, the last one excluded."""
         cursor = subscription.cursor
         if cursor is None or not self.behind(subscription):
             return 0, 0
@@ -355,7 +389,7 @@ class StreamHub:
             start = max(start, bisect_right(self._events, skip, key=_position))
             if start < len(self._events):
                 subscription.skip_through = None
-        return start, end
+        return self._base + start, self._base + end
 
     def lag_notice(self, missed: Missed) -> bytes:
         """The message that tells a subscriber what it missed. It has no id of its own."""

@@ -70,6 +70,13 @@ class Subscription:
         """Whether the stream is over."""
         return self._closed
 
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for new events, with nothing else to say or to leave out."""
+        waiter = self._waiter
+        waits = waiter is not None and not waiter.done()
+        return waits and self.missed is None and self.skip_through is None
+
     def close(self) -> None:
         """End the stream: `chunks` returns after what it is sending. Idempotent."""
         self._closed = True
