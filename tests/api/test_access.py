@@ -327,3 +327,19 @@ async def test_authorize_advises(guarded: Guarded) -> None:
 async def test_a_key_is_good_until_it_expires(guarded: Guarded) -> None:
     key = guarded.key("short", role="viewer", expires_unix_nano=START_UNIX_NANO + SECOND)
     assert (await guarded.ask("GET", SEES_TENANTS, key)).is_success
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("viewer", 1_000), ("operator", 5_000), ("admin", 10_000), ("single", 1_000)]
+)
+async def test_a_role_says_how_many_rows_one_answer_may_hold(
+    guarded: Guarded, name: str, most: int
+) -> None:
+    key = guarded.keys.get(name) or guarded.key(name, permissions=("read:audit", "read:metrics"))
+    for path in ("audit/events", "usage"):
+        asked = f"/api/neurorail/v1/{path}?limit="
+        allowed = await guarded.ask("GET", f"{asked}{most}", key)
+        assert (allowed.status_code, allowed.json()["limit"]) == (200, most)
+        refused = await guarded.ask("GET", f"{asked}{most + 1}", key)
+        assert refused.status_code == 422
+        assert f"is above {most}" in refused.json()["detail"]

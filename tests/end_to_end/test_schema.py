@@ -153,6 +153,7 @@ def test_the_chain_is_answered_as_described(described: Described) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @pytest.mark.filterwarnings("default")
 def test_whatever_follows_is_answered_as_described(described: Described) -> None:
     walked = walk(described, described.schema(), range(8), steps=40)

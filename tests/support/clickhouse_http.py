@@ -57,6 +57,10 @@ class Engine:
         names = [k for k in params if k not in _NOT_SETTINGS and not k.startswith("param_")]
         try:
             connection.query(f"USE {params.get('database') or 'default'}")
+            if "query_id" in params:
+                # The embedded engine gives its queries ids of its own: ours is kept beside them.
+                names.append("log_comment")
+                params["log_comment"] = params["query_id"]
             if names:
                 pairs = (f"{name} = {_quoted(params[name])}" for name in names)
                 connection.query(f"SET {', '.join(pairs)}")
@@ -67,6 +71,8 @@ class Engine:
                 data = body if text else body[insert.end() :]
                 return self._insert(connection, insert, data)
             sql = (text + b"\n" + body if text else body).decode()
+            if sql.startswith("KILL QUERY"):
+                sql = sql.replace("query_id", "Settings['log_comment']")
             found = _FORMAT.search(sql)
             output = found.group(1) if found else "TabSeparated"
             return output, connection.query(sql, output, params=bound).bytes()

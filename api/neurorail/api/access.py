@@ -24,6 +24,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
+from neurorail.api.leaving import while_there
 from neurorail.api.problems import Problem
 from neurorail.collector.access import (
     OPEN_PRINCIPAL,
@@ -225,7 +226,11 @@ class GovernedRoute(APIRoute):
             if not self.needs.public:
                 await scope["app"].state.dependencies.access.gate.prepare(headers)
             send = with_rate(send, admitted(scope, headers, self.needs, operation))
-        await super().handle(scope, receive, send)
+        if scope["method"] == "GET":
+            # What only reads is not finished for nobody; a write, once it is in, has to be.
+            await while_there(super().handle, scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 def admitted(scope: Scope, headers: Headers, declared: Needs, operation: str) -> Rate | None:

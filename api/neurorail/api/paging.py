@@ -9,29 +9,51 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import Query
+from fastapi import Depends, Query
 
-from neurorail.api.config import ApiConfig
+from neurorail.api.access import Caller
+from neurorail.api.dependencies import Parts
 from neurorail.api.problems import bad_field
 from neurorail.collector.history import EventKey, ListKey
 
-Limit = Annotated[int | None, Query(ge=1, description="most items to answer")]
+_Limit = Annotated[
+    int | None,
+    Query(ge=1, description="most items to answer; how many there may be depends on the role"),
+]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 
 Since = Annotated[str | None, Query(max_length=64, description="ISO 8601, or ago: `-1h`")]
+
+
+async def rows_allowed(parts: Parts, caller: Caller, limit: _Limit = None) -> int:
+    """The most items to answer this caller: what it asks for, or else all that its role may.
+
+    Raises a 422 problem if it asks for more.
+    """
+    role = caller.role or "viewer"
+    most = parts.config.rows_max.of(role)
+    if limit is not None and limit > most:
+        raise bad_field("limit", limit, f"limit {limit} is above {most}, the most of role {role}")
+    return limit or most
+
+
+RowsAllowed = Annotated[int, Depends(rows_allowed)]
+
+
+async def page_items(parts: Parts, allowed: RowsAllowed, limit: _Limit = None) -> int:
+    """The items of a page."""
+    return limit or min(parts.config.page_items_default, allowed)
+
+
+PageItems = Annotated[int, Depends(page_items)]
+"""How many items a page has, from the query's `limit`."""
+
 _AGO = re.compile(r"-(\d{1,6})([smhdw])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LIST_DECODER = msgspec.json.Decoder(tuple[int, str])
 _ID_MAX = 66
 _DECODER = msgspec.json.Decoder(tuple[int, str, int, int, int])
 _INT64_MAX = 2**63 - 1
-
-
-def page_limit(limit: int | None, config: ApiConfig) -> int:
-    """The items to answer. Raises a 422 problem above the configured most."""
-    if limit is not None and limit > config.page_items_max:
-        raise bad_field("limit", limit, f"limit {limit} is above {config.page_items_max}")
-    return limit or config.page_items_default
 
 
 def write_cursor(key: EventKey | None) -> str | None:

@@ -11,6 +11,7 @@ from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import check_id
+from neurorail.api.paging import RowsAllowed
 from neurorail.api.problems import Problem
 from neurorail.collector.access.permissions import READ_LIFECYCLE
 from neurorail.collector.store.errors import StoreError
@@ -31,22 +32,24 @@ def create_router(read: SpanReader) -> Router:
     async def spans(
         mission_id: str,
         tenant: Tenant,
+        allowed: RowsAllowed,
         limit: Annotated[
-            int, Query(ge=1, le=SPANS_MAX, description="most spans to list")
-        ] = SPANS_DEFAULT,
+            int | None, Query(ge=1, le=SPANS_MAX, description="most spans to list")
+        ] = None,
     ) -> JsonResponse:
         """The spans that name a mission, or whose trace it is, in order of their start."""
         check_id(0, "mission_id", mission_id)
+        most = limit or min(SPANS_DEFAULT, allowed)
         try:
-            rows = await read(tenant, mission_id, limit + 1)
+            rows = await read(tenant, mission_id, most + 1)
         except StoreError as error:
             detail = f"the archive does not answer: {error}"
             raise Problem(503, "archive-unavailable", detail, retry_after_s=5) from error
         return JsonResponse(
             {
                 "mission_id": mission_id,
-                "spans": [_body(row) for row in rows[:limit]],
-                "truncated": len(rows) > limit,
+                "spans": [_body(row) for row in rows[:most]],
+                "truncated": len(rows) > most,
             }
         )
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from neurorail.api.leaving import while_there
 from neurorail.collector.sql import Answer, QueryEngine, QueryError
 from neurorail.collector.sql.errors import (
     AUTHENTICATION_FAILED,
@@ -77,7 +78,10 @@ class SqlApp:
         self._max_query_bytes = max_query_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, as long as its client is there."""
+        await while_there(self._serve, scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             response = await self._answer(request)

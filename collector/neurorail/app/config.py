@@ -146,6 +146,17 @@ class OtlpSection(_Section):
         return self
 
 
+class RowsSection(_Section):
+    """The most rows that one answer of the API holds, by role; a larger `limit` is refused."""
+
+    viewer: int = Field(default=1_000, ge=1, le=100_000)
+    """Of viewers, and of whoever has no role."""
+    operator: int = Field(default=5_000, ge=1, le=100_000)
+    """Of operators."""
+    admin: int = Field(default=10_000, ge=1, le=100_000)
+    """Of admins."""
+
+
 class ApiSection(_Section):
     """The HTTP API, the live stream and the ControlDeck."""
 
@@ -155,6 +166,7 @@ class ApiSection(_Section):
     """Origins of pages elsewhere that may read the API; `*` for any."""
     max_connections: int = Field(default=2_000, ge=1)
     """Connections and running requests; more are answered with 503."""
+    rows_max: RowsSection = RowsSection()
 
 
 def _default_retention() -> dict[str, int]:
@@ -170,6 +182,10 @@ class ClickHouseSection(_Section):
     """Made when it is not there."""
     readers: int = Field(default=2, ge=1, le=64)
     """Reads that run at once."""
+    read_seconds_max: float = Field(default=15.0, gt=0, le=3_600)
+    """How long one read of the API may take."""
+    read_bytes_max: int = Field(default=1 << 30, ge=1 << 24)
+    """Memory that one read of the API may take."""
     retention_days: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=_default_retention
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neurorail.api.config import ApiConfig
+from neurorail.api.config import ApiConfig, RowsMax
 from neurorail.app.config import Config, TlsSection, WebhookSection, split_address
 from neurorail.collector.alerts import Webhook
 from neurorail.collector.otlp.attribute_rules import AttributeRules
@@ -66,6 +66,8 @@ def store_config(config: Config, directory: Path) -> StoreConfig:
         url=url,
         database=section.database,
         readers=section.readers,
+        read_seconds_max=section.read_seconds_max,
+        read_bytes_max=section.read_bytes_max,
         retention_days=section.retention_days,
     )
 
@@ -104,4 +106,5 @@ def api_config(config: Config) -> ApiConfig:
         port=port,
         cors_origins=config.api.cors_origins,
         max_connections=config.api.max_connections,
+        rows_max=RowsMax(**config.api.rows_max.model_dump()),
     )

@@ -17,10 +17,9 @@ from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import ID_FIELDS, check_id, level_of
 from neurorail.api.paging import (
     Cursor,
-    Limit,
+    PageItems,
     Since,
     moment,
-    page_limit,
     read_cursor,
     write_cursor,
 )
@@ -95,11 +94,10 @@ Wanted = Annotated[EventFilter, Depends(_filter)]
 @router.get("/events")
 @needs(READ_AUDIT)
 async def events(
-    parts: Parts, wanted: Wanted, limit: Limit = None, cursor: Cursor = None
+    parts: Parts, wanted: Wanted, most: PageItems, cursor: Cursor = None
 ) -> JsonResponse:
     """Events that match, newest first. `total` counts all that match, on every page."""
     before = read_cursor(cursor)
-    most = page_limit(limit, parts.config)
     with archive_answers():
         page = await parts.history.events(wanted, before=before, limit=most)
         counts = await parts.history.counts(wanted)

@@ -10,7 +10,7 @@ from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import level_of
-from neurorail.api.paging import Limit, page_limit
+from neurorail.api.paging import PageItems
 from neurorail.api.problems import unknown_entity
 from neurorail.collector.access.permissions import READ_METRICS
 from neurorail.collector.engine.encoding import in_usd
@@ -24,14 +24,17 @@ router = Router(tags=["budgets"])
 async def budgets(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     entity_id: Annotated[
         str | None, Query(description="its budgets, those above it, and its pools")
     ] = None,
-    limit: Limit = None,
 ) -> JsonResponse:
-    """What is consumed, reserved, unsettled and left: of an entity, or of all pools."""
+    """What is consumed, reserved, unsettled and left: of an entity, or of all pools.
+
+    `truncated` says that there are more than `limit`.
+    """
     if entity_id is None:
-        books = await parts.governor.pools(tenant, page_limit(limit, parts.config))
+        books = await parts.governor.pools(tenant, most + 1)
     else:
         level = level_of(entity_id, "entity_id")
         found = await parts.governor.budgets(tenant, entity_id)
@@ -41,7 +44,8 @@ async def budgets(
     return JsonResponse(
         {
             "as_of": iso_time(books.as_of_unix_nano),
-            "budgets": [_body(scope) for scope in books.scopes],
+            "budgets": [_body(scope) for scope in books.scopes[:most]],
+            "truncated": len(books.scopes) > most,
         }
     )
 

@@ -22,7 +22,7 @@ from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import ID_FIELDS
 from neurorail.api.looking import must_cover
 from neurorail.api.minting import DECISION, RESERVATION, digits
-from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
+from neurorail.api.paging import Cursor, PageItems, read_cursor, write_cursor
 from neurorail.api.problems import Problem, bad_field
 from neurorail.collector.access import Denial, Principal
 from neurorail.collector.access.permissions import (
@@ -235,14 +235,14 @@ def _reported(events: list[StreamEvent], reservation_id: str) -> JsonResponse:
 @router.get("/decisions")
 @needs(READ_LIFECYCLE)
 async def decisions(
-    parts: Parts, tenant: Tenant, mission_id: str | None = None,
-    limit: Limit = None, cursor: Cursor = None,
+    parts: Parts, tenant: Tenant, most: PageItems, mission_id: str | None = None,
+    cursor: Cursor = None,
 ) -> JsonResponse:  # fmt: skip
     """Decisions, newest first."""
     wanted = EventFilter(
         tenant, {"mission_id": mission_id} if mission_id else {}, event_type="mode_decided"
     )
-    before, most = read_cursor(cursor), page_limit(limit, parts.config)
+    before = read_cursor(cursor)
     with archive_answers():
         page = await parts.history.events(wanted, before=before, limit=most)
     return JsonResponse(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import Parts, Tenant
@@ -14,7 +12,7 @@ from neurorail.api.encoding import JsonResponse
 from neurorail.api.entities import entity_body, implied_body
 from neurorail.api.ids import check_entity
 from neurorail.api.looking import Looking
-from neurorail.api.problems import bad_field
+from neurorail.api.paging import RowsAllowed
 from neurorail.collector.access.permissions import READ_LIFECYCLE
 from neurorail.collector.views import EngineView, EntityView
 from neurorail.rules.observations import RESOURCE
@@ -31,19 +29,15 @@ async def trace(
     parts: Parts,
     tenant: Tenant,
     look: Looking,
-    limit: Annotated[int | None, Query(ge=1, description="most descendants to list")] = None,
+    shown: RowsAllowed,
 ) -> JsonResponse:
     """The chain above an entity, one level each, and all its descendants, parents first.
 
     `resources` are those of the descendants that are resources. `truncated` says that there are
     more descendants than `limit`.
     """
-    most = parts.config.descendants_max
-    if limit is not None and limit > most:
-        raise bad_field("limit", limit, f"limit {limit} is above {most}")
     level = check_entity(entity_type, entity_id)
     view = await look.entity(entity_type, entity_id)
-    shown = limit or most
     # One more is for the entity itself, one to see whether there are more.
     found = await parts.engine.subtree(tenant, entity_id, shown + 2)
     below = [entity for entity in found if entity.entity_id != entity_id]

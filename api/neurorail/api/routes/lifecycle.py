@@ -13,7 +13,7 @@ from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import check_entity
 from neurorail.api.looking import Looking
-from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
+from neurorail.api.paging import Cursor, PageItems, read_cursor, write_cursor
 from neurorail.api.problems import bad_field, unknown_entity
 from neurorail.api.writing import FREE_TEXT_MAX, Body, Writing, json_value
 from neurorail.collector.access.permissions import READ_LIFECYCLE, WRITE_LIFECYCLE
@@ -123,9 +123,9 @@ async def history(
     entity_id: str,
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     caller: Caller,
     look: Looking,
-    limit: Limit = None,
     cursor: Cursor = None,
 ) -> JsonResponse:
     """The transitions of an entity in the order they took effect, oldest first.
@@ -135,7 +135,6 @@ async def history(
     """
     check_entity(entity_type, entity_id)
     after = read_cursor(cursor)
-    most = page_limit(limit, parts.config)
     with archive_answers():
         page = await parts.history.transitions(tenant, entity_id, after=after, limit=most)
     if not page.events or caller.scope is not None:

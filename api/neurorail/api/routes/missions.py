@@ -18,10 +18,9 @@ from neurorail.api.ids import check_id
 from neurorail.api.looking import Looking
 from neurorail.api.paging import (
     Cursor,
-    Limit,
+    PageItems,
     Since,
     moment,
-    page_limit,
     read_list_cursor,
     write_list_cursor,
 )
@@ -76,21 +75,24 @@ Wanted = Annotated[Filters, Depends(_filters)]
 async def missions(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     wanted: Wanted,
-    limit: Limit = None,
     cursor: Cursor = None,
     paged: Annotated[bool, Query(description="in pages, without a filter")] = False,
 ) -> JsonResponse:
     """Missions, newest first.
 
-    Without a filter these are the ones that began last, at this moment, and there is one page. With
-    one, with a cursor or with `paged`, they are all there ever were.
+    Without a filter these are the ones that began last, at this moment, and there is one page;
+    `truncated` says that there are more. With a filter, with a cursor or with `paged`, they are all
+    there ever were.
     """
-    most = page_limit(limit, parts.config)
     if not paged and cursor is None and not any(wanted.values()):
-        found = await parts.engine.recent_missions(tenant, most)
-        body = [entity_body(view) for view in found]
-        return JsonResponse({"missions": body, "limit": most, "next_cursor": None})
+        found = await parts.engine.recent_missions(tenant, most + 1)
+        body = [entity_body(view) for view in found[:most]]
+        cut = len(found) > most
+        return JsonResponse(
+            {"missions": body, "limit": most, "next_cursor": None, "truncated": cut}
+        )
     return await _page(parts, EntityFilter(tenant, "mission", **wanted), most, cursor)
 
 
@@ -99,17 +101,17 @@ async def missions(
 async def jobs(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     wanted: Wanted,
     job_type: Annotated[str | None, Query(max_length=256)] = None,
     mission_id: str | None = None,
-    limit: Limit = None,
     cursor: Cursor = None,
 ) -> JsonResponse:
     """Jobs, newest first."""
     if mission_id is not None:
         check_id(MISSION, "mission_id", mission_id)
     asked = EntityFilter(tenant, "job", kind=job_type, mission_id=mission_id, **wanted)
-    return await _page(parts, asked, page_limit(limit, parts.config), cursor)
+    return await _page(parts, asked, most, cursor)
 
 
 @router.get("/attempts")
@@ -117,10 +119,10 @@ async def jobs(
 async def attempts(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     wanted: Wanted,
     mission_id: str | None = None,
     job_id: str | None = None,
-    limit: Limit = None,
     cursor: Cursor = None,
 ) -> JsonResponse:
     """Attempts, newest first."""
@@ -128,7 +130,7 @@ async def attempts(
         if value is not None:
             check_id(level, field, value)
     asked = EntityFilter(tenant, "attempt", mission_id=mission_id, job_id=job_id, **wanted)
-    return await _page(parts, asked, page_limit(limit, parts.config), cursor)
+    return await _page(parts, asked, most, cursor)
 
 
 @router.get("/missions/{mission_id}/compare/{other_id}")

@@ -12,7 +12,7 @@ from neurorail.api.access import Router, needs
 from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
-from neurorail.api.paging import Cursor, Limit, page_limit, read_cursor, write_cursor
+from neurorail.api.paging import Cursor, PageItems, read_cursor, write_cursor
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.scopes import Values, chain_named, checked_scope, scope_of_entity
 from neurorail.api.writing import FREE_TEXT_MAX, Body, Outcome, Writing
@@ -103,11 +103,10 @@ class _Action(msgspec.Struct):
 @router.get("/actions")
 @needs(READ_LIFECYCLE)
 async def actions(
-    parts: Parts, tenant: Tenant, limit: Limit = None, cursor: Cursor = None
+    parts: Parts, tenant: Tenant, most: PageItems, cursor: Cursor = None
 ) -> JsonResponse:
     """What reflexes and operators did, newest first."""
     before = read_cursor(cursor)
-    most = page_limit(limit, parts.config)
     wanted = EventFilter(tenant, event_type="reflex_action_executed")
     with archive_answers():
         page = await parts.history.events(wanted, before=before, limit=most)

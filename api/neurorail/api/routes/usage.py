@@ -11,7 +11,7 @@ from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time, usd_number
 from neurorail.api.ids import check_id
-from neurorail.api.paging import Cursor, Limit, Since, moment, page_limit, read_cursor, write_cursor
+from neurorail.api.paging import Cursor, PageItems, Since, moment, read_cursor, write_cursor
 from neurorail.api.problems import bad_field
 from neurorail.api.routes.audit import event_body
 from neurorail.collector.access.permissions import READ_LIFECYCLE, READ_METRICS
@@ -36,6 +36,7 @@ _Name = Annotated[str | None, Query(max_length=256)]
 async def usage(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     group_by: Annotated[
         list[str] | None, Query(description=f"repeatable: {', '.join(GROUPS)}")
     ] = None,
@@ -46,12 +47,12 @@ async def usage(
     model: _Name = None,
     provider: _Name = None,
     mission_id: str | None = None,
-    limit: Limit = None,
 ) -> JsonResponse:
     """Calls, tokens and cost of what ended from `since` (a day ago) to `until`, by group.
 
     The most expensive group is first; with `hour` or `day` they are in the order of time. What was
     moved or taken back later is counted where it belongs. It follows the archive: seconds behind.
+    `truncated` says that there are more groups than `limit`.
     """
     groups = list(dict.fromkeys(group_by or []))
     for name in groups:
@@ -67,16 +68,16 @@ async def usage(
     wanted = UsageFilter(
         tenant, begin, now if end is None else end, agent, model, provider, mission_id
     )
-    most = page_limit(limit, parts.config)
     with archive_answers():
-        rows = await parts.usage.grouped(wanted, groups, tag, most)
+        rows = await parts.usage.grouped(wanted, groups, tag, most + 1)
     return JsonResponse(
         {
             "since": iso_time(wanted.since_unix_nano),
             "until": iso_time(wanted.until_unix_nano),
             "group_by": groups,
             "limit": most,
-            "groups": [_group(row, groups) for row in rows],
+            "groups": [_group(row, groups) for row in rows[:most]],
+            "truncated": len(rows) > most,
         }
     )
 
@@ -102,13 +103,13 @@ def _group(row: dict[str, Any], groups: list[str]) -> dict[str, Any]:
 async def violations(
     parts: Parts,
     tenant: Tenant,
+    most: PageItems,
     mission_id: str | None = None,
     event_type: Annotated[
         list[str] | None, Query(description=f"repeatable: {', '.join(VIOLATIONS)}")
     ] = None,
     since: Since = None,
     until: Since = None,
-    limit: Limit = None,
     cursor: Cursor = None,
 ) -> JsonResponse:
     """What went against the rules, newest first."""
@@ -126,7 +127,6 @@ async def violations(
         since_unix_nano=moment("since", since, now),
         until_unix_nano=moment("until", until, now),
     )
-    most = page_limit(limit, parts.config)
     with archive_answers():
         page = await parts.history.events(wanted, before=read_cursor(cursor), limit=most)
     return JsonResponse(

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neurorail.collector.sql.config import SqlConfig
 from neurorail.collector.sql.errors import (
     ACCESS_DENIED,
     QUERY_IS_TOO_LARGE,
+    QUERY_WAS_CANCELLED,
     TOO_MANY_BYTES,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     QueryError,
@@ -22,6 +23,12 @@ from neurorail.collector.sql.errors import (
 from neurorail.collector.sql.functions import allowed_functions
 from neurorail.collector.sql.guard import Allowed, check, check_text
 from neurorail.collector.sql.native import with_revision
+from neurorail.collector.store.cancelling import BY_BEGINNING, Canceller, Mark
+from neurorail.collector.store.client import open_client
+from neurorail.collector.store.config import StoreConfig
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 _FUNCTIONS: Final = "SELECT name, is_aggregate, categories, alias_to FROM system.functions"
 
@@ -47,6 +54,7 @@ class QueryEngine:
         self._connections: list[Any] = []
         self._lock = threading.Lock()
         self._open = 0
+        self._canceller = Canceller(BY_BEGINNING, self._ender, config.queries)
         self._allowed: Allowed | None = None
 
     async def run(self, query: str, format_name: str, parameters: Mapping[str, str]) -> Answer:
@@ -59,6 +67,8 @@ class QueryEngine:
 
         Raises:
             QueryError: it is not allowed, not right, or too much.
+
+        When whoever awaits it is cancelled, the engine stops.
         """
         config = self._config
         if len(query.encode()) > config.max_query_bytes:
@@ -66,13 +76,19 @@ class QueryEngine:
             raise QueryError(QUERY_IS_TOO_LARGE, detail)
         if self._open >= config.queries + config.waiting:
             raise QueryError(TOO_MANY_SIMULTANEOUS_QUERIES, f"{self._open} queries run or wait")
-        self._open += 1
+        with self._lock:
+            self._open += 1
+        mark = Mark("/* {} */")
+        read = self._threads.submit(self._run, query, format_name, dict(parameters), mark)
+        read.add_done_callback(self._ended)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._threads, self._run, query, format_name, dict(parameters)
-            )
-        finally:
+            return await asyncio.wrap_future(read)
+        except asyncio.CancelledError:
+            self._canceller.end(mark, read)
+            raise
+
+    def _ended(self, _: object) -> None:
+        with self._lock:
             self._open -= 1
 
     async def for_revision(self, answer: Answer, revision: int) -> Answer:
@@ -86,12 +102,13 @@ class QueryEngine:
     def stop(self) -> None:
         """Finishes what runs and closes the connections."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._canceller.stop()
         with self._lock:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
 
-    def _run(self, query: str, format_name: str, parameters: dict[str, str]) -> Answer:
+    def _run(self, query: str, format_name: str, parameters: dict[str, str], mark: Mark) -> Answer:
         connection = self._connection()
         check_text(query)
 
@@ -101,8 +118,11 @@ class QueryEngine:
             return bytes(_query(connection, explained, "TSVRaw", parameters).bytes()).decode()
 
         check(query, syntax_tree, self._may(connection))
-        _must_only_read(connection, query)
-        result = _query(connection, query, format_name, parameters)
+        marked = f"{mark.name} {query}"
+        _must_only_read(connection, marked)
+        if mark.gone:
+            raise QueryError(QUERY_WAS_CANCELLED, "nobody waits for the query any more")
+        result = _query(connection, marked, format_name, parameters)
         body = bytes(result.bytes())
         most = self._config.max_result_bytes
         if len(body) > most:  # The embedded engine does not hold to its own limit.
@@ -113,6 +133,10 @@ class QueryEngine:
             int(result.bytes_read()),
             int(result.elapsed() * 1e9),
         )
+
+    def _ender(self) -> Client:
+        """A connection that can end the queries of others."""
+        return open_client(StoreConfig(f"chdb://{self._path}"), database=None)
 
     def _connection(self) -> Any:
         """This thread's connection, which cannot write any more from its first query on."""

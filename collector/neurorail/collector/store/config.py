@@ -41,6 +41,10 @@ class StoreConfig:
     """How long one read of the API may take in ClickHouse."""
     read_bytes_max: int = 1 << 30
     """Memory that one read of the API may take there."""
+    own_read_seconds_max: float = 300.0
+    """How long one read of the server itself may take: proofs, verification, what is archived."""
+    own_read_bytes_max: int = 4 << 30
+    """Memory that one read of the server itself may take."""
     retention_days: Mapping[str, int] = field(default_factory=lambda: DEFAULT_RETENTION_DAYS)
     """Days by table; 0 keeps rows for ever. A table that is not named keeps its default."""
     connect_timeout_s: float = 10.0

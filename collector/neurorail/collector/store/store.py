@@ -7,24 +7,25 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from neurorail.collector.store.cancelling import BY_COMMENT, BY_ID, Canceller, Mark
 from neurorail.collector.store.client import check_identifier, is_embedded, open_client, translate
 from neurorail.collector.store.errors import StoreBusy, StoreError, StoreUnavailable
 from neurorail.collector.store.migrations import apply_migrations
 from neurorail.collector.store.retention import apply_retention
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
     from neurorail.collector.store.config import StoreConfig
 
 Row = dict[str, Any]
-T = TypeVar("T")
 _WRITERS: Final = 2
 """One for telemetry and one for events, so that neither waits for the other."""
 
@@ -44,6 +45,7 @@ class Store:
         self._writers: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._opened: list[Client] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._canceller: Canceller | None = None
         self._waiting = 0
         self._lock = threading.Lock()
 
@@ -71,13 +73,19 @@ class Store:
         except StoreError:
             self.stop()
             raise
-        self._pool = ThreadPoolExecutor(self.config.readers, thread_name_prefix="store-read")
+        readers = self.config.readers
+        ends = BY_COMMENT if self._embedded else BY_ID
+        ender = partial(open_client, self.config, database=None)
+        self._canceller = Canceller(ends, ender, readers)
+        self._pool = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
 
     def stop(self) -> None:
         """Waits for reads that run and closes every client."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+        if self._canceller is not None:
+            self._canceller.stop()
         while self._opened:
             self._opened.pop().close()
         self._readers = queue.SimpleQueue()
@@ -85,6 +93,8 @@ class Store:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a SELECT as dictionaries by column name.
+
+        It keeps to the limits of the server's own reads: minutes rather than seconds.
 
         Args:
             sql: The statement, with `{name:Type}` where a parameter belongs.
@@ -95,7 +105,7 @@ class Store:
             StoreRefused: If it refuses the statement.
         """
         with self._client(self._readers) as client:
-            result = client.query(sql, parameters=dict(parameters or {}))
+            result = client.query(sql, parameters=dict(parameters or {}), settings=self._own_limits)
             return [dict(row) for row in result.named_results()]
 
     def query_rows(
@@ -103,7 +113,8 @@ class Store:
     ) -> Sequence[Sequence[Any]]:
         """The rows of a SELECT as tuples: cheaper than `query` for many rows."""
         with self._client(self._readers) as client:
-            return client.query(sql, parameters=dict(parameters or {})).result_rows
+            values = dict(parameters or {})
+            return client.query(sql, parameters=values, settings=self._own_limits).result_rows
 
     def command(
         self,
@@ -167,43 +178,62 @@ class Store:
     async def query_async(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Like `query`, on the store's own bounded thread pool, within limits of time and memory.
 
+        When whoever awaits it is cancelled, the engine stops reading.
+
         Raises:
             StoreBusy: If more reads wait than the configuration allows.
             StoreUnavailable: If it takes too long.
             StoreRefused: If it takes too much memory.
         """
-        return await self.run(self._query_limited, sql, parameters)
-
-    def _query_limited(self, sql: str, parameters: Mapping[str, Any] | None) -> list[Row]:
-        limits = {
-            "max_execution_time": self.config.read_seconds_max,
-            "max_memory_usage": self.config.read_bytes_max,
-            # A reader that goes away ends its query; the embedded engine knows no connections.
-            "cancel_http_readonly_queries_on_client_close": 1,
-        }
-        with self._client(self._readers) as client:
-            result = client.query(sql, parameters=dict(parameters or {}), settings=limits)
-            return [dict(row) for row in result.named_results()]
-
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Runs a blocking read on the store's own bounded thread pool.
-
-        Raises:
-            StoreBusy: If more reads wait than the configuration allows.
-            StoreUnavailable: If the store is not started.
-        """
-        pool = self._pool
-        if pool is None:
+        pool, canceller = self._pool, self._canceller
+        if pool is None or canceller is None:
             raise StoreUnavailable("the store is not started")
+        mark = Mark()
         with self._lock:
             if self._waiting >= self.config.read_queue_max:
                 raise StoreBusy(f"{self._waiting} reads wait already; try again later")
             self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-        finally:
-            with self._lock:
-                self._waiting -= 1
+            read = pool.submit(self._query_limited, sql, parameters, mark)
+        except RuntimeError as stopped:
+            self._read_ended(None)
+            raise StoreUnavailable("the store is not started") from stopped
+        read.add_done_callback(self._read_ended)
+        try:
+            return await asyncio.wrap_future(read)
+        except asyncio.CancelledError:
+            canceller.end(mark, read)
+            raise
+
+    def _query_limited(
+        self, sql: str, parameters: Mapping[str, Any] | None, mark: Mark
+    ) -> list[Row]:
+        limits = {
+            "max_execution_time": self.config.read_seconds_max,
+            "max_memory_usage": self.config.read_bytes_max,
+            "log_comment" if self._embedded else "query_id": mark.name,
+        }
+        with self._client(self._readers) as client:
+            if mark.gone:
+                return []
+            result = client.query(sql, parameters=dict(parameters or {}), settings=limits)
+            return [dict(row) for row in result.named_results()]
+
+    def _read_ended(self, _: object) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    @property
+    def _own_limits(self) -> dict[str, Any]:
+        return {
+            "max_execution_time": self.config.own_read_seconds_max,
+            "max_memory_usage": self.config.own_read_bytes_max,
+        }
+
+    @property
+    def reads_cancelled(self) -> int:
+        """Reads that were ended because nobody waited for them any more."""
+        return 0 if self._canceller is None else self._canceller.cancelled
 
     @property
     def reads_waiting(self) -> int:
