@@ -167,6 +167,7 @@ class ApiSection(_Section):
     max_connections: int = Field(default=2_000, ge=1)
     """Connections and running requests; more are answered with 503."""
     rows_max: RowsSection = RowsSection()
+    """The most rows that one answer holds, by role."""
 
 
 def _default_retention() -> dict[str, int]:
