@@ -126,6 +126,7 @@ async def test_circuit_is_opened_and_closed(acting: Acting) -> None:
     (breaker,) = (await acting.get(f"{API}/reflex/breakers"))["breakers"]
     assert breaker["circuit_id"] == opened["circuit_id"] == ":tool=rm"
     assert (breaker["state"], breaker["held"]) == ("open", True)
+    assert breaker["outcomes"] == []
     await acting.act("close", circuit_id=opened["circuit_id"])
     (breaker,) = (await acting.get(f"{API}/reflex/breakers"))["breakers"]
     assert breaker["state"] == "closed"

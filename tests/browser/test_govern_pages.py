@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import Complaints
-from tests.end_to_end.rail import Rail
+from tests.end_to_end.rail import Chain, Rail
 from tests.support.process import running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -61,7 +62,13 @@ def test_the_kill_switch_stops_an_agent_until_it_is_lifted(rail: Rail, deck: Pag
 
 def test_breakers_are_cards_that_an_operator_closes(rail: Rail, deck: Page) -> None:
     opened(deck, rail, "reflex")
-    post(rail, "neurorail/v1/reflex/open", scope={"model": "gpt-4o-mini"}, reason="it is down")
+    deck.get_by_role("button", name="Open a circuit…").click()
+    sheet = deck.get_by_role("dialog")
+    sheet.get_by_label("What").select_option("model")
+    sheet.get_by_label("Name").fill("gpt-4o-mini")
+    sheet.get_by_role("textbox", name="Reason").fill("it is down")
+    sheet.get_by_role("checkbox").check()
+    sheet.get_by_role("button", name="Open it").click()
     card = deck.locator('[data-circuit-state="open"]')
     expect(card).to_contain_text("gpt-4o-mini")
     expect(card).to_contain_text("it is down")
@@ -213,3 +220,56 @@ def test_a_mission_that_used_up_its_budget_goes_on_once_it_is_raised(
     move = {"entity_id": mission, "transition": "succeed"}
     post(rail, "neurorail/v1/lifecycle/transition/mission", **move)
     expect(button).to_have_count(0)
+
+
+FLAKY = """neurorail_manifest: 1
+name: flaky
+version: flaky-1
+default_mode: direct
+reflexes:
+  - id: flaky_provider
+    per: [provider]
+    trigger: {consecutive_failures: {count: 3}}
+    actions: [suspend]
+"""
+
+
+def test_card_of_a_breaker_draws_its_failure_rate(rail: Rail, deck: Page) -> None:
+    made = post(rail, "governor/v1/manifests", source=FLAKY)
+    for action in ("shadow", "activate"):
+        path = f"governor/v1/manifests/{made['version']}/{action}"
+        post(rail, path, reason="a test", force=action == "activate")
+    for failed in (True, True, True, False):
+        call(rail, failed=failed)
+    opened(deck, rail, "reflex")
+    card = deck.locator('[data-circuit="flaky_provider:provider=shaky"]')
+    expect(card).to_have_attribute("data-circuit-state", "open")
+    expect(card.locator('[data-fact="rate"] dd')).to_have_text("75% of 4 failed")
+    drawn = card.locator("[data-outcome]")
+    expect(drawn.last.locator(".outcome-failed")).to_have_count(1)
+    (circuit,) = [
+        one for one in rail.get("/reflex/breakers")["breakers"] if one["rule"] == "flaky_provider"
+    ]
+    said = [f"{one['failed']} of {one['ended']} failed" for one in circuit["outcomes"]]
+    expect(drawn.locator("title")).to_have_text(said)
+    expect(card).to_contain_text("Tries again in")
+    deck.get_by_role("tab", name="Lifecycle").click()
+    rows = deck.locator('[data-panel="reflex-log"] [data-type="state_changed"]')
+    expect(rows.first).to_be_visible(timeout=20_000)
+    before = rows.first.inner_text()
+    call(rail, failed=False)
+    expect(rows.first).not_to_have_text(before, timeout=20_000)
+
+
+def call(rail: Rail, *, failed: bool) -> None:
+    """A call of a provider, alone in its mission."""
+    chain, now = Chain(), time.time_ns()
+    span = chain.span(
+        5, 5, times=(now - 10**8, now),
+        gen_ai__operation__name="chat", gen_ai__provider__name="shaky",
+        gen_ai__request__model="m", gen_ai__usage__input_tokens=1,
+    )  # fmt: skip
+    if failed:
+        span.status.code = 2
+    rail.send_spans(span, chain.entity("mission", 1, times=(now - 2 * 10**8, now)))
+    rail.ended(chain)

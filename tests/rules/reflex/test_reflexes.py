@@ -16,7 +16,7 @@ from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.model import ReflexRule
 from neurorail.rules.reflex import actions as reflex_actions
 from neurorail.rules.reflex import circuits, observe
-from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
+from neurorail.rules.reflex.circuit import CIRCUITS, OUTCOMES_NS, Circuit, circuit_named
 
 OPENAI = {"provider": "openai", "model": "gpt-5"}
 FLAKY = ReflexRule(
@@ -124,6 +124,28 @@ def test_failed_probe_opens_it_for_longer(worlds: Worlds) -> None:
     (moved,) = [one for one in world.of("circuit_state_changed") if one["reason"].startswith("a p")]
     assert (moved["from_state"], moved["to_state"]) == ("half_open", "open")
     assert (moved["failure_count"], moved["openings"]) == (1, 2)
+
+
+def test_what_ended_lately_is_known_minute_by_minute(worlds: Worlds) -> None:
+    world = worlds(FLAKY)
+
+    def circuit() -> Circuit:
+        (found,) = [one for _, one in world.engine.state.kept.of(CIRCUITS, "default")]
+        return found
+
+    fail(world)
+    assert [minute[1:] for minute in circuit().lately(world.engine.state.now)] == [(3, 3)]
+    world.pass_ms(90_000)
+    world.call()
+    world.call(failed=True)
+    now = world.engine.state.now
+    first, second = circuit().lately(now)
+    assert (first[1:], second[1:]) == ((3, 3), (2, 1))
+    assert second[0] - first[0] in (60_000 * MS, 120_000 * MS)
+    row = CIRCUITS.to_row(circuit())
+    assert CIRCUITS.from_row(row).lately(now) == [first, second]
+    assert CIRCUITS.from_row(row[:8]).lately(now) == []
+    assert circuit().lately(now + OUTCOMES_NS) == []
 
 
 def test_late_failures_of_the_outage_change_nothing(worlds: Worlds) -> None:

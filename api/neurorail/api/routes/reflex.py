@@ -65,6 +65,10 @@ def _breaker_body(view: BreakerView) -> dict[str, Any]:
         "successes_to_close": view.successes_wanted,
         "probes_in_flight": view.probes_in_flight,
         "probes_max": view.probes_max,
+        "outcomes": [
+            {"minute": iso_time(begin), "ended": ended, "failed": failed}
+            for begin, ended, failed in view.outcomes
+        ],
     }
 
 

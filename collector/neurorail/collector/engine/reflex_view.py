@@ -51,6 +51,8 @@ class BreakerView:
     probes_in_flight: int
     probes_max: int
     successes_wanted: int
+    outcomes: tuple[tuple[int, int, int], ...] = ()
+    """Minutes in which something ended: begin (Unix nanoseconds), ends, failures; the last 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def _breakers(engine: Engine, tenant: str) -> list[BreakerView]:
             len(one.breaker.probes),
             one.settings.probes,
             one.settings.successes,
+            tuple(one.lately(state.now)),
         )
         for _, one in state.kept.of(CIRCUITS, tenant)
     ]

@@ -43,8 +43,13 @@ class Occasion:
     rule: ReflexRule
     facts: Facts
     ids: Ids
-    reason: str
+    fired: Fired
     scope: Scope
+
+    @property
+    def reason(self) -> str:
+        """Why it acts."""
+        return self.fired.reason
 
 
 @dataclass(slots=True)
@@ -81,7 +86,7 @@ def triggered(state: State, rule: ReflexRule, facts: Facts, ids: Ids, fired: Fir
     )
     if rule.severity == OBSERVE:
         return
-    occasion = Occasion(state, rule, facts, ids, fired.reason, scope_of(rule, facts))
+    occasion = Occasion(state, rule, facts, ids, fired, scope_of(rule, facts))
     for action in rule.actions:
         if rule.severity == ENFORCE or isinstance(action, actions.Alert):
             _executed(occasion, action, _DO[type(action)](occasion, action))
@@ -111,7 +116,8 @@ def _executed(occasion: Occasion, action: actions.Action, done: Done) -> None:
 
 
 def _suspend(occasion: Occasion, action: actions.Suspend) -> Done:
-    rule = occasion.rule
+    rule, evidence = occasion.rule, occasion.fired.evidence
+    failed = evidence.get("failures", 0)
     circuit = circuits.open_circuit(
         occasion.state,
         rule.id,
@@ -119,6 +125,8 @@ def _suspend(occasion: Occasion, action: actions.Suspend) -> Done:
         rule.breaker,
         occasion.reason,
         probed=not isinstance(rule.trigger, _WITHOUT_ENDS),
+        ended=evidence.get("ends", failed),
+        failed=failed,
     )
     if circuit is None:
         return Done(False, occasion.scope, why="there are too many circuits", refusal="full")

@@ -9,10 +9,13 @@ from neurorail.rules.config import MS
 from neurorail.rules.kept import Kind, Row
 from neurorail.rules.manifest.actions import Breaker as Settings
 from neurorail.rules.reflex.breaker import HALF_OPEN, OPEN, Breaker
+from neurorail.rules.reflex.window import PARTS, Window, part_ns
 from neurorail.rules.state import State
 
 CIRCUITS_MAX: Final = 10_000
 """Breakers a tenant may have; a further one is refused and counted."""
+OUTCOMES_NS: Final = PARTS * 60_000 * MS
+"""How long it is known what ended and what of it failed, minute by minute."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Circuit:
     breaker: Breaker = field(default_factory=Breaker)
     called: dict[str, str] = field(default_factory=dict)
     """Probes in flight by the entity they belong to: its id, and the probe's."""
+    outcomes: Window = field(default_factory=Window)
+    """What ended lately, and what of it failed: to be looked at, nothing is decided by it."""
 
     def limits(self) -> dict[str, int]:
         """How many probes pass at once; nothing while none does."""
@@ -57,6 +62,19 @@ class Circuit:
             return max(-(-(at - state.now) // MS), 1) if at else None
         freed = min(self.breaker.probes.values())
         return -(-(freed - state.now) // MS)
+
+    def count(self, now: int, ended: int, failed: int) -> None:
+        """Some calls ended, and so many of them failed."""
+        self.outcomes.add(now, OUTCOMES_NS, ended, failed)
+
+    def lately(self, now: int) -> list[tuple[int, int, int]]:
+        """Minutes in which something ended: begin (Unix nanoseconds), ends, failures."""
+        part = part_ns(OUTCOMES_NS)
+        return [
+            (number * part, ended, failed)
+            for number, ended, failed in self.outcomes.parts
+            if ended and number > now // part - PARTS
+        ]
 
     def passed(self, state: State, entity_id: str, call: str) -> None:
         """A call was granted that concerns it."""
@@ -90,13 +108,16 @@ def _to_row(circuit: Circuit) -> Row:
         circuit.probed,
         circuit.breaker.to_row(),
         [[entity_id, probe] for entity_id, probe in circuit.called.items()],
+        circuit.outcomes.to_row(),
     ]
 
 
 def _from_row(row: Row) -> Circuit:
     settings = Settings(**dict(zip(_SETTINGS, row[3], strict=True)))
     breaker, called = Breaker.from_row(row[6]), dict(row[7])
-    return Circuit(row[0], row[1], row[2], settings, row[4], row[5], breaker, called)
+    # What earlier versions wrote ends before the outcomes.
+    outcomes = Window.from_row([part for parts in row[8:] for part in parts])
+    return Circuit(row[0], row[1], row[2], settings, row[4], row[5], breaker, called, outcomes)
 
 
 def _fire(state: State, name: str, circuit: Circuit, at: int) -> None:

@@ -33,6 +33,8 @@ def open_circuit(
     *,
     hold: bool = False,
     probed: bool = True,
+    ended: int = 0,
+    failed: int = 0,
 ) -> Circuit | None:
     """Open the breaker of a reflex and a key, or hold it open; None if there are too many.
 
@@ -44,6 +46,8 @@ def open_circuit(
         reason: why.
         hold: until a person closes it.
         probed: whether ends of calls are observed that can close it; else the cooldown does.
+        ended: ends that led to it, as far as they are known.
+        failed: failures among them.
     """
     name = circuit_id(rule, scope)
     circuit = circuit_named(state, name)
@@ -51,6 +55,7 @@ def open_circuit(
         circuit = Circuit(name, rule, scope, settings)
         if not state.kept.put(CIRCUITS, state.tenant, name, circuit):
             return None
+        circuit.count(state.now, ended, failed)
     circuit.settings = settings
     circuit.probed = probed
     before = circuit.breaker.state
@@ -103,6 +108,8 @@ def ended(
         calls: ids it may have been admitted under: its reservation's, its entity's.
     """
     breaker = circuit.breaker
+    if failed is not None:
+        circuit.count(state.now, 1, int(failed))
     before, failures, successes = breaker.state, breaker.failures, breaker.successes
     probe = next((one for one in calls if one in breaker.probes), "")
     probe = probe or next((circuit.called[one] for one in calls if one in circuit.called), "")

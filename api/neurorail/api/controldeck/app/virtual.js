@@ -102,7 +102,7 @@ export function VirtualList(props) {
           })}
         </div>
       </div>
-      ${rows.length === 0 && empty}
+      ${rows.length === 0 && empty && html`<div role="row"><div role="cell">${empty}</div></div>`}
     </div>
   `;
 }

@@ -10,6 +10,7 @@ import { useReading } from "../reading.js";
 import { Agents } from "../reflex/agents.js";
 import { Breakers } from "../reflex/breakers.js";
 import { Directives } from "../reflex/directives.js";
+import { Lifecycle } from "../reflex/lifecycle.js";
 
 const tab = signal("actions");
 
@@ -39,11 +40,12 @@ export function Reflex() {
       <section class="panel moves" data-panel="reflex-log" aria-label="What happened">
         <div class="panel-head tabs-head">
           <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
-            tabs=${[["actions", "Actions"], ["triggers", "Triggers"], ["circuits", "Circuits"], ["agents", "Agents", count(connected.length)]]} />
+            tabs=${[["actions", "Actions"], ["triggers", "Triggers"], ["circuits", "Circuits"], ["lifecycle", "Lifecycle"], ["agents", "Agents", count(connected.length)]]} />
         </div>
         ${tab.value === "actions" && html`<${LogTable} key="actions" log=${actions} name="actions">No reflex acted, and nobody by hand.<//>`}
         ${tab.value === "triggers" && html`<${LogTable} key="triggers" log=${triggers} name="triggers">No trigger was activated.<//>`}
         ${tab.value === "circuits" && html`<${LogTable} key="circuits" log=${circuits} name="circuits">No circuit ever moved.<//>`}
+        ${tab.value === "lifecycle" && html`<${Lifecycle} />`}
         ${tab.value === "agents" && html`<${Agents} reading=${agents} />`}
       </section>
     </div>

@@ -1,5 +1,5 @@
 // @ts-check
-/** The kill switch and its mild sister: what, why, how long, and whether really. */
+/** The kill switch and its milder sisters: what, why, how long, and whether really. */
 
 import { html, useSignal } from "../../vendor/ui.js";
 import { post } from "../api.js";
@@ -8,11 +8,20 @@ import { Sheet } from "../sheet.js";
 const WHATS = { agent: "An agent", service: "A service", model: "A model", tool: "A tool", entity: "A mission or other entity, by id", everything: "Everything of this tenant" };
 const TIMES = { "": "Until somebody lifts it", 300_000: "5 minutes", 3_600_000: "1 hour", 86_400_000: "1 day" };
 
-/** @param {{action: "" | "kill" | "suspend", onClose: () => void}} props */
+/** @type {Record<string, {title: string, verb: string, says: any}>} */
+const ACTIONS = {
+  "": { title: "", verb: "", says: "" },
+  kill: { title: "Kill switch", verb: "Kill", says: html`<strong class="bad">Stops everything in the scope</strong>, running work included. Agents with a gate are told at once.` },
+  suspend: { title: "Suspend", verb: "Suspend", says: "Nothing in the scope may begin; what runs may finish." },
+  open: { title: "Open a circuit", verb: "Open it", says: "Calls in the scope are refused until somebody closes the circuit, which gets a card of its own." },
+};
+
+/** @param {{action: "" | "kill" | "suspend" | "open", onClose: () => void}} props */
 export function StopForm({ action, onClose }) {
   const what = useSignal("agent");
   const problem = useSignal("");
   const kills = action === "kill";
+  const { title, verb, says } = /** @type {{title: string, verb: string, says: any}} */ (ACTIONS[action]);
 
   function close() {
     problem.value = "";
@@ -35,19 +44,17 @@ export function StopForm({ action, onClose }) {
   }
 
   return html`
-    <${Sheet} open=${action !== ""} title=${kills ? "Kill switch" : "Suspend"} onClose=${close}>
+    <${Sheet} open=${action !== ""} title=${title} onClose=${close}>
       <form class="form" onSubmit=${submitted}>
-        <p>${kills
-          ? html`<strong class="bad">Stops everything in the scope</strong>, running work included. Agents with a gate are told at once.`
-          : "Nothing in the scope may begin; what runs may finish."}</p>
+        <p>${says}</p>
         <label>What<select name="what" value=${what.value} onChange=${(/** @type {any} */ event) => (what.value = event.target.value)}>
           ${Object.entries(WHATS).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}</select></label>
         ${what.value !== "everything" && html`<label>${what.value === "entity" ? "Id" : "Name"}<input name="value" required maxlength="200" autocomplete="off" spellcheck="false" placeholder=${what.value === "entity" ? "m_…" : ""} /></label>`}
         <label>Reason<input name="reason" required maxlength="1000" autocomplete="off" /></label>
-        <label>For how long<select name="ttl">${Object.entries(TIMES).map(([ms, text]) => html`<option key=${ms} value=${ms}>${text}</option>`)}</select></label>
-        <label class="tick"><input type="checkbox" required name="sure" /> I mean it: ${kills ? "kill" : "suspend"} ${what.value === "everything" ? "everything" : `this ${what.value}`}</label>
+        ${action !== "open" && html`<label>For how long<select name="ttl">${Object.entries(TIMES).map(([ms, text]) => html`<option key=${ms} value=${ms}>${text}</option>`)}</select></label>`}
+        <label class="tick"><input type="checkbox" required name="sure" /> I mean it: ${action} ${what.value === "everything" ? "everything" : `this ${what.value}`}</label>
         ${problem.value && html`<p class="sign-in-problem" role="alert">${problem.value}</p>`}
-        <p class="sheet-actions"><button type="submit" class=${kills ? "primary danger" : "primary"}>${kills ? "Kill" : "Suspend"}</button><button type="button" onClick=${close}>Leave it</button></p>
+        <p class="sheet-actions"><button type="submit" class=${kills ? "primary danger" : "primary"}>${verb}</button><button type="button" onClick=${close}>Leave it</button></p>
       </form>
     <//>
   `;
