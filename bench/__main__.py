@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import backtest, decide, ingest, kill, latency, rules, small_requests, startup
+from bench import backtest, decide, ingest, kill, latency, rules, small_requests, snapshot, startup
 from bench.report import RESULTS, Report, save_all, show
 
 QUICK: Mapping[str, Callable[[float], Report]] = {
@@ -17,6 +17,7 @@ QUICK: Mapping[str, Callable[[float], Report]] = {
     "startup": lambda scale: startup.measure(int(100_000 * scale)),
     "backtest": lambda scale: backtest.measure(int(200_000 * scale)),
     "rules": lambda scale: rules.measure(int(20_000 * scale)),
+    "snapshot": lambda scale: snapshot.measure(int(100_000 * scale)),
     "kill": lambda scale: kill.measure(max(1, int(3 * scale)), seed=1),
 }
 LONG = ("memory", "outage", "phoenix", "reads", "streams")

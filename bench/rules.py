@@ -114,8 +114,8 @@ def _run(manifest: Manifest | None, missions: int, calls: int) -> float:
     now = BEGIN_UNIX_NANO
     for number in range(missions):
         now += STEP_NS
-        engine.apply(now, "default", _started(number, now))
-    seen: list[Observation] = [_call(n, n % missions, now + n) for n in range(calls)]
+        engine.apply(now, "default", started(number, now))
+    seen: list[Observation] = [finished_call(n, n % missions, now + n) for n in range(calls)]
     began = time.process_time()
     for at in range(0, calls, RECORD):
         now += STEP_NS
@@ -127,7 +127,8 @@ def _ids(number: int) -> Ids:
     return (f"m_{number}", f"p_{number}", f"j_{number}", f"a_{number}", None)
 
 
-def _started(number: int, now: int) -> list[Observation]:
+def started(number: int, now: int) -> list[Observation]:
+    """A mission, its plan, job and attempt begin."""
     ids = _ids(number)
     found: list[Observation] = []
     for level in range(4):
@@ -140,7 +141,8 @@ def _started(number: int, now: int) -> list[Observation]:
     return found
 
 
-def _call(number: int, mission: int, now: int) -> SpanObserved:
+def finished_call(number: int, mission: int, now: int) -> SpanObserved:
+    """A model call of a mission ended."""
     provider = PROVIDERS[number % len(PROVIDERS)]
     return SpanObserved(
         mission.to_bytes(16, "big"),

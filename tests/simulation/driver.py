@@ -77,10 +77,9 @@ class Memory:
         engine = Engine(config, self.load)
         state = engine.state
         state.restore_meta(msgspec.msgpack.decode(self.meta), b"")
+        state.restore_deadlines([(key, row[0]) for key, row in self.rows.items() if row[0]])
         live = []
-        for key, (deadline, touched, row) in self.rows.items():
-            if deadline:
-                state.schedule(key, deadline)
+        for key, (_, touched, row) in self.rows.items():
             if touched:
                 live.append((touched, key, row))
         for touched, key, row in sorted(live):

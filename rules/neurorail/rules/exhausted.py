@@ -37,7 +37,7 @@ def entity_checked(
         exhausted: whether it is used up.
         rule: the manifest's rule; empty for what the entity states itself.
     """
-    if kind not in STOPPABLE:
+    if kind not in STOPPABLE or (not exhausted and not directives.hold(state)):
         return
     name = f"budget:{entity.id}:{kind}:{rule}"
     if not exhausted:
@@ -65,6 +65,8 @@ def pool_checked(
         exhausted: whether it is used up.
         renews_at: when its period ends or its oldest usage leaves; 0 for never.
     """
+    if not exhausted and not directives.hold(state):
+        return
     key = name.partition("|")[2]
     directive_id = f"budget:pool {rule.id}:{key}:{kind}"
     if not exhausted:

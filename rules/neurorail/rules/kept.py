@@ -118,6 +118,18 @@ class Kept:
         self._dirty[key] = None
         return True
 
+    def renew(self, kind: Kind[T], tenant: str, name: str) -> T | None:
+        """The object with this name, from now on the youngest; None if there is none."""
+        objects = self._objects[kind.name].get(tenant, _NOTHING)
+        found: T | None = objects.pop(name, None)
+        if found is not None:
+            objects[name] = found
+            key = f"|{kind.name}|{tenant}|{name}"
+            self.put_count += 1
+            self._ordinals[key] = self.put_count
+            self._dirty[key] = None
+        return found
+
     def changed(self, kind: Kind[Any], tenant: str, name: str) -> None:
         """Note that an object that is kept was changed in place."""
         self._dirty[kept_key(kind.name, tenant, name)] = None

@@ -8,7 +8,7 @@ from neurorail.rules import budgets, orphans, transitions
 from neurorail.rules.config import MS
 from neurorail.rules.entity import DERIVED, IDLE, IMPORTED, LEVEL_NAMES, ORPHAN, SILENT, Entity
 from neurorail.rules.events import WARNING
-from neurorail.rules.lifecycle import TERMINAL
+from neurorail.rules.lifecycle import RUNNING, TERMINAL
 from neurorail.rules.observations import ATTEMPT, MISSION, RESOURCE, Fields, Ids
 from neurorail.rules.state import State, is_open
 
@@ -127,7 +127,14 @@ def imply_ancestors(
         return
     state.implied.add(known)
     for at in range(level):
-        if ids[at] is None:
+        entity_id = ids[at]
+        if entity_id is None:
+            continue
+        ancestor = state.entity(entity_id)
+        if ancestor is not None and _just_runs(state, ancestor, ids):
+            state.touch(ancestor)
+            if at == ATTEMPT:
+                note_child(state, ancestor, time)
             continue
         ancestor = obtain(state, ids, at)
         if at == MISSION and fields is not None and not ancestor.state and ancestor.fields is None:
@@ -139,6 +146,16 @@ def imply_ancestors(
         if at == ATTEMPT:
             note_child(state, ancestor, time)
         arm_if_new(state, ancestor)
+
+
+def _just_runs(state: State, entity: Entity, ids: Ids) -> bool:
+    """Whether nothing is to be learnt of an ancestor by what happened below it."""
+    return (
+        entity.state == RUNNING
+        and entity.ids[: entity.level + 1] == ids[: entity.level + 1]
+        and not entity.flags & (IDLE | SILENT | IMPORTED)
+        and entity.key in state.scheduled
+    )
 
 
 def note_child(state: State, entity: Entity, time: int) -> None:

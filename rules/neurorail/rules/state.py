@@ -27,7 +27,7 @@ from neurorail.rules.trace import Trace
 
 if TYPE_CHECKING:
     from neurorail.rules.directives import Index
-    from neurorail.rules.manifest.facts import FactValue
+    from neurorail.rules.manifest.facts import ChainFacts
     from neurorail.rules.observations import SpanObserved
     from neurorail.rules.reflex.plan import Plan
 
@@ -89,7 +89,7 @@ class State:
         self._shadows: dict[str, tuple[Entry, ...]] = {}
         self.directives: dict[str, Index] = {}
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
-        self.facts_of_call: tuple[SpanObserved, list[int], dict[str, FactValue]] | None = None
+        self.facts_of_call: tuple[SpanObserved, list[int], ChainFacts] | None = None
         """The call that was charged last, and its facts."""
         self.reflex_plans: dict[str, Plan] = {}
         """Tenant → the reflexes of its manifest, sorted."""
@@ -302,6 +302,12 @@ class State:
         if current is None or deadline < current:
             self.scheduled[key] = deadline
             heapq.heappush(self.heap, (deadline, key))
+
+    def restore_deadlines(self, deadlines: Sequence[tuple[str, int]]) -> None:
+        """Put timers back into a state that has none."""
+        self.scheduled = dict(deadlines)
+        self.heap = [(deadline, key) for key, deadline in deadlines]
+        heapq.heapify(self.heap)
 
     def next_deadline(self) -> int | None:
         """The earliest time at which something is due, or None."""

@@ -88,7 +88,10 @@ def note(
                 if name in rules:
                     found["effect"].add(rules[name].effect)
                     found["severity"].add(rules[name].severity)
-            found["code"] |= {one["code"] for one in data["reasons"]}
+            for one in data["reasons"]:
+                found["code"].add(one["code"])
+                if "pool" in one.get("scope", ()):
+                    found["pool refusal"].add(one["kind"])
         case "budget_violation":
             sort = "pool limit" if "pool" in data["scope"] else "entity limit"
             found[sort].add(data["violation_type"])
@@ -111,7 +114,9 @@ def note(
         ("severity", SEVERITIES),
         ("window", ("rolling", *UNITS)),
         ("entity limit", {*KINDS, "timeout"} - {"wall_time"}),
-        ("pool limit", set(KINDS) - {"wall_time", "retries", "parallel"}),
+        # What runs without having asked takes no place in a pool: there is nothing to pass.
+        ("pool limit", set(KINDS) - {"parallel"}),
+        ("pool refusal", KINDS),
     ],
 )
 def test_nothing_is_left_out(

@@ -40,6 +40,12 @@ def test_usage_warns_at_every_level_and_breaks_once() -> None:
     assert broken["scope"] == {"entity_type": "mission", "entity_id": "m_1"}
 
 
+def test_a_level_whose_rules_are_all_for_others_has_no_limit() -> None:
+    desk = budgeted(cost(1, when=Condition({"agent": "other"})))
+    desk.call(*IDS, cost=9 * CENT)
+    assert desk.said("budget_violation") == []
+
+
 def test_rules_hold_for_what_they_are_for_and_are_meant_as_they_say() -> None:
     desk = budgeted(
         cost(1, "job", id="jobs", when=Condition({"job_type": "llm_call"}), severity="observe"),

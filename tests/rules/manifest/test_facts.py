@@ -1,10 +1,15 @@
+from collections.abc import Callable
+
 import pytest
 
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 from neurorail.rules.manifest.facts import (
+    FACTS,
+    ChainFacts,
     call_facts,
     entity_facts,
+    facts_apart,
     find_fact,
     request_facts,
 )
@@ -78,6 +83,54 @@ def test_facts_of_an_entity_are_its_own_and_its_ancestors(state: State) -> None:
         "duration_ms": 20,
         "first_signal_ms": 7,
     }
+
+
+def test_facts_that_are_asked_for_are_those_that_are_gathered(state: State) -> None:
+    call = SpanObserved(b"t" * 16, b"c" * 8, b"", 10, 14, CALL, role="tool", error_code="timeout",
+                        fields=Fields(tool="search", tags=(("team", "ads"),)))  # fmt: skip
+    made: list[Callable[[], ChainFacts]] = [
+        lambda: entity_facts(state, state.existing("a_1")),
+        lambda: entity_facts(state, state.existing("m_1"), {"violation_type": "cost"}),
+        lambda: call_facts(state, call, CALL, [1] * 9, "failed"),
+    ]
+    for facts in made:
+        state.facts_of_call = None
+        whole = dict(facts())
+        for name in (*FACTS, "tag.team", "tag.other", "context.region"):
+            state.facts_of_call = None
+            assert facts().get(name) == whole.get(name)
+        asked = facts()
+        assert asked.get("tokens") is not None
+        assert dict(asked) == whole
+        assert len(asked) == len(whole)
+        assert facts().get("context.region", "none") == "none"
+        with pytest.raises(KeyError):
+            facts()["context.region"]
+
+
+def test_what_a_call_has_only_from_its_chain_is_left_out_of_its_own(state: State) -> None:
+    call = SpanObserved(b"t" * 16, b"c" * 8, b"", 10, 14, CALL, role="tool", fields=Fields(
+        agent="writer", service="desk 2", tags=(("team", "search"), ("shift", "late")),
+    ))  # fmt: skip
+    own = facts_apart(call_facts(state, call, CALL, [1] * 9, "succeeded"))
+    assert own == {
+        "operation": "tool",
+        "service": "desk 2",
+        "tag.shift": "late",
+        "input_tokens": 1,
+        "output_tokens": 1,
+        "tokens": 2,
+        "cost_usd_pico": 1,
+        "tool_calls": 1,
+        "model_calls": 1,
+        "duration_ms": 0,
+        "outcome": "succeeded",
+        "failed": False,
+    }
+    state.existing("j_1").fields = Fields(model="gpt-5")
+    state.facts_of_call = None
+    own = facts_apart(call_facts(state, call, CHAIN, [1] * 9, "succeeded"))
+    assert (own["model"], own["entity_type"]) == ("gpt-5", "resource")
 
 
 def test_facts_of_an_open_entity_say_no_end(state: State) -> None:

@@ -71,11 +71,10 @@ class World:
         self.engine = self._engine()
         state = self.engine.state
         state.restore_meta(msgspec.msgpack.decode(msgspec.msgpack.encode(changes.meta)), b"")
+        state.restore_deadlines([(key, row[0]) for key, row in self.rows.items() if row[0]])
         kept = []
-        for key, (deadline, touched, packed) in self.rows.items():
+        for key, (_, touched, packed) in self.rows.items():
             row = msgspec.msgpack.decode(packed)
-            if deadline:
-                state.schedule(key, deadline)
             if touched:
                 state.restore_trace(key, row, touched)
             if key[0] == "|":

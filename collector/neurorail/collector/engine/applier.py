@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.engine.journal import Journal, OutboxBatch
+from neurorail.collector.engine.restore import restored
 from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.stream.event import StreamEvent, decode_lines
@@ -385,17 +386,7 @@ class Applier:
 
     def _restore(self) -> None:
         """Put the engine back to the last flush; what followed is applied again."""
-        flushed = self._journal.flushed()
-        engine = Engine(self._config, self._journal.load)
-        state = engine.state
-        if flushed.meta is not None:
-            state.restore_meta(flushed.meta, flushed.prices_json)
-        for key, deadline in flushed.deadlines:
-            state.schedule(key, deadline)
-        for key, row, touched in flushed.traces:
-            state.restore_trace(key, row, touched)
-        state.kept.restore(flushed.kept)
-        self.engine = engine
+        self.engine = restored(self._config, self._journal)
         self.seq = self._journal.progress.flushed_seq
         self._told_seq = self._journal.progress.emitted_seq
         for seq, index, cause in self._journal.progress.failed:

@@ -165,9 +165,7 @@ class Side:
         state = self.rerun.engine.state
         if not may_refuse(state):
             return "", (), ""
-        facts = call_facts(state, seen, ids, amounts, outcome)
-        for name in AFTERWARDS:
-            facts.pop(name, None)
+        facts = call_facts(state, seen, ids, amounts, outcome).without(AFTERWARDS)
         refusals = judge(state, facts, ids, of_totals(amounts)).refusals
         if not refusals:
             return "", (), ""

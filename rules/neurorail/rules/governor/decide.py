@@ -32,7 +32,6 @@ from neurorail.rules.governor.amounts import (
 )
 from neurorail.rules.governor.idempotency import ANSWERS, Answer
 from neurorail.rules.governor.limits import fill_estimates, line, remaining, shortfalls
-from neurorail.rules.governor.modes import strictest_mode
 from neurorail.rules.governor.reasons import SOON_MS, Reason, ordered, retry_after_ms
 from neurorail.rules.governor.reservation_row import Reservation
 from neurorail.rules.governor.scopes import Scope, places, scopes_of
@@ -170,7 +169,7 @@ def _mode(state: State, case: _Case) -> tuple[str, str]:
         reason = _effect(state, case, rule)
         if reason is not None:
             case.reasons.append(reason)
-    mode = strictest_mode(policy, strict)
+    mode = policy.strictest_mode(strict)
     return mode, max(recoveries, key=RECOVERIES.index, default=policy.default_recovery)
 
 

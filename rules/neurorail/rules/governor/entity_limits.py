@@ -17,6 +17,7 @@ from neurorail.rules.governor.crossing import (
     VIOLATION,
     WARNING,
     crossed,
+    is_near,
     tell_violation,
     tell_warning,
 )
@@ -47,8 +48,10 @@ def attempt_started(state: State, attempt: Entity) -> None:
 
 
 def _check(state: State, entity: Entity, places: frozenset[int]) -> None:
-    consumed = consumed_by(state, entity)
     limits = state.manifest.entity_limits(entity.type, entity_facts(state, entity))
+    if not limits:
+        return
+    consumed = consumed_by(state, entity)
     for limit in by_hand.in_force(entity, limits):
         place = PLACE[limit.kind]
         if place in places:
@@ -60,7 +63,11 @@ def _look(state: State, entity: Entity, limit: Limit, consumed: int) -> None:
         over = consumed >= limit.amount
         exhausted.entity_checked(state, entity, limit.kind, exhausted=over, rule=limit.rule_id)
     kept, tenant = state.kept, state.tenant
-    books = kept.get(ENTITY_ACCOUNTS, tenant, entity.id) or Account()
+    books = kept.get(ENTITY_ACCOUNTS, tenant, entity.id)
+    if books is None:
+        if not is_near(limit, consumed):
+            return
+        books = Account()
     what = crossed(books, limit, consumed)
     if what is None:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from neurorail.rules import exhausted
@@ -12,7 +11,6 @@ from neurorail.rules.governor import accounts
 from neurorail.rules.governor.accounts import POOL_ACCOUNTS_MAX, Account
 from neurorail.rules.governor.amounts import PLACE, Amounts
 from neurorail.rules.governor.crossing import (
-    VIOLATION,
     WARNING,
     crossed,
     tell_violation,
@@ -29,27 +27,22 @@ KEEP_NS: Final = 3_600_000 * MS
 """How long a calendar window is kept after its end, for usage that comes late."""
 
 
-@dataclass(frozen=True, slots=True)
 class PoolWindow:
-    """One window of one pool."""
+    """One window of one pool. Another length of a rolling window is another pool."""
 
-    rule: PoolRule
-    key: str
-    begins: int
-    """Of a calendar window, in nanoseconds; 0 for a rolling one."""
-    ends: int
+    __slots__ = ("begins", "ends", "key", "limits", "name", "rule")
 
-    @property
-    def name(self) -> str:
-        """The name of its account. Another length of a rolling window is another pool."""
-        rolling = self.rule.window.rolling_ms
-        span = f"~{rolling}" if rolling is not None else f"@{self.begins // (1_000 * MS)}"
-        return f"{self.rule.id}{span}|{self.key}"
-
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """Its rule's limits."""
-        return limits_of(self.rule)
+    def __init__(self, policy: Manifest, rule: PoolRule, key: str, begins: int, ends: int) -> None:
+        self.rule = rule
+        self.limits = policy.pool_limits(rule.id)
+        self.key = key
+        self.begins = begins
+        """Of a calendar window, in nanoseconds; 0 for a rolling one."""
+        self.ends = ends
+        rolling = rule.window.rolling_ms
+        span = f"~{rolling}" if rolling is not None else f"@{begins // (1_000 * MS)}"
+        self.name = f"{rule.id}{span}|{key}"
+        """The name of its account."""
 
     @property
     def label(self) -> dict[str, str]:
@@ -65,26 +58,13 @@ class PoolWindow:
         return account.leaves_at(account.slices[0][0])
 
 
-def limits_of(rule: PoolRule) -> tuple[Limit, ...]:
-    """The limits of every pool of a rule."""
-    return tuple(
-        Limit(kind, amount, rule.severity, rule.warn_percent, rule.id)
-        for kind, amount in rule.limits.stated()
-    )
-
-
 def matching(policy: Manifest, facts: Facts, at: int) -> Iterator[PoolWindow]:
     """The pool windows that facts belong to at a moment."""
-    for rule in policy.pools_of.matching(facts):
-        yield window_of(policy, rule, facts, at)
-
-
-def window_of(policy: Manifest, rule: PoolRule, facts: Facts, at: int) -> PoolWindow:
-    """The window of a pool rule for facts at a moment."""
-    begins = ends = 0
-    if rule.window.rolling_ms is None:
-        begins, ends = rule.window.bounds(at, policy.zone(rule.window))
-    return PoolWindow(rule, rule.key_of(facts), begins, ends)
+    for rule, key in policy.pools_of.matching(facts):
+        begins = ends = 0
+        if rule.window.rolling_ms is None:
+            begins, ends = policy.period(rule, at)
+        yield PoolWindow(policy, rule, key, begins, ends)
 
 
 def window_named(policy: Manifest, name: str, books: Account) -> PoolWindow | None:
@@ -93,7 +73,7 @@ def window_named(policy: Manifest, name: str, books: Account) -> PoolWindow | No
     rule = policy.pool(own.rpartition("~" if books.window_ns else "@")[0])
     if rule is None:
         return None
-    window = PoolWindow(rule, key, books.begins, books.ends)
+    window = PoolWindow(policy, rule, key, books.begins, books.ends)
     return window if window.name == name else None
 
 
@@ -142,8 +122,9 @@ def _begun_anew(state: State, name: str) -> Account | None:
     A correction counts from when it came, however long ago its reservation was closed.
     """
     own, _, key = name.partition("|")
-    rule = state.manifest.pool(own.rpartition("~")[0])
-    if rule is None or (window := PoolWindow(rule, key, 0, 0)).name != name:
+    policy = state.manifest
+    rule = policy.pool(own.rpartition("~")[0])
+    if rule is None or (window := PoolWindow(policy, rule, key, 0, 0)).name != name:
         return None
     return open_account(state, window)
 
@@ -154,10 +135,12 @@ def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> N
     if limit.severity == ENFORCE:
         _tell_agents(state, books, name, limit, consumed)
     what = crossed(books, limit, consumed)
+    if what is None:
+        return
     label = {"pool": limit.rule_id, "key": name.partition("|")[2]}
     if what == WARNING:
         tell_warning(state, label, ids, limit, consumed, books.held(place))
-    elif what == VIOLATION:
+    else:
         tell_violation(state, label, ids, limit, consumed, books.held(place))
 
 

@@ -14,8 +14,13 @@ from neurorail.rules.charging import charge
 from neurorail.rules.governor import entity_limits, pools, reservations, unasked
 from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
-from neurorail.rules.lifecycle import outcome_of
-from neurorail.rules.manifest.facts import Facts, FactValue, call_facts, request_facts
+from neurorail.rules.manifest.facts import (
+    Facts,
+    FactValue,
+    call_facts,
+    facts_apart,
+    request_facts,
+)
 from neurorail.rules.observations import (
     NO_IDS,
     RESOURCE,
@@ -52,32 +57,23 @@ def usage_charged(
     if one is None and not policy.pools:
         return None
     at = min(seen.end_unix_nano, state.now)
-    facts: Facts = {}
-    if policy.pools:
-        outcome = outcome_of(seen.outcome, seen.error)
-        facts = call_facts(state, seen, ids, totals, outcome)
     charged = [list(pool) for pool in one.pools] if one is not None else []
-    charged += _further_pools(state, facts, at, charged)
-    amounts = of_totals(totals)
-    _consume(state, charged, ids, amounts, at)
-    _tell_reflexes(state, charged, facts, ids, amounts)
+    facts: Facts = {}
+    own: dict[str, FactValue] = {}
+    if policy.pools:
+        facts = of_call = call_facts(state, seen, ids, totals)
+        own = facts_apart(of_call)
+        charged += _further_pools(state, facts, at, charged)
+    if charged:
+        amounts = of_totals(totals)
+        _consume(state, charged, ids, amounts, at)
+        _tell_reflexes(state, charged, facts, ids, amounts)
     if one is not None:
+        amounts = of_totals(totals)
         add(one.seen, amounts)
         correction = _correct(state, one, amounts, at)
         _settled(state, one, "settled", seen.end_unix_nano, correction)
-    own = _own(state, ids, facts) if facts else {}
     return [one.id if one is not None else None, at, charged, own]
-
-
-_OF_CALL = frozenset({"operation", "provider", "model", "tool", "outcome", "failed"})
-
-
-def _own(state: State, ids: Ids, facts: Facts) -> dict[str, FactValue]:
-    """What a call says itself, and does not only have from its chain."""
-    chain = request_facts(state, ids, None, {}, {})
-    return {
-        name: value for name, value in facts.items() if name in _OF_CALL or chain.get(name) != value
-    }
 
 
 def _belongs(one: Reservation, ids: Ids) -> bool:
@@ -103,21 +99,19 @@ def _further_pools(state: State, facts: Facts, at: int, known: list[list[str]]) 
 def _consume(state: State, charged: list[list[str]], ids: Ids, amounts: Amounts, at: int) -> None:
     policy = state.manifest
     for rule_id, name in charged:
-        rule = policy.pool(rule_id)
-        limits = pools.limits_of(rule) if rule is not None else ()
-        pools.consume(state, name, ids, amounts, at, limits)
+        pools.consume(state, name, ids, amounts, at, policy.pool_limits(rule_id))
 
 
 def _tell_reflexes(
     state: State, charged: list[list[str]], facts: Facts, ids: Ids, amounts: Amounts
 ) -> None:
     """Let reflexes see how fast pools are used up."""
+    policy = state.manifest
     for rule_id, name in charged:
-        rule = state.manifest.pool(rule_id)
         books = state.kept.get(pools.POOLS, state.tenant, name)
-        if rule is None or books is None:
+        if books is None or not observe.watches_pool(state, rule_id):
             continue
-        for limit in pools.limits_of(rule):
+        for limit in policy.pool_limits(rule_id):
             place = PLACE[limit.kind]
             observe.pool_used(
                 state,

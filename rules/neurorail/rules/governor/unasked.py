@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from neurorail.rules.entity import LEVEL_NAMES, LEVEL_OF_PREFIX
 from neurorail.rules.events import ERROR, INFO
-from neurorail.rules.governor.modes import may_be_rail, strictest_mode
-from neurorail.rules.lifecycle import outcome_of
 from neurorail.rules.manifest.facts import call_facts
-from neurorail.rules.manifest.limits import OBSERVE
 from neurorail.rules.manifest.model import RAIL
 from neurorail.rules.observations import Ids, SpanObserved
 from neurorail.rules.reflex import observe
@@ -22,11 +19,10 @@ def call_charged(state: State, seen: SpanObserved, ids: Ids, totals: list[int]) 
     A violation only where the manifest says so: plain OpenTelemetry agents cannot ask.
     """
     policy = state.manifest
-    if state.history or not may_be_rail(policy):
+    if state.history or not policy.may_be_rail:
         return
-    facts = call_facts(state, seen, ids, totals, outcome_of(seen.outcome, seen.error))
-    rules = [rule for rule in policy.modes_of.matching(facts) if rule.severity != OBSERVE]
-    if strictest_mode(policy, rules) != RAIL:
+    facts = call_facts(state, seen, ids, totals)
+    if policy.mode_of(facts) != RAIL:
         return
     broken = policy.policies.unasked == VIOLATION
     own = next(entity_id for entity_id in reversed(ids) if entity_id is not None)

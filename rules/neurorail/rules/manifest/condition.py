@@ -103,6 +103,23 @@ def compile_source(source: Source, depth: int = 0) -> Test:
     return tests[0] if len(tests) == 1 else partial(_all_hold, tuple(tests))
 
 
+def facts_read(source: Source) -> tuple[str, ...] | None:
+    """The names of the facts that a condition asks for; None where CEL asks, which may be all."""
+    names: dict[str, None] = {}
+    for name, said in source.items():
+        if name == CEL:
+            return None
+        if name not in LOGIC:
+            names[name] = None
+            continue
+        for part in said if isinstance(said, list) else [said]:
+            read = facts_read(part)
+            if read is None:
+                return None
+            names.update(dict.fromkeys(read))
+    return tuple(names)
+
+
 def _part(name: str, said: Any, depth: int) -> Test:
     if name in (ALL, ANY):
         if not isinstance(said, list) or not said:

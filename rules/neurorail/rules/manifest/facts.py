@@ -7,7 +7,7 @@ absent key of `tag` or `context` is an error that `on_error` decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from neurorail.rules.config import MS
 from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
 from neurorail.rules.errors import category
-from neurorail.rules.observations import Ids, SpanObserved
+from neurorail.rules.lifecycle import outcome_of
+from neurorail.rules.observations import RESOURCE, Fields, Ids, SpanObserved
 
 if TYPE_CHECKING:
     from neurorail.rules.state import State
@@ -121,65 +122,249 @@ def as_text(value: object) -> str:
 # ── reading them ─────────────────────────────────────────────────────────────────────────────
 
 
-def entity_facts(state: State, entity: Entity) -> dict[str, FactValue]:
-    """The facts of an entity: what it is and consumed in total, and what its ancestors say."""
-    facts = _chain_facts(state, entity.ids)
-    facts["entity_type"] = entity.type
+class ChainFacts(Mapping[str, FactValue]):
+    """The facts of something in a chain: its own, and from above what the nearest level says.
+
+    What the chain says is looked up when a rule asks for it. They are facts of the moment: ask them
+    while that lasts.
+    """
+
+    __slots__ = ("_fields", "_known", "_state", "ids", "own", "tenant")
+
+    def __init__(self, state: State, ids: Ids, own: dict[str, FactValue]) -> None:
+        self._state = state
+        self.tenant = state.tenant
+        self.ids = ids
+        self.own = own
+        """What it does not have from its chain; stronger than that."""
+        self._known: dict[str, FactValue | None] = {**own}
+        """What was asked for, and what is its own."""
+        self._fields: list[Fields] | None = None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The fact with this name."""
+        value = self._known.get(name, _UNKNOWN)
+        if value is _UNKNOWN:
+            value = self._known[name] = self.above(name)
+        return default if value is None else value
+
+    def above(self, name: str) -> FactValue | None:
+        """What the chain says of this name, whatever is its own."""
+        if name in _FIELD_NAMES:
+            for fields in self._levels():
+                value: FactValue | None = getattr(fields, name)
+                if value is not None:
+                    return value
+            return None
+        if name.startswith(TAG):
+            return self._tag(name[len(TAG) :])
+        if name in _LIFTED:
+            return self._tag(name)
+        if name in _LIFTED_FLAGS:
+            said = self._tag(name)
+            return None if said is None else _is_yes(said)
+        if name in _LEVEL_OF_ID:
+            return self.ids[_LEVEL_OF_ID[name]]
+        return self.tenant if name == "tenant" else None
+
+    def _tag(self, key: str) -> str | None:
+        for fields in self._levels():
+            for name, value in reversed(fields.tags):
+                if name == key:
+                    return value
+        return None
+
+    def _levels(self) -> list[Fields]:
+        """What each level says of itself, the nearest first."""
+        if self._fields is not None:
+            return self._fields
+        state, found = self._state, []
+        in_memory = state.entities.get
+        for entity_id in self.ids[::-1]:
+            if entity_id is None:
+                continue
+            entity = in_memory(f"{self.tenant}|{entity_id}") or state.entity(entity_id)
+            if entity is not None and entity.fields is not None:
+                found.append(entity.fields)
+        self._fields = found
+        return found
+
+    def _whole(self) -> dict[str, FactValue]:
+        facts: dict[str, FactValue] = {"tenant": self.tenant}
+        facts |= {
+            name: own for name, own in zip(ID_FACTS, self.ids, strict=True) if own is not None
+        }
+        for fields in reversed(self._levels()):
+            _say(facts, fields)
+        return facts | self.own
+
+    def without(self, names: Iterable[str]) -> ChainFacts:
+        """The same facts, some of its own aside."""
+        left = dict(self.own)
+        for name in names:
+            left.pop(name, None)
+        return ChainFacts(self._state, self.ids, left)
+
+    def items(self) -> ItemsView[str, FactValue]:
+        """All facts: gathered at once."""
+        return self._whole().items()
+
+    def __getitem__(self, name: str) -> FactValue:
+        value: FactValue | None = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+
+_UNKNOWN: Final = object()
+_LEVEL_OF_ID: Final = {name: level for level, name in enumerate(ID_FACTS)}
+
+
+class EntityFacts(ChainFacts):
+    """The facts of an entity. What it consumed is gathered when a rule asks for it."""
+
+    __slots__ = ("_entity",)
+
+    def __init__(self, state: State, entity: Entity, more: Mapping[str, FactValue]) -> None:
+        super().__init__(state, entity.ids, {"entity_type": entity.type, **more})
+        self._entity: Entity | None = entity
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The fact with this name."""
+        if self._entity is not None and name in _OF_ENTITY:
+            self._gather(self._entity)
+        return super().get(name, default)
+
+    def _gather(self, entity: Entity) -> None:
+        self._entity = None
+        self.own = _consumed(entity) | self.own
+        self._known |= self.own
+
+    def _whole(self) -> dict[str, FactValue]:
+        if self._entity is not None:
+            self._gather(self._entity)
+        return super()._whole()
+
+
+def entity_facts(
+    state: State, entity: Entity, more: Mapping[str, FactValue] = MappingProxyType({})
+) -> ChainFacts:
+    """The facts of an entity: what it is and consumed in total, and what its ancestors say.
+
+    Args:
+        state: the engine's state.
+        entity: the entity.
+        more: what else is known of the occasion.
+    """
+    return EntityFacts(state, entity, more)
+
+
+def _consumed(entity: Entity) -> dict[str, FactValue]:
+    """What an entity consumed, and how it ended."""
     totals = entity.totals
-    facts["input_tokens"] = totals[INPUT]
-    facts["output_tokens"] = totals[OUTPUT]
-    facts["tokens"] = totals[INPUT] + totals[OUTPUT]
-    facts["cost_usd_pico"] = totals[COST]
-    facts["tool_calls"] = totals[TOOL_CALLS]
-    facts["model_calls"] = totals[MODEL_CALLS]
-    facts["retries"] = entity.retries
+    own: dict[str, FactValue] = {
+        "input_tokens": totals[INPUT],
+        "output_tokens": totals[OUTPUT],
+        "tokens": totals[INPUT] + totals[OUTPUT],
+        "cost_usd_pico": totals[COST],
+        "tool_calls": totals[TOOL_CALLS],
+        "model_calls": totals[MODEL_CALLS],
+        "retries": entity.retries,
+    }
     if entity.first_signal_ms is not None:
-        facts["first_signal_ms"] = entity.first_signal_ms
+        own["first_signal_ms"] = entity.first_signal_ms
     if entity.terminal:
-        _ended(facts, entity.state, entity.error_code)
+        _ended(own, entity.state, entity.error_code)
         if entity.started:
-            facts["duration_ms"] = max(0, entity.ended - entity.started) // MS
-    return facts
+            own["duration_ms"] = max(0, entity.ended - entity.started) // MS
+    return own
+
+
+_ENDED: Final = ("outcome", "failed", "error_code", "error_category")
+_OF_ENTITY: Final = frozenset(
+    {name for name, fact in FACTS.items() if fact.type == NUMBER} - {"attempt_number"} | {*_ENDED}
+)
+"""Names of what an entity consumed, and how it ended."""
 
 
 def call_facts(
-    state: State, seen: SpanObserved, ids: Ids, amounts: list[int], outcome: str
-) -> dict[str, FactValue]:
+    state: State, seen: SpanObserved, ids: Ids, amounts: list[int], outcome: str | None = None
+) -> ChainFacts:
     """The facts of one finished call, with what it alone consumed (`Entity.totals` order).
 
     Reflexes, pools and modes all ask for them while one call is charged: they are made once.
     """
     known = state.facts_of_call
     if known is not None and known[0] is seen and known[1] is amounts:
-        return dict(known[2])
-    facts = _call_facts(state, seen, ids, amounts, outcome)
+        return known[2]
+    if outcome is None:
+        outcome = outcome_of(seen.outcome, seen.error)
+    facts = ChainFacts(state, ids, _said(seen) | _measured(seen, amounts, outcome))
     state.facts_of_call = (seen, amounts, facts)
-    return dict(facts)
+    return facts
 
 
-def _call_facts(
-    state: State, seen: SpanObserved, ids: Ids, amounts: list[int], outcome: str
-) -> dict[str, FactValue]:
-    facts = _chain_facts(state, ids)
-    facts["entity_type"] = "resource"
+def _said(seen: SpanObserved) -> dict[str, FactValue]:
+    """What a call says of itself."""
+    facts: dict[str, FactValue] = {"entity_type": "resource"}
     usage = seen.usage
     facts["operation"] = usage.operation if usage is not None else seen.role
     if usage is not None:
-        _put(facts, "provider", usage.provider)
-        _put(facts, "model", usage.model)
+        if usage.provider is not None:
+            facts["provider"] = usage.provider
+        if usage.model is not None:
+            facts["model"] = usage.model
     if seen.fields is not None:
-        _own_fields(facts, seen.fields.tags, seen.fields)
-    facts["input_tokens"] = amounts[INPUT]
-    facts["output_tokens"] = amounts[OUTPUT]
-    facts["tokens"] = amounts[INPUT] + amounts[OUTPUT]
-    facts["cost_usd_pico"] = amounts[COST]
-    facts["tool_calls"] = amounts[TOOL_CALLS]
-    facts["model_calls"] = amounts[MODEL_CALLS]
+        _say(facts, seen.fields)
+    return facts
+
+
+def _measured(seen: SpanObserved, amounts: list[int], outcome: str) -> dict[str, FactValue]:
+    """What a call used, and how it ended."""
+    facts: dict[str, FactValue] = {
+        "input_tokens": amounts[INPUT],
+        "output_tokens": amounts[OUTPUT],
+        "tokens": amounts[INPUT] + amounts[OUTPUT],
+        "cost_usd_pico": amounts[COST],
+        "tool_calls": amounts[TOOL_CALLS],
+        "model_calls": amounts[MODEL_CALLS],
+        "duration_ms": max(0, seen.end_unix_nano - seen.start_unix_nano) // MS,
+    }
     if seen.first_signal_ms is not None:
         facts["first_signal_ms"] = seen.first_signal_ms
-    facts["duration_ms"] = max(0, seen.end_unix_nano - seen.start_unix_nano) // MS
     _ended(facts, outcome, seen.error_code)
     return facts
+
+
+_OF_CALL: Final = ("operation", "provider", "model", "tool")
+
+
+def facts_apart(facts: ChainFacts) -> dict[str, FactValue]:
+    """What a call says and measured itself, and does not only have from its chain."""
+    apart = {
+        name: value
+        for name, value in facts.own.items()
+        if (name not in _FROM_ABOVE and name[:4] != TAG) or facts.above(name) != value
+    }
+    if facts.ids[RESOURCE] is not None:
+        del apart["entity_type"]
+    for name in _OF_CALL:
+        if name not in apart:
+            value = facts.get(name)
+            if value is not None:
+                apart[name] = value
+    return apart
+
+
+def entity_type_of(level: int) -> str:
+    """`mission`, `plan`, `job`, `attempt` or `resource`."""
+    return ID_FACTS[level].removesuffix("_id")
 
 
 def request_facts(
@@ -198,11 +383,12 @@ def request_facts(
         context: the request's `context`.
         estimates: `tokens`, `cost_usd_pico`, `tool_calls`, `duration_ms`, where they are given.
     """
-    facts = _chain_facts(state, ids)
+    facts = dict(ChainFacts(state, ids, {}))
     named = [level for level, entity_id in enumerate(ids) if entity_id is not None]
     if named:
-        facts["entity_type"] = ID_FACTS[named[-1]].removesuffix("_id")
-    _put(facts, "job_type", job_type)
+        facts["entity_type"] = entity_type_of(named[-1])
+    if job_type is not None:
+        facts["job_type"] = job_type
     for key, value in context.items():
         facts[CONTEXT + key] = as_text(value)
         _lift(facts, key, value)
@@ -214,25 +400,13 @@ def request_facts(
     return facts
 
 
-def _chain_facts(state: State, ids: Ids) -> dict[str, FactValue]:
-    """What the chain says, from the mission down: the nearest level wins."""
-    facts: dict[str, FactValue] = {"tenant": state.tenant}
-    for level, entity_id in enumerate(ids):
-        if entity_id is None:
-            continue
-        facts[ID_FACTS[level]] = entity_id
-        entity = state.entity(entity_id)
-        if entity is not None and entity.fields is not None:
-            _own_fields(facts, entity.fields.tags, entity.fields)
-    return facts
-
-
-def _own_fields(facts: dict[str, FactValue], tags: tuple[tuple[str, str], ...], own: Any) -> None:
-    for key, value in tags:
+def _say(facts: dict[str, FactValue], fields: Fields) -> None:
+    """Add what something says of itself."""
+    for key, value in fields.tags:
         facts[TAG + key] = value
         _lift(facts, key, value)
     for name in _FIELD_NAMES:
-        value = getattr(own, name)
+        value = getattr(fields, name)
         if value is not None:
             facts[name] = value
 
@@ -248,11 +422,8 @@ _FIELD_NAMES: Final = (
     "provider",
     "tool",
 )
-
-
-def _put(facts: dict[str, FactValue], name: str, value: str | None) -> None:
-    if value is not None:
-        facts[name] = value
+_FROM_ABOVE: Final = frozenset({*_FIELD_NAMES, *_LIFTED, *_LIFTED_FLAGS}) - {*_OF_CALL}
+"""Names that a call may only have from its chain, besides tags."""
 
 
 def _lift(facts: dict[str, FactValue], key: str, value: FactValue) -> None:
@@ -260,7 +431,11 @@ def _lift(facts: dict[str, FactValue], key: str, value: FactValue) -> None:
     if key in _LIFTED:
         facts[key] = as_text(value)
     elif key in _LIFTED_FLAGS:
-        facts[key] = as_text(value).lower() in ("true", "1", "yes")
+        facts[key] = _is_yes(as_text(value))
+
+
+def _is_yes(said: str) -> bool:
+    return said.lower() in ("true", "1", "yes")
 
 
 def _ended(facts: dict[str, FactValue], outcome: str, error_code: str | None) -> None:

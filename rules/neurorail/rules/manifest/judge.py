@@ -15,8 +15,8 @@ from neurorail.rules.governor.limits import shortfalls
 from neurorail.rules.governor.reasons import Reason, ordered
 from neurorail.rules.governor.scopes import scopes_of
 from neurorail.rules.manifest.facts import Facts
-from neurorail.rules.manifest.limits import ENFORCE, OBSERVE
-from neurorail.rules.manifest.model import CONFIRM, MODES, RAIL, REFUSE, Manifest, ModeRule
+from neurorail.rules.manifest.limits import ENFORCE
+from neurorail.rules.manifest.model import CONFIRM, RAIL, REFUSE
 from neurorail.rules.observations import Ids
 
 if TYPE_CHECKING:
@@ -39,12 +39,6 @@ class Judgement:
     """Why the call would not have happened, the strictest first; empty if it would have."""
 
 
-def _mode(manifest: Manifest, matching: list[ModeRule]) -> str:
-    """The mode that the rules of a manifest that match give."""
-    modes = [rule.mode for rule in matching if rule.mode is not None and rule.severity != OBSERVE]
-    return max(modes, key=MODES.index, default=manifest.default_mode)
-
-
 def may_refuse(state: State) -> bool:
     """Whether `judge` could refuse any call at all now."""
     policy = state.manifest
@@ -60,13 +54,12 @@ def judge(state: State, facts: Facts, ids: Ids, asked: Amounts) -> Judgement:
     """
     policy = state.manifest
     against: list[Reason] = []
-    matching = policy.modes_of.matching(facts)
-    for rule in matching:
+    for rule in policy.modes_of.matching(facts):
         if rule.severity == ENFORCE and rule.effect in _CODES:
             message = rule.reason or f"rule {rule.id} says {rule.effect}"
             code = rule.code or _CODES[rule.effect]
             against.append(Reason(rule.id, code, ENFORCE, message))
-    mode = _mode(policy, matching)
+    mode = policy.mode_of(facts)
     told = [
         Reason(one.rule or one.directive_id, one.code, ENFORCE, one.reason, one.retry_after_ms)
         for one in directives.blocking(state, facts, reserved=mode == RAIL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -32,8 +32,8 @@ from neurorail.rules.manifest.kinds import (
     Whole,
     spec,
 )
-from neurorail.rules.manifest.limits import ENFORCE, KINDS, SEVERITIES, Limit, Limits
-from neurorail.rules.manifest.selection import Selection
+from neurorail.rules.manifest.limits import ENFORCE, KINDS, OBSERVE, SEVERITIES, Limit, Limits
+from neurorail.rules.manifest.selection import ByValues, Chosen, Selection
 from neurorail.rules.manifest.settings import Estimates, Gate, Policies, Times
 from neurorail.rules.manifest.triggers import TRIGGERS, ConditionMet, Trigger
 from neurorail.rules.manifest.windows import UTC_ZONE, Window, Zone
@@ -350,27 +350,65 @@ class Manifest:
         return Selection(self.mode_rules)
 
     @cached_property
-    def pools_of(self) -> Selection[PoolRule]:
-        """The pool rules by what they concern."""
-        return Selection(self.pools)
+    def may_be_rail(self) -> bool:
+        """Whether any call at all may have to run on the rail."""
+        return self.default_mode == RAIL or any(rule.mode == RAIL for rule in self.mode_rules)
 
     @cached_property
-    def _budget_rules(self) -> dict[str, tuple[Selection[BudgetRule], Selection[BudgetRule]]]:
+    def mode_of(self) -> Callable[[Facts], str]:
+        """The strictest mode that rules say of some facts, else the default."""
+        names = self.modes_of.names
+        return self._mode if names is None else ByValues(names, self._mode).of
+
+    def _mode(self, facts: Facts) -> str:
+        rules = [rule for rule in self.modes_of.matching(facts) if rule.severity != OBSERVE]
+        return self.strictest_mode(rules)
+
+    def strictest_mode(self, matching: Sequence[ModeRule]) -> str:
+        """The strictest mode that any of some rules says, else the default."""
+        said = [rule.mode for rule in matching if rule.mode is not None]
+        return max(said, key=MODES.index, default=self.default_mode)
+
+    @cached_property
+    def pools_of(self) -> Chosen[PoolRule, tuple[PoolRule, str]]:
+        """The pool rules by what they concern, each with the key of the pool that it means."""
+        return Chosen(self.pools, _pool_and_key, _key_names)
+
+    def pool_limits(self, rule_id: str) -> tuple[Limit, ...]:
+        """The limits of every pool of a rule; none if there is no such rule."""
+        return self._pool_limits.get(rule_id, ())
+
+    @cached_property
+    def _pool_limits(self) -> dict[str, tuple[Limit, ...]]:
         return {
-            level: (
-                Selection(rule for rule in self.budgets.overrides if rule.level == level),
-                Selection(rule for rule in self.budgets.defaults if rule.level == level),
+            rule.id: tuple(
+                Limit(kind, amount, rule.severity, rule.warn_percent, rule.id)
+                for kind, amount in rule.limits.stated()
             )
-            for level in BUDGET_LEVELS
+            for rule in self.pools
         }
+
+    def period(self, rule: PoolRule, at_unix_nano: int) -> tuple[int, int]:
+        """Beginning and end of the calendar period of a pool that holds a moment."""
+        begins, ends = self._periods.get(rule.id, _NEVER)
+        if not begins <= at_unix_nano < ends:
+            begins, ends = rule.window.bounds(at_unix_nano, self.zone(rule.window))
+            self._periods[rule.id] = (begins, ends)
+        return begins, ends
+
+    @cached_property
+    def _periods(self) -> dict[str, tuple[int, int]]:
+        """The period of each pool that was asked for last: most ask for the same one."""
+        return {}
+
+    @cached_property
+    def _entity_limits(self) -> dict[str, _EntityLimits]:
+        levels = {rule.level for rule in (*self.budgets.overrides, *self.budgets.defaults)}
+        return {level: _EntityLimits(self.budgets, level) for level in sorted(levels)}
 
     def has_budgets(self, level: str) -> bool:
         """Whether any rule gives entities of a level a budget."""
-        return level in self._budgeted_levels
-
-    @cached_property
-    def _budgeted_levels(self) -> frozenset[str]:
-        return frozenset(level for level, groups in self._budget_rules.items() if any(groups))
+        return level in self._entity_limits
 
     def entity_limits(self, level: str, facts: Facts) -> tuple[Limit, ...]:
         """The limits the manifest sets an entity, in the order of `KINDS`.
@@ -378,9 +416,38 @@ class Manifest:
         A kind that a matching override states is the strictest of those overrides'; else it is the
         strictest of the matching defaults'. Rules that only observe or warn limit nothing else.
         """
+        limits = self._entity_limits.get(level)
+        return () if limits is None else limits.of(facts)
+
+
+_NEVER: Final = (0, 0)
+
+
+def _pool_and_key(rule: PoolRule, facts: Facts) -> tuple[PoolRule, str]:
+    return rule, rule.key_of(facts)
+
+
+def _key_names(rule: PoolRule) -> tuple[str, ...]:
+    return rule.key
+
+
+class _EntityLimits:
+    """The limits of the entities of one level."""
+
+    def __init__(self, budgets: Budgets, level: str) -> None:
+        self._groups = [
+            Selection(rule for rule in rules if rule.level == level)
+            for rules in (budgets.overrides, budgets.defaults)
+        ]
+        names: list[str] | None = []
+        for group in self._groups:
+            names = None if names is None or group.names is None else [*names, *group.names]
+        self.of = self._limits if names is None else ByValues(names, self._limits).of
+        """The limits of an entity with these facts."""
+
+    def _limits(self, facts: Facts) -> tuple[Limit, ...]:
         found: list[Limit] = []
-        groups = self._budget_rules.get(level, ())
-        matching = [rules.matching(facts) for rules in groups]
+        matching = [rules.matching(facts) for rules in self._groups]
         for kind in KINDS:
             for rules in matching:
                 limits = [

@@ -96,7 +96,7 @@ def due(state: State, circuit: Circuit, at: int) -> None:
 
 
 def ended(
-    state: State, circuit: Circuit, started: int, failed: bool | None, calls: tuple[str, ...]
+    state: State, circuit: Circuit, started: int, failed: bool | None, calls: tuple[str | None, ...]
 ) -> None:
     """Something that concerns a breaker ended.
 
@@ -111,8 +111,9 @@ def ended(
     if failed is not None:
         circuit.count(state.now, 1, int(failed))
     before, failures, successes = breaker.state, breaker.failures, breaker.successes
-    probe = next((one for one in calls if one in breaker.probes), "")
-    probe = probe or next((circuit.called[one] for one in calls if one in circuit.called), "")
+    names = [one for one in calls if one is not None]
+    probe = next((one for one in names if one in breaker.probes), "")
+    probe = probe or next((circuit.called[one] for one in names if one in circuit.called), "")
     moved = breaker.ended(state.now, circuit.settings, started, failed, probe)
     state.kept.changed(CIRCUITS, state.tenant, circuit.id)
     if not moved:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.config import MS
 from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
 from neurorail.rules.governor import by_hand
 from neurorail.rules.governor.scopes import OF_BUDGET
-from neurorail.rules.lifecycle import CANCELLED, SUCCEEDED, outcome_of
+from neurorail.rules.lifecycle import CANCELLED, SUCCEEDED
 from neurorail.rules.manifest import actions as manifest_actions
-from neurorail.rules.manifest.facts import Facts, call_facts, entity_facts
+from neurorail.rules.manifest.facts import ChainFacts, Facts, call_facts, entity_facts
 from neurorail.rules.manifest.model import ReflexRule
 from neurorail.rules.manifest.triggers import BurnRate
 from neurorail.rules.observations import JOB, RESOURCE, Ids, SpanObserved
@@ -20,7 +21,7 @@ from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
 from neurorail.rules.reflex.plan import Plan, plan_of
 from neurorail.rules.reflex.scope import scope_of
 from neurorail.rules.reflex.step import CHILD, END, USE, VIOLATION, Step
-from neurorail.rules.reflex.watch import observe, watch_for
+from neurorail.rules.reflex.watch import observe, watch_name, watch_named
 from neurorail.rules.state import State
 
 REFUSALS: Final = frozenset({"NR-E002", "NR-E006", "NR-E008", "NR-E009", "NR-E010", "NR-E011"})
@@ -32,24 +33,31 @@ def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -
     plan = _plan(state)
     if plan is None or not (plan.calls or plan.burning):
         return
-    outcome = outcome_of(seen.outcome, seen.error)
-    facts = call_facts(state, seen, ids, amounts, outcome)
-    name = str(facts.get("tool") or facts.get("agent") or facts.get("model") or "")
-    called = facts.get("tool") or facts.get("model")
-    step = Step(
-        END,
-        failed=_failed(outcome, seen.error_code),
-        duration_ms=_number(facts, "duration_ms"),
-        first_signal_ms=_number(facts, "first_signal_ms"),
-        name=name,
-        fingerprint=f"{called or name}:{seen.arguments}" if seen.arguments else "",
-        facts=facts,
-    )
-    calls = tuple(one for one in (seen.reservation_id, ids[RESOURCE]) if one)
-    for rule in plan.calls.of(facts):
-        _see(state, rule, facts, ids, step, started=seen.start_unix_nano, calls=calls)
+    facts = call_facts(state, seen, ids, amounts)
+    watched = plan.calls.matching(facts)
+    if watched:
+        step = _call_step(facts, seen)
+        _see_all(
+            state, watched, ids, step, seen.start_unix_nano, (seen.reservation_id, ids[RESOURCE])
+        )
     for rule in plan.burning:
         _burn(state, rule, facts, ids, amounts)
+
+
+def _call_step(facts: ChainFacts, seen: SpanObserved) -> Step:
+    own = facts.own
+    tool = facts.get("tool")
+    name = str(tool or facts.get("agent") or facts.get("model") or "")
+    called = tool or facts.get("model") or name
+    return Step(
+        END,
+        _failed(str(own["outcome"]), seen.error_code),
+        int(own["duration_ms"]),
+        seen.first_signal_ms,
+        name,
+        f"{called}:{seen.arguments}" if seen.arguments else "",
+        facts=facts,
+    )
 
 
 def entity_ended(state: State, entity: Entity) -> None:
@@ -67,8 +75,7 @@ def entity_ended(state: State, entity: Entity) -> None:
         name=str(facts.get("agent") or facts.get("job_type") or ""),
         facts=facts,
     )
-    for rule in rules.of(facts):
-        _see(state, rule, facts, entity.ids, step, started=entity.started, calls=(entity.id,))
+    _see_all(state, rules.matching(facts), entity.ids, step, entity.started, (entity.id,))
 
 
 def entity_began(state: State, entity: Entity) -> None:
@@ -81,7 +88,7 @@ def entity_began(state: State, entity: Entity) -> None:
         parent = state.entity(parent_id) if parent_id is not None else None
         if parent is not None:
             facts = entity_facts(state, parent)
-            _see(state, rule, facts, parent.ids, Step(CHILD, facts=facts), entity_id=parent.id)
+            _see(state, rule, parent.ids, Step(CHILD, facts=facts), parent.id)
     for rule in plan.progress.get(entity.level, ()):
         progress.began(state, rule, entity)
 
@@ -91,10 +98,15 @@ def violated(state: State, entity: Entity, kind: str) -> None:
     plan = _plan(state)
     if plan is None or not plan.violations:
         return
-    facts = entity_facts(state, entity)
-    facts["violation_type"] = kind
+    facts = entity_facts(state, entity, {"violation_type": kind})
     for rule in plan.violations:
-        _see(state, rule, facts, entity.ids, Step(VIOLATION, facts=facts))
+        _see(state, rule, entity.ids, Step(VIOLATION, facts=facts))
+
+
+def watches_pool(state: State, pool: str) -> bool:
+    """Whether any reflex looks at how fast a pool is used up."""
+    plan = _plan(state)
+    return plan is not None and pool in plan.pools
 
 
 def pool_used(
@@ -130,7 +142,7 @@ def pool_used(
     for rule in plan.pools.get(pool, ()):
         assert isinstance(rule.trigger, BurnRate), "sorted so"
         if rule.trigger.kind == kind:
-            _see(state, rule, facts, ids, step)
+            _see(state, rule, ids, step)
 
 
 def _plan(state: State) -> Plan | None:
@@ -141,23 +153,29 @@ def _plan(state: State) -> Plan | None:
 # ── one rule ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _see(
+def _see_all(
     state: State,
-    rule: ReflexRule,
-    facts: Facts,
+    watched: Sequence[tuple[ReflexRule, str]],
     ids: Ids,
     step: Step,
-    *,
-    started: int = 0,
-    calls: tuple[str, ...] = (),
-    entity_id: str = "",
+    started: int,
+    calls: tuple[str | None, ...],
 ) -> None:
-    """Let one rule see a step: its breaker while that heals, else its trigger."""
-    if not rule.when.matches(facts):
+    """Let rules that apply see an end: each one's breaker while that heals, else its trigger."""
+    for rule, name in watched:
+        if state.kept.number(CIRCUITS, state.tenant) and _heals(state, rule, step, started, calls):
+            continue
+        fired = observe(state, rule, watch_named(state, rule, name), step)
+        if fired is not None:
+            actions.triggered(state, rule, step.facts, ids, fired)
+
+
+def _see(state: State, rule: ReflexRule, ids: Ids, step: Step, entity_id: str = "") -> None:
+    """Let one rule see what is no end of a call or an entity, if it concerns the rule."""
+    facts = step.facts
+    if not rule.when.matches(facts) or _heals(state, rule, step, 0, ()):
         return
-    if _heals(state, rule, facts, step, started, calls):
-        return
-    watch = watch_for(state, rule, facts, entity_id)
+    watch = watch_named(state, rule, watch_name(rule, facts, entity_id), entity_id)
     fired = observe(state, rule, watch, step)
     if fired is not None:
         actions.triggered(state, rule, facts, ids, fired)
@@ -166,17 +184,14 @@ def _see(
 def _heals(
     state: State,
     rule: ReflexRule,
-    facts: Facts,
     step: Step,
     started: int,
-    calls: tuple[str, ...],
+    calls: tuple[str | None, ...],
 ) -> bool:
     """Tell a rule's breaker, if it has one; whether the trigger is to see nothing of the step."""
-    if not state.kept.number(CIRCUITS, state.tenant):
-        return False
     if not any(isinstance(action, manifest_actions.Suspend) for action in rule.actions):
         return False
-    name = circuits.circuit_id(rule.id, scope_of(rule, facts))
+    name = circuits.circuit_id(rule.id, scope_of(rule, step.facts))
     circuit = circuit_named(state, name)
     if circuit is None:
         return False
@@ -208,7 +223,7 @@ def _burn(state: State, rule: ReflexRule, facts: Facts, ids: Ids, amounts: list[
         renews_unix_nano=entity.started + timeout_ms * MS + state.shift_since(entity.started),
         facts=facts,
     )
-    _see(state, rule, facts, ids, step, entity_id=entity.id)
+    _see(state, rule, ids, step, entity.id)
 
 
 _LEVELS: Final = {"mission": 0, "plan": 1, "job": JOB, "attempt": 3}

@@ -6,14 +6,18 @@ from collections import defaultdict
 from typing import Final
 
 from neurorail.rules.entity import LEVEL_NAMES
+from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.model import Manifest, ReflexRule
-from neurorail.rules.manifest.selection import Selection
+from neurorail.rules.manifest.selection import Chosen
 from neurorail.rules.manifest.triggers import BurnRate, FanOut, NoProgress, ViolationStorm
+from neurorail.rules.reflex.watch import watch_name
 from neurorail.rules.state import State
 
 _LEVEL_OF_OVER: Final = {"missions": 0, "plans": 1, "jobs": 2, "attempts": 3}
 
 Rules = tuple[ReflexRule, ...]
+Watched = Chosen[ReflexRule, tuple[ReflexRule, str]]
+"""Rules, each with the name under which it watches what has some facts."""
 
 
 class Plan:
@@ -45,16 +49,28 @@ class Plan:
                     calls.append(rule)
                 case _:
                     ends[_LEVEL_OF_OVER[rule.over]].append(rule)
-        self.calls = Selection(calls)
+        self.calls = _watched(calls)
         self.violations: Rules = tuple(violations)
         self.burning: Rules = tuple(burning)
-        self.ends = {level: Selection(rules) for level, rules in ends.items()}
+        self.ends = {level: _watched(rules) for level, rules in ends.items()}
         """Level of what ends → rules."""
         self.children = {level: tuple(rules) for level, rules in children.items()}
         """Level of the child that began → rules."""
         self.progress = {level: tuple(rules) for level, rules in progress.items()}
         """Level of what is watched → rules."""
         self.pools = {pool: tuple(rules) for pool, rules in pools.items()}
+
+
+def _watched(rules: list[ReflexRule]) -> Watched:
+    return Chosen(rules, _rule_and_name, _key_names)
+
+
+def _rule_and_name(rule: ReflexRule, facts: Facts) -> tuple[ReflexRule, str]:
+    return rule, watch_name(rule, facts)
+
+
+def _key_names(rule: ReflexRule) -> tuple[str, ...]:
+    return rule.per
 
 
 def plan_of(state: State) -> Plan | None:

@@ -13,7 +13,7 @@ from neurorail.rules.reflex import actions
 from neurorail.rules.reflex.no_progress import NoProgress
 from neurorail.rules.reflex.plan import plan_of
 from neurorail.rules.reflex.step import SIGN_OF_LIFE, Step
-from neurorail.rules.reflex.watch import WATCHES, Watch, watch_for
+from neurorail.rules.reflex.watch import WATCHES, Watch, watch_name, watch_named
 from neurorail.rules.state import State
 
 LOOKED_AT_MAX: Final = 1_000
@@ -25,9 +25,9 @@ def began(state: State, rule: ReflexRule, entity: Entity) -> None:
     facts = entity_facts(state, entity)
     if not rule.when.matches(facts):
         return
-    watch = watch_for(state, rule, facts, entity.id)
+    name = watch_name(rule, facts, entity.id)
+    watch = watch_named(state, rule, name, entity.id)
     watch.trigger(rule).observe(state.now, Step(SIGN_OF_LIFE))
-    name = f"{rule.id}|{entity.id}|{rule.key_of(facts)}"
     assert isinstance(rule.trigger, Rule), "sorted so"
     state.kept.schedule(WATCHES, state.tenant, name, state.now + rule.trigger.silent_ms * MS)
 

@@ -59,12 +59,18 @@ def _fire(state: State, name: str, watch: Watch, at: int) -> None:
 WATCHES: Final = Kind("watch", WATCHES_MAX, _to_row, _from_row, evicts=True, fire=_fire)
 
 
-def watch_for(state: State, rule: ReflexRule, facts: Facts, entity_id: str = "") -> Watch:
-    """The trigger of a rule for these facts, as the youngest; a new one if there is none."""
+def watch_name(rule: ReflexRule, facts: Facts, entity_id: str = "") -> str:
+    """Under which name a rule watches what has these facts."""
+    return f"{rule.id}|{entity_id}|{rule.key_of(facts)}"
+
+
+def watch_named(state: State, rule: ReflexRule, name: str, entity_id: str = "") -> Watch:
+    """The trigger of a rule with this name, as the youngest; a new one if there is none."""
     kept, tenant = state.kept, state.tenant
-    name = f"{rule.id}|{entity_id}|{rule.key_of(facts)}"
-    watch = kept.get(WATCHES, tenant, name) or Watch(rule.id, entity_id)
-    kept.put(WATCHES, tenant, name, watch)
+    watch = kept.renew(WATCHES, tenant, name)
+    if watch is None:
+        watch = Watch(rule.id, entity_id)
+        kept.put(WATCHES, tenant, name, watch)
     return watch
 
 
@@ -72,7 +78,8 @@ def observe(state: State, rule: ReflexRule, watch: Watch, step: Step) -> Fired |
     """Let a trigger see a step, unless it is quiet; when it fires it becomes quiet."""
     if state.now < watch.quiet_until:
         return None
-    fired = watch.trigger(rule).observe(state.now, step)
+    machine = watch.machine or watch.trigger(rule)
+    fired = machine.observe(state.now, step)
     if fired is not None:
         watch.quiet_until = state.now + rule.quiet_ms * MS
     return fired

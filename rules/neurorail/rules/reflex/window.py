@@ -27,7 +27,7 @@ class Window:
 
     def add(self, now: int, window_ns: int, first: int, second: int = 0) -> tuple[int, int]:
         """Add to the part that holds `now`, and both sums of the window then."""
-        number = now // part_ns(window_ns)
+        number = now // (window_ns // PARTS or 1)
         parts = self.parts
         if not parts or parts[-1][0] != number:
             while parts and parts[0][0] <= number - PARTS:
