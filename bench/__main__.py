@@ -20,7 +20,7 @@ QUICK: Mapping[str, Callable[[float], Report]] = {
     "snapshot": lambda scale: snapshot.measure(int(100_000 * scale)),
     "kill": lambda scale: kill.measure(max(1, int(3 * scale)), seed=1),
 }
-LONG = ("memory", "outage", "phoenix", "reads", "streams")
+LONG = ("export", "memory", "outage", "phoenix", "reads", "streams")
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def main() -> None:
 
 def measure(requests: int, concurrency: int = 64) -> Report:
     """Measure each way in, one after the other, each with a server of its own."""
-    with _empty_server() as address:
+    with empty_server() as address:
         empty = uvloop.run(_grpc(address, _protobuf(requests), concurrency))
     with _fresh() as server:
         grpc = uvloop.run(_grpc(server.otlp_grpc, _protobuf(requests), concurrency))
@@ -106,7 +106,8 @@ def _fresh() -> Iterator[Server]:
 
 
 @contextmanager
-def _empty_server() -> Iterator[str]:
+def empty_server() -> Iterator[str]:
+    """Run a server that does nothing with its requests; its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.empty_server"], stdout=subprocess.PIPE, text=True
     )

@@ -131,3 +131,29 @@ def test_nothing_is_lost_when_either_side_is_killed(
         sent = told(backend.got)["neurorail.budget_violation"]
         assert len(violations) == len(chains)
         assert set(sent) == {event["audit_id"] for event in violations}
+
+
+def test_a_server_refuses_what_it_exported_itself(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    grpc_port, http_port = free_port(), free_port()
+    destinations = {
+        "grpc": {"endpoint": f"http://127.0.0.1:{grpc_port}"},
+        "http": {"endpoint": f"http://127.0.0.1:{http_port}", "protocol": "http/protobuf"},
+    }
+    config = config_file(tmp_path, export={"destinations": destinations})
+    here = ("--config", str(config), "--otlp-grpc", f"127.0.0.1:{grpc_port}",
+            "--otlp-http", f"127.0.0.1:{http_port}")  # fmt: skip
+    chain = Chain()
+    with running_server(tmp_path / "data", *here) as server:
+        rail = Rail(server)
+        rail.send("traces", work(chain))
+
+        def told_of_both() -> dict[str, str]:
+            dropped = rail.get("/audit/events", event_type="export_dropped")["events"]
+            errors = {each["details"]["destination"]: each["details"]["error"] for each in dropped}
+            return errors if errors.keys() == destinations.keys() else {}
+
+        errors = until("both destinations are on record", told_of_both)
+        assert all("export.destinations" in error for error in errors.values()), errors
+        assert rail.metrics()["otelcol_receiver_accepted_spans"] == CALLS + 1

@@ -226,6 +226,7 @@ class Service:
             authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
             rules=rules,
+            node=node if config.export.destinations else "",
         )
         self._view = AppliedView(self._engine)
         self._begun_s = time.monotonic()

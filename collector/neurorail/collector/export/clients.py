@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import urllib3
 
 from neurorail.collector.export.config import Destination
 from neurorail.collector.export.outcome import Outcome, Verdict, accepted, from_grpc, from_http
+from neurorail.collector.otlp.own_export import NODE_HEADER
 from neurorail.collector.otlp.signals import SignalSpec
 
 USER_AGENT: Final = "neurorail-exporter"
@@ -33,23 +35,23 @@ class Client(Protocol):
         ...
 
 
-def connect(destination: Destination) -> Client:
-    """The client of a destination. It connects when it first sends.
+def connect(destination: Destination, node: str) -> Client:
+    """The client of a destination. It connects when it first sends, and says which server it is.
 
     Raises:
         OSError: a file of the destination cannot be read.
         ValueError: the headers' file is malformed.
     """
     kind = GrpcClient if destination.protocol == "grpc" else HttpClient
-    return kind(destination)
+    return kind(destination, {NODE_HEADER: node})
 
 
 class GrpcClient:
     """`Client` over gRPC."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, headers: Mapping[str, str]) -> None:
         self._timeout_s = destination.timeout_s
-        self._metadata = tuple(destination.all_headers().items())
+        self._metadata = tuple({**destination.all_headers(), **headers}.items())
         self._channel = _channel(destination)
 
     def send(self, spec: SignalSpec, body: bytes) -> Outcome:
@@ -102,12 +104,13 @@ def _status_details(call: grpc.Call) -> bytes | None:
 class HttpClient:
     """`Client` over HTTP/1.1 with protobuf bodies."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, headers: Mapping[str, str]) -> None:
         self._base = destination.endpoint.rstrip("/")
         self._gzipped = destination.compression == "gzip"
         self._headers = {
             "user-agent": USER_AGENT,
             **destination.all_headers(),
+            **headers,
             "content-type": _PROTOBUF,
         }
         if self._gzipped:

@@ -38,7 +38,7 @@ class Exporter:
         losses: Losses,
         node: str,
         version: str,
-        connect: Callable[[Destination], Client] = connect,
+        connect: Callable[[Destination, str], Client] = connect,
     ) -> None:
         self._directory = directory
         self._destinations = dict(destinations)
@@ -70,7 +70,7 @@ class Exporter:
                 destination,
                 Gatherer(destination, self._records, self._read_events, self._node, self._version),
                 self._records,
-                self._connect,
+                self._connect(destination, self._node),
                 self._cursors,
                 begun[name],
                 self._meters[name],

@@ -6,7 +6,6 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from neurorail.collector.export.batch import Gatherer, Request
@@ -43,7 +42,7 @@ class Sender:
         destination: Destination,
         gatherer: Gatherer,
         records: RecordSource,
-        connect: Callable[[Destination], Client],
+        client: Client,
         cursors: CursorLog,
         begin_seq: int,
         meter: Meter,
@@ -53,7 +52,7 @@ class Sender:
         self._destination = destination
         self._gatherer = gatherer
         self._records = records
-        self._client = connect(destination)
+        self._client = client
         self._cursors = cursors
         self._meter = meter
         self._on_loss = on_loss

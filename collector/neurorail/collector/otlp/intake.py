@@ -22,6 +22,7 @@ from neurorail.collector.otlp.metrics import (
     NoReceiverMetrics,
     ReceiverMetrics,
 )
+from neurorail.collector.otlp.own_export import own_export
 from neurorail.collector.otlp.pressure import NoPressure, Pressure
 from neurorail.collector.otlp.refusal import Refusal, unavailable
 from neurorail.collector.otlp.signals import SignalSpec
@@ -56,8 +57,11 @@ class Intake:
         pressure: Pressure | None = None,
         authenticator: Authenticator | None = None,
         metrics: ReceiverMetrics | None = None,
+        node: str = "",
     ) -> None:
+        """`node` is the id of a data directory: what its own exporter sent is refused."""
         self.config = config
+        self._node = node
         self._admission = admission
         self._inbox = inbox
         self._pressure = pressure or NoPressure()
@@ -80,7 +84,7 @@ class Intake:
         if isinstance(caller, Refusal):
             self._count_refusal(spec, transport)
             return caller
-        refusal = self._pressure.check() or self._too_busy()
+        refusal = own_export(headers, self._node) or self._pressure.check() or self._too_busy()
         if refusal is not None:
             self._count_refusal(spec, transport)
             return refusal

@@ -33,10 +33,12 @@ class Receivers:
         authenticator: Authenticator | None = None,
         metrics: ReceiverMetrics | None = None,
         rules: AttributeRules | None = None,
+        node: str = "",
     ) -> None:
         """`pressure` is asked besides the memory limit; `redaction_key` is the data directory's.
 
-        `rules` say what besides content is not stored.
+        `rules` say what besides content is not stored; `node` is the id of the data directory, if
+        it exports.
 
         Raises:
             ValueError: the redaction key is too short.
@@ -53,6 +55,7 @@ class Receivers:
             pressure=_pressure(config, pressure),
             authenticator=authenticator,
             metrics=metrics,
+            node=node,
         )
         self.grpc = GrpcReceiver(config, self._intake)
         self.http = HttpReceiver(config, self._intake)
