@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
+from fastapi import FastAPI
 
 from neurorail.api import (
     ApiConfig,
@@ -56,6 +57,10 @@ from neurorail.rules.manifest.kinds import (
 )
 from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.manifest.schema import json_schema
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.api_types import answer_type, linked, reached, sections
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -260,8 +265,8 @@ def needs_text(needs: Needs) -> str:
     return text + (", agents" if needs.agents else "")
 
 
-def api_page() -> str:
-    """Every operation of the HTTP API."""
+def whole_api() -> FastAPI:
+    """The application with every route that a whole server has, over nothing."""
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(ApiDependencies))
     parts: Any = nothing | {"config": ApiConfig(), "version": "0"}
     app = create_app(ApiDependencies(**parts))
@@ -277,26 +282,40 @@ def api_page() -> str:
         app.include_router(router, prefix=API_PREFIX)
     for router in reruns.create_routers(unused):
         app.include_router(router, prefix=GOVERNOR_PREFIX)
+    return app
+
+
+def api_page() -> str:
+    """Every operation of the HTTP API."""
+    app = whole_api()
     needed = {name: needs_text(route.needs) for name, route in governed(app).items()}
-    rows = []
-    for path, operations in app.openapi()["paths"].items():
+    rows, types, spec = [], [], app.openapi()
+    for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             query = [each["name"] for each in operation.get("parameters", ())
                      if each["in"] == "query"]  # fmt: skip
             meaning = operation.get("description", "").split("\n\n")[0].replace("\n", " ")
             shown = ", ".join(map(code, query))
             operation_name = f"{method.upper()} {path}"
-            rows.append((code(operation_name), meaning, needed[operation_name], shown))
+            kind = answer_type(operation)
+            types += [kind] if kind else []
+            answer = linked(kind) if kind else "no JSON"
+            told = (code(operation_name), meaning, answer, needed[operation_name], shown)
+            rows.append(told)
+    named = sorted(reached(spec, types))
     return page(
         "HTTP API",
         "On port 8000. `GET /docs` shows it with every field, `/openapi.json` describes it for"
         " machines. Errors are RFC 9457 problems: 404 for an unknown entity, 422 for a bad id or"
         " field, 503 with `Retry-After` when the store cannot answer now. Lists go page by page:"
         " pass `next_cursor` on as `cursor`. Money is a number with up to 12 decimal places.",
-        table(("operation", "answers", "needs", "query"), rows),
+        table(("operation", "does", "answers", "needs", "query"), rows),
         "*needs*: the permission of the caller's credential; *any* is a valid credential of a"
         " person or program, *agents* are allowed besides, *everybody* needs none.\n",
         "The ControlDeck is at `/neurorail`.\n",
+        "## What is answered\n\nTimes are ISO 8601 in UTC with nine digits. The examples are made"
+        " from the same description.\n",
+        *sections(spec, named),
     )
 
 

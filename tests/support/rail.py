@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 from fastapi import FastAPI
+from tests.support.described import JSON, Described
 from tests.support.engine import DictEngine
 from tests.support.events import NODE, START_UNIX_NANO, ListOutbox, ListReplay
 from tests.support.history import ListHistory
@@ -89,6 +90,9 @@ class NoRows:
     ) -> list[dict[str, Any]]:
         """No rows."""
         return []
+
+
+_described: list[Described] = []
 
 
 def open_access(inbox: AnsweringInbox, keys: Path = Path("/nonexistent/keys.json")) -> Access:
@@ -173,7 +177,22 @@ async def running_rail(
     await server.start()
     host, port = server.address
     try:
-        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
+        if not _described:  # One for all tests of a process: it takes a second to make.
+            _described.append(Described(app.openapi()))
+
+        async def as_described(response: httpx2.Response) -> None:
+            """Every answer of every test is one that the description allows."""
+            if response.headers.get("content-type") == JSON:
+                request = response.request
+                body = await response.aread()
+                _described[0].must_allow(
+                    request.method, request.url.path, response.status_code, body
+                )
+
+        hooks = {"response": [as_described]}
+        async with httpx2.AsyncClient(
+            base_url=f"http://{host}:{port}", timeout=10, event_hooks=hooks
+        ) as client:
             yield Rail(
                 client, server, engine, archive, outbox, replay, hub, health, down, inbox, app
             )

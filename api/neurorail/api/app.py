@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from neurorail.api import deck, problems
 from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.description import describe
 from neurorail.api.hosts import HostCheck, allowed_hosts
 from neurorail.api.links import add_links
 from neurorail.api.routes import (
@@ -50,10 +51,11 @@ class _Application(FastAPI):
         )
 
     def openapi(self) -> dict[str, Any]:
-        """The description of the API, with its links."""
-        description = super().openapi()
-        add_links(description)
-        return description
+        """The description of the API, with what is answered and its links."""
+        spec = super().openapi()
+        describe(spec)
+        add_links(spec)
+        return spec
 
 
 def create_app(parts: ApiDependencies) -> FastAPI:
