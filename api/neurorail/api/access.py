@@ -35,6 +35,7 @@ from neurorail.collector.access import (
     Sessions,
 )
 from neurorail.collector.access.gate import permit
+from neurorail.collector.access.login import Login
 from neurorail.collector.access.permissions import SYSTEM_ADMIN
 from neurorail.collector.access.rates import Rate, Rates
 from neurorail.collector.access.sessions import SESSION, TICKET
@@ -125,6 +126,8 @@ class Access:
     clock: Callable[[], int] = time.time_ns
     """Unix time in nanoseconds."""
     rates: Rates = field(default_factory=Rates)
+    login: Login | None = None
+    """Where people sign in by redirect; None: nowhere."""
 
     def admit(
         self, headers: Headers, declared: Needs, operation: str, address: str, query: bytes = b""
@@ -263,6 +266,18 @@ def _cookie(header: str, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def cookie_of(request: Request, name: str) -> str | None:
+    """A cookie of a request."""
+    return _cookie(request.headers.get("cookie", ""), name)
+
+
+def note_denial(request: Request, denial: Denial) -> None:
+    """Put on record that somebody was turned away by other means than a problem."""
+    access: Access = request.app.state.dependencies.access
+    scope = request.scope
+    access.denials.note(denial, f"{scope['method']} {scope['route'].path_format}", _address(scope))
 
 
 def _address(scope: Scope) -> str:

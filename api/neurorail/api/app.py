@@ -26,6 +26,7 @@ from neurorail.api.routes import (
     lifecycle,
     manifests,
     missions,
+    oidc,
     rbac,
     reflex,
     session,
@@ -76,7 +77,7 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(governor.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(manifests.router, prefix=_GOVERNOR_PREFIX)
-    for module in (reflex, control, agents, budgets, budget_change, session):
+    for module in (reflex, control, agents, budgets, budget_change, session, oidc):
         app.include_router(module.router, prefix=_PREFIX)
     app.include_router(confirmations.router, prefix=_GOVERNOR_PREFIX)
     app.include_router(system.router)

@@ -11,6 +11,7 @@ from typing import Final
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.collector.access import Credentials, Gate, KeyStore, Provider, Tokens
 from neurorail.collector.access.keys import KEYS_FILE
+from neurorail.collector.access.login import Login
 
 ADMIN_KEY_VARIABLE: Final = "NEURORAIL_ADMIN_KEY"
 
@@ -36,6 +37,21 @@ def make_gate(
     credentials = Credentials(environment.get(ADMIN_KEY_VARIABLE) or None)
     tokens = None if provider is None else Tokens(provider, time.monotonic)
     return Gate(keys, time.time_ns, credentials, local_token, tokens)
+
+
+def make_login(config: Config, secret: bytes) -> Login | None:
+    """Where people sign in by redirect; None if nothing of the kind is configured.
+
+    Raises:
+        ValueError: the file of the client's secret is empty.
+        OSError: it cannot be read.
+    """
+    section = config.access.oidc
+    provider, client = section.provider(), section.login.client(section.login.secret())
+    if provider is None or client is None:
+        return None
+    tokens = Tokens(provider, time.monotonic)
+    return Login(provider, client, secret, tokens, time.monotonic)
 
 
 def check_exposure(config: Config, gate: Gate) -> None:

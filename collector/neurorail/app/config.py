@@ -14,14 +14,13 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
-from neurorail.collector.access.tokens import Provider
+from neurorail.app.config_oidc import OidcSection
+from neurorail.app.config_section import Section
 from neurorail.collector.archive.config import ArchiveConfig
 from neurorail.collector.export.config import NAME as DESTINATION_NAME
 from neurorail.collector.export.config import Destination
@@ -69,13 +68,7 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 """`HOST:PORT`; port 0 takes a free one. Beyond loopback only with credentials."""
 
 
-class _Section(BaseModel):
-    """A part of the configuration: a misspelt key is an error, and nothing changes later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class TlsSection(_Section):
+class TlsSection(Section):
     """TLS of one listener. Both files or neither."""
 
     cert_file: Path | None = None
@@ -98,7 +91,7 @@ class TlsSection(_Section):
         return self.cert_file is not None
 
 
-class GrpcSection(_Section):
+class GrpcSection(Section):
     """OTLP over gRPC."""
 
     address: Address = "127.0.0.1:4317"
@@ -109,7 +102,7 @@ class GrpcSection(_Section):
     """Empty: plain text."""
 
 
-class HttpSection(_Section):
+class HttpSection(Section):
     """OTLP over HTTP (`/v1/traces`, `/v1/logs`, `/v1/metrics`)."""
 
     address: Address = "127.0.0.1:4318"
@@ -120,7 +113,7 @@ class HttpSection(_Section):
     """Empty: plain text."""
 
 
-class OtlpSection(_Section):
+class OtlpSection(Section):
     """The receivers of OpenTelemetry data."""
 
     grpc: GrpcSection = GrpcSection()
@@ -146,7 +139,7 @@ class OtlpSection(_Section):
         return self
 
 
-class RowsSection(_Section):
+class RowsSection(Section):
     """The most rows that one answer of the API holds, by role; a larger `limit` is refused."""
 
     viewer: int = Field(default=1_000, ge=1, le=100_000)
@@ -157,7 +150,7 @@ class RowsSection(_Section):
     """Of admins."""
 
 
-class ApiSection(_Section):
+class ApiSection(Section):
     """The HTTP API, the live stream and the ControlDeck."""
 
     address: Address = "127.0.0.1:8000"
@@ -174,7 +167,7 @@ def _default_retention() -> dict[str, int]:
     return dict.fromkeys(RETENTION_TABLES, 30)
 
 
-class ClickHouseSection(_Section):
+class ClickHouseSection(Section):
     """Where rows are stored."""
 
     url: str | None = None
@@ -210,7 +203,7 @@ class ClickHouseSection(_Section):
         return _default_retention() | days
 
 
-class SqlSection(_Section):
+class SqlSection(Section):
     """Read-only SQL over the embedded store, as ClickHouse's HTTP interface. Off by default.
 
     Whoever has the password reads what is stored of every tenant.
@@ -240,7 +233,7 @@ class SqlSection(_Section):
         return self
 
 
-class ExportSection(_Section):
+class ExportSection(Section):
     """Where telemetry and events are sent on to."""
 
     destinations: dict[str, Destination] = Field(default_factory=dict)
@@ -256,7 +249,7 @@ class ExportSection(_Section):
         return found
 
 
-class ContentSection(_Section):
+class ContentSection(Section):
     """Prompts, completions, and arguments and results of tools."""
 
     store_content: bool = False
@@ -275,53 +268,7 @@ class ContentSection(_Section):
         return patterns
 
 
-class OidcSection(_Section):
-    """An OpenID Connect provider whose tokens are believed."""
-
-    issuer: str | None = None
-    """Its address, as `iss` in the tokens has it; none: no tokens."""
-    audience: str | None = None
-    """What `aud` has to name."""
-    jwks_url: str | None = None
-    """Where its keys are; none: what ISSUER/.well-known/openid-configuration says."""
-    algorithms: tuple[str, ...] = ("RS256", "ES256")
-    """Signatures that are believed; none of them with a shared secret."""
-    role_claim: str = "roles"
-    """Claim with roles, a text or a list; dots lead into objects."""
-    roles: dict[str, str] = Field(
-        default_factory=lambda: {"admin": "admin", "operator": "operator", "viewer": "viewer"}
-    )
-    """Value of the claim: role."""
-    tenant_claim: str | None = None
-    """Claim with the tenant; none: everybody is of the tenant `default`."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.issuer is None) != (self.audience is None):
-            raise ValueError("give issuer and audience together")
-        self.provider()
-        return self
-
-    def provider(self) -> Provider | None:
-        """The provider; None without one.
-
-        Raises:
-            ValueError: an address, algorithm or role is none.
-        """
-        if self.issuer is None or self.audience is None:
-            return None
-        return Provider(
-            self.issuer,
-            self.audience,
-            self.jwks_url,
-            self.algorithms,
-            self.role_claim,
-            self.roles,
-            self.tenant_claim,
-        )
-
-
-class AccessSection(_Section):
+class AccessSection(Section):
     """Who may do what. Keys are made with `neurorail keys`, not written here."""
 
     requests_per_s: int = Field(default=1_000, ge=1)
@@ -330,7 +277,7 @@ class AccessSection(_Section):
     """An OpenID Connect provider whose tokens are believed."""
 
 
-class AuditSection(_Section):
+class AuditSection(Section):
     """The audit trail's signed checkpoints."""
 
     checkpoint_interval_s: float = Field(default=300.0, ge=0)
@@ -339,7 +286,7 @@ class AuditSection(_Section):
     """Where they are written, best on another disk; none: `anchors.jsonl` in the data directory."""
 
 
-class WebhookSection(_Section):
+class WebhookSection(Section):
     """One webhook."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")
@@ -378,7 +325,7 @@ class WebhookSection(_Section):
         return self
 
 
-class AlertsSection(_Section):
+class AlertsSection(Section):
     """Where alerts of reflexes are sent to."""
 
     webhooks: tuple[WebhookSection, ...] = ()
@@ -394,28 +341,28 @@ class AlertsSection(_Section):
         return webhooks
 
 
-class MetricsSection(_Section):
+class MetricsSection(Section):
     """Numbers about the whole."""
 
     snapshot_interval_s: float = Field(default=30.0, ge=0)
     """Seconds between the snapshots that are put on record, one a tenant; 0: none."""
 
 
-class PricesSection(_Section):
+class PricesSection(Section):
     """What tokens cost."""
 
     override_file: Path | None = None
     """YAML of own prices, asked before the built-in table."""
 
 
-class LogSection(_Section):
+class LogSection(Section):
     """What the server says on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that can be set."""
 
     data_dir: Path = Path("neurorail-data")

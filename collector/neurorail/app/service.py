@@ -28,7 +28,7 @@ from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
-from neurorail.app.access import check_exposure, make_gate
+from neurorail.app.access import check_exposure, make_gate, make_login
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.engine_states import EngineStates
@@ -272,6 +272,7 @@ class Service:
                     config.access.requests_per_s,
                     loopback=is_loopback(split_address(config.api.address)[0]),
                     sessions=Sessions(self._directory.session_key, self._gate),
+                    login=make_login(config, self._directory.session_key),
                 ),
             )
         )

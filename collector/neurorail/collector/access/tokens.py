@@ -60,7 +60,7 @@ class Provider:
                 raise ValueError(f"algorithm {name!r} is none of {', '.join(ALGORITHMS)}")
         for url in (self.issuer, self.jwks_url):
             if url is not None:
-                _check_url(url)
+                check_url(url)
         for role in self.roles.values():
             if role not in ROLES:
                 raise ValueError(f"role {role!r} is none of {', '.join(ROLES)}")
@@ -110,6 +110,11 @@ class Tokens:
 
     def check(self, text: str, now_unix_nano: int) -> Principal | Denial:
         """Who a token is. Blocks on nothing: call `prepare` first."""
+        claims = self.claims(text, now_unix_nano)
+        return claims if isinstance(claims, Denial) else self.principal(claims)
+
+    def claims(self, text: str, now_unix_nano: int) -> Mapping[str, Any] | Denial:
+        """What a token that is believed says. Blocks on nothing: call `prepare` first."""
         unknown = Denial(UNKNOWN, "the token is not one that this server believes")
         if self._keys is None or len(text) > TOKEN_CHARS_MAX:
             return unknown
@@ -126,9 +131,10 @@ class Tokens:
             return Denial(EXPIRED, "the token has expired")
         except (JoseError, ValueError, TypeError, KeyError):
             return unknown
-        return self._principal(claims)
+        return claims
 
-    def _principal(self, claims: Mapping[str, Any]) -> Principal | Denial:
+    def principal(self, claims: Mapping[str, Any]) -> Principal | Denial:
+        """Whom the claims of a token that is believed name."""
         provider = self._provider
         said = _claim(claims, provider.role_claim)
         values = said if isinstance(said, list) else [said]
@@ -163,18 +169,30 @@ class Tokens:
     def _fetch_keys(self) -> KeySet:
         url = self._provider.jwks_url
         if url is None:
-            where = f"{self._provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-            told = json.loads(self._fetch(where))
-            if told.get("issuer") != self._provider.issuer:
-                raise ValueError(f"{where} speaks for another issuer: {told.get('issuer')!r}")
-            url = str(told["jwks_uri"])
-            _check_url(url)
+            url = str(discover(self._provider.issuer, self._fetch)["jwks_uri"])
+            check_url(url)
         return KeySet.import_key_set(json.loads(self._fetch(url)))
 
 
-class _Nowhere(HTTPRedirectHandler):
+def discover(issuer: str, fetch: Fetch) -> dict[str, Any]:
+    """The configuration document of a provider. Blocks.
+
+    Raises:
+        OSError: it cannot be fetched.
+        ValueError: it is none, or another issuer's.
+    """
+    where = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    told = json.loads(fetch(where))
+    if not isinstance(told, dict) or told.get("issuer") != issuer:
+        raise ValueError(f"{where} does not speak for {issuer}")
+    return told
+
+
+class Nowhere(HTTPRedirectHandler):
+    """Follows no redirection."""
+
     def redirect_request(self, *_: Any) -> None:
-        return None
+        """Nowhere."""
 
 
 def fetch_json(url: str) -> bytes:
@@ -184,14 +202,15 @@ def fetch_json(url: str) -> bytes:
         OSError: it cannot be fetched.
         ValueError: it is too large.
     """
-    with build_opener(_Nowhere).open(url, timeout=FETCH_S) as answer:
+    with build_opener(Nowhere).open(url, timeout=FETCH_S) as answer:
         content: bytes = answer.read(FETCHED_BYTES_MAX + 1)
     if len(content) > FETCHED_BYTES_MAX:
         raise ValueError(f"{url} answers more than {FETCHED_BYTES_MAX} bytes")
     return content
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raises ValueError unless an address is reached over TLS, or on this machine."""
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.scheme != "https" and not (parts.scheme == "http" and local):

@@ -9,6 +9,17 @@ import { signal } from "../vendor/ui.js";
 const TOKEN = "controldeck.token";
 const API = new URL("../../api/neurorail/v1/", import.meta.url);
 const RETRY_MS = 2000;
+/** Everybody on a server that is open. */
+const NOBODY = "anonymous";
+/** Why somebody came back from the provider without a session. @type {Record<string, string>} */
+const REFUSED = {
+  denied: "the provider did not let you in, or you left its page",
+  expired: "signing in took too long, or was not begun in this browser: try again",
+  foreign: "the provider's answer was not to this browser's question: try again",
+  provider: "the provider cannot be reached, or did not accept this server: tell whoever runs it",
+  token: "the provider's token is not one that this server believes: tell whoever runs it",
+  role: "you are known, but have no role here: ask for one at the provider",
+};
 
 /** "asking" until the server said who this is; "out" when it wants a key. */
 export const session = signal(/** @type {"asking" | "in" | "out"} */ ("asking"));
@@ -72,9 +83,32 @@ export async function identify() {
     await new Promise((done) => setTimeout(done, RETRY_MS));
     return identify();
   }
-  if (answer.ok) return enter(await answer.json());
-  leave(token === "" ? "" : "the session is over");
+  if (!answer.ok) return leave(token === "" ? refusedAtProvider() : "the session is over");
+  const body = await answer.json();
+  // Who signed in by redirect has the cookie, and asks here for what writes repeat.
+  if (token === "" && body.principal !== NOBODY) {
+    const held = await fetch(new URL("session", API), { headers: { accept: "application/json" } }).catch(() => null);
+    if (held?.ok) hold((await held.json()).csrf_token);
+  }
+  enter(body);
 }
+
+/** Why the provider's answer did not do, from the address that it led back to; the address forgets it. */
+function refusedAtProvider() {
+  const reason = /^#refused=([a-z]+)$/.exec(location.hash)?.[1];
+  if (reason === undefined) return "";
+  history.replaceState(null, "", location.pathname + location.search);
+  return REFUSED[reason] ?? "signing in did not succeed";
+}
+
+/** How people sign in here. @returns {Promise<{oidc: {name: string} | null}>} */
+export async function signInMethods() {
+  const answer = await fetch(new URL("session/methods", API), { headers: { accept: "application/json" } }).catch(() => null);
+  return answer?.ok ? answer.json() : { oidc: null };
+}
+
+/** Leads to the provider, and back to the page that is open. @param {string} backTo */
+export const signInAddress = (backTo) => new URL(`session/oidc/start?${new URLSearchParams({ back_to: backTo })}`, API).href;
 
 /** Begins a session with a key, or a token of the identity provider. @param {string} key */
 export async function signIn(key) {
@@ -102,8 +136,10 @@ export function leave(reason) {
 
 /** Ends the session, in every tab. */
 export async function signOut() {
-  await fetch(new URL("session/end", API), { method: "POST", headers: writing() }).catch(() => null);
+  const answer = await fetch(new URL("session/end", API), { method: "POST", headers: writing() }).catch(() => null);
+  const told = answer?.ok ? await answer.json() : {};
   leave("");
+  if (told.logout_url) location.assign(told.logout_url);
 }
 
 // Who signs out in one tab, or signs in, does so in all of them.

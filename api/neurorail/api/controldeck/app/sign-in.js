@@ -1,12 +1,21 @@
 // @ts-check
 /** Asks for a key. */
 
-import { html, useSignal } from "../vendor/ui.js";
+import { html, useEffect, useSignal } from "../vendor/ui.js";
 import { Mark } from "./mark.js";
-import { refusal, session, signIn } from "./session.js";
+import { place } from "./route.js";
+import { refusal, session, signIn, signInAddress, signInMethods } from "./session.js";
+
+/** The page that is open, with its filters. */
+const backTo = () => `${place.value.page}${location.search}`;
 
 export function SignIn() {
   const busy = useSignal(false);
+  const provider = useSignal("");
+  const out = session.value === "out";
+  useEffect(() => {
+    if (out) void signInMethods().then(({ oidc }) => (provider.value = oidc?.name ?? ""));
+  }, [out]);
 
   /** @param {SubmitEvent} event */
   async function submitted(event) {
@@ -26,11 +35,14 @@ export function SignIn() {
       <form class="panel sign-in-box" onSubmit=${submitted}>
         <p class="brand"><${Mark} /><span class="brand-name">NeuroRail</span></p>
         <h1>Sign in</h1>
+        ${refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
+        ${provider.value && html`
+          <a class="button primary" data-provider=${provider.value} href=${signInAddress(backTo())}>Sign in with ${provider.value}</a>
+          <p class="or faint">or with a key</p>`}
         <label for="key">Key</label>
         <input id="key" name="key" type="password" required autocomplete="current-password" placeholder="nrk_…" spellcheck="false" autofocus
           aria-describedby="key-help" aria-invalid=${refusal.value !== ""} />
-        ${refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
-        <button type="submit" class="primary" disabled=${busy.value}>${busy.value ? "Asking…" : "Sign in"}</button>
+        <button type="submit" class=${provider.value ? "" : "primary"} disabled=${busy.value}>${busy.value ? "Asking…" : "Sign in"}</button>
         <p id="key-help" class="faint">Shown to this server once; then a cookie stands for it, for twelve hours. Whoever runs the server makes one with <code>neurorail keys create --role viewer</code>.</p>
       </form>
     </main>
