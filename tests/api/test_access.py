@@ -29,7 +29,16 @@ from neurorail.rules.events import CHANNELS, EVENT_TYPES
 
 ADMIN_KEY = "an admin's key of 32 characters or more"
 SEES_TENANTS = "/api/neurorail/v1/missions"
-PUBLIC = {"GET /health", "GET /ready", "GET /", "POST /api/neurorail/v1/session/end"}
+SESSION = "/api/neurorail/v1/session"
+PUBLIC = {
+    "GET /health",
+    "GET /ready",
+    "GET /",
+    f"POST {SESSION}/end",
+    f"GET {SESSION}/methods",
+    f"GET {SESSION}/oidc/start",
+    f"GET {SESSION}/oidc/callback",
+}
 
 
 class Guarded:

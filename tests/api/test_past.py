@@ -222,3 +222,23 @@ async def test_audit_page_from_the_outbox_needs_no_archive_for_its_events(rail: 
     assert page["events"][0]["audit_id"] == "n1.1.1500.0"
     assert len(page["events"]) == 1_000
     assert page["total"] == 1_500
+
+
+async def test_events_are_walked_both_ways_and_jumped_into(rail: Rail) -> None:
+    rail.archive.lines = [make_line(seq) for seq in range(1, 8)]
+    rail.outbox.add(*(make_line(seq) for seq in range(8, 12)))
+    newest_first = [f"n1.1.{seq}.0" for seq in range(11, 0, -1)]
+
+    def ids(page: Any) -> list[str]:
+        return [event["audit_id"] for event in page["events"]]
+
+    page = await rail.get("/audit/events", limit=3, skip=6, counted=False)
+    assert (ids(page), page["total"]) == (newest_first[6:9], None)
+    above = await rail.get(
+        "/audit/events", limit=3, order="oldest", cursor=page["first_cursor"], counted=False
+    )
+    assert ids(above)[::-1] == newest_first[3:6]
+    below = await rail.get("/audit/events", limit=3, cursor=page["next_cursor"])
+    assert (ids(below), below["total"]) == (newest_first[9:], 11)
+    assert ids(await rail.get("/audit/events", skip=11)) == []
+    await rail.get("/audit/events", 422, skip=1, order="oldest")

@@ -249,7 +249,7 @@ def _govern(app: FastAPI, prefix: str) -> None:
     @app.get(prefix + "/rbac/whoami")
     async def whoami() -> dict[str, Any]:
         return {
-            "principal": "open",
+            "principal": "anonymous",
             "tenant": "default",
             "role": "admin",
             "agent": False,
@@ -329,6 +329,8 @@ def build_app(rail: FakeRail) -> FastAPI:
         end_time: str = "",
         cursor: str = "",
         limit: int = 100,
+        skip: int = 0,
+        order: str = "newest",
     ) -> dict[str, Any]:
         with rail.lock:
             rows = [
@@ -338,13 +340,19 @@ def build_app(rail: FakeRail) -> FastAPI:
                 and event_type in ("", row["event_type"])
                 and (not end_time or row["timestamp"] < end_time.replace("Z", "+00:00"))
             ][::-1]
-        begin = int(cursor or 0)
-        more = begin + limit < len(rows)
+        begin = int(cursor or 0) + skip
+        if order == "oldest":
+            end, begin = begin - 1, max(0, begin - 1 - limit)
+            page, following = rows[begin:end][::-1], str(begin + 1) if begin else None
+        else:
+            page = rows[begin : begin + limit]
+            following = str(begin + limit) if begin + limit < len(rows) else None
         return {
-            "events": rows[begin : begin + limit],
+            "events": page,
             "total": len(rows),
             "limit": limit,
-            "next_cursor": str(begin + limit) if more else None,
+            "first_cursor": str(begin + 1) if page else None,
+            "next_cursor": following,
         }
 
     @app.get(prefix + "/lifecycle/history/{entity_type}/{entity_id}")

@@ -28,19 +28,19 @@ class ListHistory:
         found = self._matching(wanted, outside)[::-1]
         return [line for line in found if before is None or EventKey.of(line) < before][:limit]
 
-    async def transitions(
-        self,
-        tenant: str,
-        entity_id: str,
-        *,
-        after: EventKey | None,
-        limit: int,
-        outside: Boundary | None,
+    async def newer(
+        self, wanted: EventFilter, *, after: EventKey | None, limit: int, outside: Boundary | None
     ) -> list[EventLine]:
         """Oldest first."""
-        wanted = EventFilter(tenant, {"entity_id": entity_id}, event_type="state_changed")
         found = self._matching(wanted, outside)
         return [line for line in found if after is None or EventKey.of(line) > after][:limit]
+
+    async def key_at(
+        self, wanted: EventFilter, *, before: EventKey | None, skip: int, outside: Boundary | None
+    ) -> EventKey | None:
+        """Counted one by one."""
+        found = await self.events(wanted, before=before, limit=skip, outside=outside)
+        return EventKey.of(found[-1]) if len(found) == skip else None
 
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
         """Counted one by one."""

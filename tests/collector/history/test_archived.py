@@ -90,10 +90,11 @@ async def test_archived_pages_and_boundary(store: Store) -> None:
 
 async def test_archived_transitions_oldest_first(store: Store) -> None:
     history = StoreHistory(store)
-    found = await history.transitions("default", "j_1", after=None, limit=2, outside=None)
+    moves = EventFilter("default", {"entity_id": "j_1"}, event_type="state_changed")
+    found = await history.newer(moves, after=None, limit=2, outside=None)
     assert [line.seq for line in found] == [1, 5]
     after = EventKey.of(found[-1])
-    found = await history.transitions("default", "j_1", after=after, limit=9, outside=None)
+    found = await history.newer(moves, after=after, limit=9, outside=None)
     assert [line.seq for line in found] == [6, 7]
 
 

@@ -94,6 +94,20 @@ async def test_united_transitions_are_complete_while_they_are_archived(seed: int
     assert found == LINES
 
 
+@pytest.mark.parametrize("archived", [0, 20, 40, 60])
+@pytest.mark.parametrize("skip", [1, 19, 20, 21, 59, 60, 99])
+async def test_united_events_skip_over_both_sides(archived: int, skip: int) -> None:
+    outbox, archive = ListOutbox(), ListHistory(lines=LINES[:archived])
+    if archived < len(LINES):
+        outbox.add(*LINES[archived:])
+    history = UnitedHistory(archive, OutboxEvents(outbox))
+    page = await history.events(ANY, before=None, limit=7, skip=skip)
+    assert page.events == LINES[::-1][skip : skip + 7]
+    key = EventKey.of(LINES[-1])
+    page = await history.events(ANY, before=key, limit=7, skip=skip)
+    assert page.events == LINES[::-1][skip + 1 : skip + 8]
+
+
 async def test_united_counts_each_event_once_when_archived_and_not_pruned() -> None:
     outbox, archive = ListOutbox(), ListHistory(lines=LINES[:40])
     outbox.add(*LINES[30:50])

@@ -27,7 +27,7 @@ from neurorail.api.problems import bad_field
 from neurorail.api.writing import FREE_TEXT_MAX, Body, Writer, Writing, json_value
 from neurorail.collector.access.permissions import READ_AUDIT, WRITE_AUDIT
 from neurorail.collector.decode.commands import AuditCommand
-from neurorail.collector.history import EventFilter, EventPage
+from neurorail.collector.history import EventFilter, EventKey, EventPage
 from neurorail.collector.stream import EventLine
 from neurorail.rules.events import (
     ALL,
@@ -42,6 +42,8 @@ from neurorail.rules.events import (
 router = Router(prefix="/audit", tags=["audit"])
 
 _RECENT_ERRORS = 10
+SKIP_MAX = 1_000_000
+"""Events that a page may pass over."""
 Id = Annotated[str | None, Field(max_length=80)]
 
 
@@ -94,18 +96,35 @@ Wanted = Annotated[EventFilter, Depends(_filter)]
 @router.get("/events")
 @needs(READ_AUDIT)
 async def events(
-    parts: Parts, wanted: Wanted, most: PageItems, cursor: Cursor = None
+    parts: Parts,
+    wanted: Wanted,
+    most: PageItems,
+    cursor: Cursor = None,
+    order: Annotated[
+        Literal["newest", "oldest"], Query(description="`oldest`: those newer than the cursor")
+    ] = "newest",
+    skip: Annotated[int, Query(ge=0, le=SKIP_MAX, description="pass over so many first")] = 0,
+    counted: Annotated[bool, Query(description="whether `total` is wanted")] = True,
 ) -> JsonResponse:
-    """Events that match, newest first. `total` counts all that match, on every page."""
-    before = read_cursor(cursor)
+    """Events that match, newest first. `total` counts all that match, on every page.
+
+    `next_cursor` goes on; with `order=oldest`, `first_cursor` goes back from the first of a page.
+    """
+    key = read_cursor(cursor)
     with archive_answers():
-        page = await parts.history.events(wanted, before=before, limit=most)
-        counts = await parts.history.counts(wanted)
+        if order == "oldest":
+            if skip:
+                raise bad_field("skip", skip, "skip goes with order=newest alone")
+            page = await parts.history.newer(wanted, after=key, limit=most)
+        else:
+            page = await parts.history.events(wanted, before=key, limit=most, skip=skip)
+        total = (await parts.history.counts(wanted)).total if counted else None
     return JsonResponse(
         {
             "events": [event_body(line) for line in page.events],
-            "total": counts.total,
+            "total": total,
             "limit": most,
+            "first_cursor": write_cursor(EventKey.of(page.events[0])) if page.events else None,
             "next_cursor": write_cursor(page.next_key),
         }
     )

@@ -56,22 +56,33 @@ class StoreHistory:
             parameters |= _key_parameters(before)
         return await self._lines(where, parameters, "DESC", limit)
 
-    async def transitions(
-        self,
-        tenant: str,
-        entity_id: str,
-        *,
-        after: EventKey | None,
-        limit: int,
-        outside: Boundary | None,
+    async def newer(
+        self, wanted: EventFilter, *, after: EventKey | None, limit: int, outside: Boundary | None
     ) -> list[EventLine]:
-        """The `state_changed` events of one entity, oldest first, all newer than `after`."""
-        wanted = EventFilter(tenant, {"entity_id": entity_id}, event_type="state_changed")
+        """At most `limit` events, oldest first, all newer than `after`."""
         where, parameters = _where(wanted, outside)
         if after is not None:
             where += f" AND {_KEY} > {_KEY_VALUE}"
             parameters |= _key_parameters(after)
         return await self._lines(where, parameters, "ASC", limit)
+
+    async def key_at(
+        self, wanted: EventFilter, *, before: EventKey | None, skip: int, outside: Boundary | None
+    ) -> EventKey | None:
+        """The last of the `skip` newest events older than `before`; None if there are fewer."""
+        where, parameters = _where(wanted, outside)
+        if before is not None:
+            where += f" AND {_KEY} < {_KEY_VALUE}"
+            parameters |= _key_parameters(before)
+        # The narrow columns alone, in the order of the table.
+        rows = await self._query(
+            "SELECT toUnixTimestamp64Nano(timestamp) AS received, node, epoch, seq, `index` "
+            f"FROM neurorail_audit WHERE {where} ORDER BY {_order('DESC')} "
+            "LIMIT 1 OFFSET {over:UInt32}",
+            {**parameters, "over": skip - 1},
+        )
+        names = ("received", "node", "epoch", "seq", "index")
+        return EventKey(*(rows[0][name] for name in names)) if rows else None
 
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
         """Counts of events, by type, severity and category."""
@@ -126,12 +137,9 @@ class StoreHistory:
     async def _lines(
         self, where: str, parameters: Parameters, direction: str, limit: int
     ) -> list[EventLine]:
-        order = ", ".join(
-            f"{column} {direction}" for column in ("timestamp", "node", "epoch", "seq", "`index`")
-        )
         rows = await self._query(
             f"SELECT {_COLUMNS} FROM neurorail_audit WHERE {where} "
-            f"ORDER BY {order} LIMIT {{page:UInt32}}",
+            f"ORDER BY {_order(direction)} LIMIT {{page:UInt32}}",
             {**parameters, "page": limit},
         )
         return [_line(row) for row in rows]
@@ -141,6 +149,11 @@ class StoreHistory:
             return await self._store.query_async(sql, parameters)
         except StoreError as error:
             raise HistoryUnavailable(f"the archive does not answer: {error}") from error
+
+
+def _order(direction: str) -> str:
+    columns = ("timestamp", "node", "epoch", "seq", "`index`")
+    return ", ".join(f"{column} {direction}" for column in columns)
 
 
 def _where(wanted: EventFilter, outside: Boundary | None) -> tuple[str, Parameters]:

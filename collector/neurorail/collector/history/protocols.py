@@ -116,16 +116,16 @@ class History(Protocol):
         """At most `limit` events, newest first, all older than `before`."""
         ...
 
-    async def transitions(
-        self,
-        tenant: str,
-        entity_id: str,
-        *,
-        after: EventKey | None,
-        limit: int,
-        outside: Boundary | None,
+    async def newer(
+        self, wanted: EventFilter, *, after: EventKey | None, limit: int, outside: Boundary | None
     ) -> list[EventLine]:
-        """The `state_changed` events of one entity, oldest first, all newer than `after`."""
+        """At most `limit` events, oldest first, all newer than `after`."""
+        ...
+
+    async def key_at(
+        self, wanted: EventFilter, *, before: EventKey | None, skip: int, outside: Boundary | None
+    ) -> EventKey | None:
+        """The last of the `skip` (1 or more) newest events older than `before`; None: fewer."""
         ...
 
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:

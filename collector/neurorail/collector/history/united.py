@@ -18,7 +18,7 @@ from neurorail.collector.history.protocols import (
 )
 from neurorail.collector.stream.event import EventLine
 
-_COUNT_TRIES: Final = 3
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,13 @@ class UnitedHistory:
         self._recent = recent
 
     async def events(
-        self, wanted: EventFilter, *, before: EventKey | None, limit: int
+        self, wanted: EventFilter, *, before: EventKey | None, limit: int, skip: int = 0
     ) -> EventPage:
-        """A page of events, newest first."""
+        """A page of events, newest first, after passing over `skip` of them."""
+        if skip:
+            before = await self._key_at(wanted, before, skip)
+            if before is None:
+                return EventPage([], None)
         recent = await self._recent.newest(wanted, before=before, limit=limit + 1)
         archived: list[EventLine] = []
         if len(recent) <= limit:
@@ -51,25 +55,43 @@ class UnitedHistory:
             )
         return _page(sorted([*recent, *archived], key=EventKey.of, reverse=True), limit)
 
+    async def newer(self, wanted: EventFilter, *, after: EventKey | None, limit: int) -> EventPage:
+        """A page of events, oldest first."""
+        recent = await self._recent.oldest(wanted, after=after, limit=limit + 1)
+        archived = await self._history.newer(
+            wanted, after=after, limit=limit + 1, outside=await self._recent.boundary()
+        )
+        return _page(sorted([*archived, *recent], key=EventKey.of), limit)
+
     async def transitions(
         self, tenant: str, entity_id: str, *, after: EventKey | None, limit: int
     ) -> EventPage:
         """A page of the transitions of one entity, oldest first."""
         wanted = EventFilter(tenant, {"entity_id": entity_id}, event_type="state_changed")
-        recent = await self._recent.oldest(wanted, after=after, limit=limit + 1)
-        archived = await self._history.transitions(
-            tenant,
-            entity_id,
-            after=after,
-            limit=limit + 1,
-            outside=await self._recent.boundary(),
+        return await self.newer(wanted, after=after, limit=limit)
+
+    async def _key_at(
+        self, wanted: EventFilter, before: EventKey | None, skip: int
+    ) -> EventKey | None:
+        """The key of the last event to pass over; None if there are fewer.
+
+        While the archive moves fast it may be off by the events that move.
+        """
+        for _ in range(_TRIES):
+            begins = await self._recent.boundary()
+            recent = await self._recent.newest(wanted, before=before, limit=skip)
+            if len(recent) == skip:
+                return EventKey.of(recent[-1])
+            if await self._recent.boundary() == begins:
+                break
+        return await self._history.key_at(
+            wanted, before=before, skip=skip - len(recent), outside=begins
         )
-        return _page(sorted([*archived, *recent], key=EventKey.of), limit)
 
     async def counts(self, wanted: EventFilter) -> EventCounts:
         """Counts of events. While the archive moves fast, those that move may be left out."""
         begins = await self._recent.boundary()
-        for _ in range(_COUNT_TRIES):
+        for _ in range(_TRIES):
             if begins is None:
                 return await self._history.counts(wanted, outside=None)
             boundary = begins

@@ -1,7 +1,8 @@
 // @ts-check
 /** Takes a list along as CSV or JSON: what the list shows, in the order it shows it. */
 
-import { html } from "../vendor/ui.js";
+import { html, useSignal } from "../vendor/ui.js";
+import { notice } from "./store.js";
 
 /**
  * @template T
@@ -40,13 +41,48 @@ export function save(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** @template T @param {{name: string, rows: readonly T[], columns: Columns<T>}} props */
+/**
+ * Pages of rows as parts of one file, so that the text of a long list is never one string.
+ * @template T @param {AsyncIterable<T[]> | Iterable<readonly T[]>} pages @param {Columns<T>} columns @param {"csv" | "json"} form
+ */
+async function fileOf(pages, columns, form) {
+  /** @type {string[]} */
+  const parts = [];
+  for await (const page of pages) {
+    const text = form === "csv" ? toCsv(page, columns) : toJson(page, columns).trim().slice(1, -1);
+    // Of further pages what follows the line of names; of JSON what is between the brackets.
+    if (form === "csv") parts.push(parts.length === 0 ? text : text.slice(text.indexOf("\r\n") + 2));
+    else if (text.trim() !== "") parts.push(parts.length === 0 ? text.trimEnd() : `,${text.trimEnd()}`);
+  }
+  return new Blob(form === "csv" ? parts : ["[", ...parts, "\n]\n"]);
+}
+
+/**
+ * `rows` is what the list shows, or stands for more: then `all` reads it, page by page.
+ * @template T @param {{name: string, rows: {readonly length: number, all?: () => AsyncIterable<T[]>} | readonly T[], columns: Columns<T>}} props
+ */
 export function Export({ name, rows, columns }) {
+  const busy = useSignal("");
   const file = `neurorail-${name}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
+
+  /** @param {"csv" | "json"} form @param {string} type */
+  async function take(form, type) {
+    if (Array.isArray(rows)) return save(`${file}.${form}`, type, form === "csv" ? toCsv(rows, columns) : toJson(rows, columns));
+    const { all } = /** @type {{all: () => AsyncIterable<T[]>}} */ (rows);
+    busy.value = form;
+    try {
+      save(`${file}.${form}`, type, await fileOf(all.call(rows), columns, form));
+    } catch (failed) {
+      notice.value = `The export did not come: ${failed instanceof Error ? failed.message : String(failed)}`;
+    }
+    busy.value = "";
+  }
+
+  const off = rows.length === 0 || busy.value !== "";
   return html`
-    <span class="export" role="group" aria-label="Export ${name}">
-      <button type="button" disabled=${rows.length === 0} onClick=${() => save(`${file}.csv`, "text/csv", toCsv(rows, columns))}>CSV</button>
-      <button type="button" disabled=${rows.length === 0} onClick=${() => save(`${file}.json`, "application/json", toJson(rows, columns))}>JSON</button>
+    <span class="export" role="group" aria-label="Export ${name}" aria-busy=${busy.value !== ""}>
+      <button type="button" disabled=${off} onClick=${() => take("csv", "text/csv")}>${busy.value === "csv" ? "…" : "CSV"}</button>
+      <button type="button" disabled=${off} onClick=${() => take("json", "application/json")}>${busy.value === "json" ? "…" : "JSON"}</button>
     </span>
   `;
 }

@@ -6,22 +6,31 @@ import { html, useEffect, useRef, useSignal } from "../vendor/ui.js";
 const OVERSCAN = 8;
 
 /**
+ * @template T
+ * @typedef {{readonly length: number, slice: (from: number, to: number) => readonly (T | undefined)[], at: (index: number) => T | undefined}} Rows
+ * an array, or what stands for one: a row is undefined while it is being read
+ */
+
+/**
  * Rows of one height below a head that stays. Arrow keys, Page Up and Down, Home and End walk the
  * rows; Enter opens one.
  * @template T
  * @param {{
- *   rows: readonly T[], rowPx: number, label: string, head?: any, template: string, minWidthPx?: number,
+ *   rows: Rows<T>, rowPx: number, label: string, head?: any, template: string, minWidthPx?: number,
  *   keyOf: (row: T) => string, cells: (row: T) => any, rowProps?: (row: T) => Record<string, any>,
  *   onOpen?: (row: T) => void, onEnd?: () => void, onScrolled?: (topPx: number) => void,
+ *   onLook?: (from: number, to: number) => void, goTo?: {index: number} | null,
  *   empty?: any, chosen?: string
- * }} props `head` and `cells` are lists of cells; `template` the columns of both
+ * }} props `onLook` is told the rows in sight; a new `goTo` leads to a row; `head` and `cells` are lists of cells; `template` the columns of both
  */
 export function VirtualList(props) {
-  const { rows, rowPx, label, head, template, keyOf, cells, rowProps, onOpen, onEnd, onScrolled, empty } = props;
+  const { rows, rowPx, label, head, template, keyOf, cells, rowProps, onOpen, onEnd, onLook, onScrolled, empty } = props;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const top = useSignal(0);
   const height = useSignal(600);
   const active = useSignal(0);
+  /** The row that is to have the focus as soon as it is there, or -1. */
+  const wanted = useRef(-1);
   const from = Math.max(0, Math.floor(top.value / rowPx) - OVERSCAN);
   const to = Math.min(rows.length, Math.ceil((top.value + height.value) / rowPx) + OVERSCAN);
 
@@ -36,6 +45,13 @@ export function VirtualList(props) {
   useEffect(() => {
     if (to >= rows.length - OVERSCAN) onEnd?.();
   }, [to, rows.length]);
+  useEffect(() => {
+    onLook?.(from, to);
+  }, [from, to, rows]);
+  useEffect(focusWanted);
+  useEffect(() => {
+    if (props.goTo) goTo(props.goTo.index, true);
+  }, [props.goTo]);
 
   function scrolled() {
     if (!box.current) return;
@@ -43,20 +59,34 @@ export function VirtualList(props) {
     onScrolled?.(box.current.scrollTop);
   }
 
-  /** @param {number} index */
-  function goTo(index) {
+  /** @param {number} index @param {boolean} [toTop] whether the row is to be the first in sight */
+  function goTo(index, toTop = false) {
     const element = box.current;
     if (!element || rows.length === 0) return;
     const at = Math.min(Math.max(index, 0), rows.length - 1);
     active.value = at;
     const headPx = head ? rowPx : 0;
-    if (at * rowPx < element.scrollTop) element.scrollTop = at * rowPx;
+    if (toTop || at * rowPx < element.scrollTop) element.scrollTop = at * rowPx;
     else if ((at + 1) * rowPx + headPx > element.scrollTop + element.clientHeight) {
       element.scrollTop = (at + 1) * rowPx + headPx - element.clientHeight;
     }
-    requestAnimationFrame(() => {
-      /** @type {HTMLElement | null} */ (element.querySelector(`[data-index="${at}"]`))?.focus({ preventScroll: true });
-    });
+    wanted.current = at;
+    requestAnimationFrame(focusWanted);
+  }
+
+  /** A row that is still being read is replaced when it comes: the focus goes on to what replaces it. */
+  function focusWanted() {
+    const element = box.current;
+    const focused = document.activeElement;
+    if (!element || wanted.current < 0) return;
+    if (focused !== document.body && !element.contains(focused)) {
+      wanted.current = -1;
+      return;
+    }
+    /** @type {HTMLElement | null} */
+    const row = element.querySelector(`[data-index="${wanted.current}"]`);
+    row?.focus({ preventScroll: true });
+    if (row && row.ariaBusy === null) wanted.current = -1;
   }
 
   /** @param {KeyboardEvent} event */
@@ -67,7 +97,7 @@ export function VirtualList(props) {
     else if (event.key === "Home") goTo(0);
     else if (event.key === "End") goTo(rows.length - 1);
     else if (event.key === "Enter" && onOpen && event.target instanceof HTMLElement && event.target.dataset.index) {
-      const row = rows[Number(event.target.dataset.index)];
+      const row = rows.at(Number(event.target.dataset.index));
       if (row !== undefined) onOpen(row);
     } else return;
     event.preventDefault();
@@ -89,6 +119,7 @@ export function VirtualList(props) {
         <div class="list-body" role="rowgroup" style=${{ height: `${rows.length * rowPx}px` }}>
           ${rows.slice(from, to).map((row, at) => {
             const index = from + at;
+            if (row === undefined) return html`<${Waiting} key=${`#${index}`} index=${index} rowPx=${rowPx} head=${head ? 1 : 0} active=${index === active.value} />`;
             return html`
               <div key=${keyOf(row)} class="list-row" role="row" aria-rowindex=${index + 1 + (head ? 1 : 0)}
                 data-index=${index} tabindex=${index === active.value ? 0 : -1}
@@ -106,6 +137,11 @@ export function VirtualList(props) {
     </div>
   `;
 }
+
+/** Stands where a row will be as soon as it was read. @param {{index: number, rowPx: number, head: number, active: boolean}} props */
+const Waiting = ({ index, rowPx, head, active }) =>
+  html`<div class="list-row waiting-row" role="row" aria-busy="true" aria-rowindex=${index + 1 + head} data-index=${index} tabindex=${active ? 0 : -1}
+    style=${{ height: `${rowPx}px`, transform: `translateY(${index * rowPx}px)` }}><span role="cell"><span class="unseen">Reading…</span></span></div>`;
 
 /** A cell of the head. @param {{children?: any, number?: boolean}} props */
 export const Th = ({ children, number = false }) =>
