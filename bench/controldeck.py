@@ -2,7 +2,7 @@
 
 The page is opened again and again until its stream is live; then telemetry comes at a steady rate
 while the page notes when it shows each event and whether any task of it took longer than 50 ms; a
-chart of 10,000 points is drawn; at last a list of 100,000 rows is scrolled to its end, step by step,
+chart of 10,000 points is drawn; at last a list of 100,000 rows is scrolled to its end, in steps,
 and jumped about in.
 """
 
