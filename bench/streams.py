@@ -137,6 +137,7 @@ def _read(
         "exact": not received["out_of_order"] and received["fewest"] == published,
         "per_s": deliveries / seconds if seconds else 0.0,
         "cpu_us": cpu_s / deliveries * 1e6,
+        "cpu_percent": 100 * cpu_s / seconds if seconds else 0.0,
         "readers_percent": 100 * received["cpu_s"] / seconds if seconds else 0.0,
     }
 
@@ -188,6 +189,8 @@ def _governed(
         filters_p50_ms=found["p50_ms"],
         filters_p99_ms=found["p99_ms"],
         filters_max_ms=found["max_ms"],
+        filters_events_a_read=found["deliveries"] / max(1, found["reads"]),
+        filters_server_cpu_percent=found["cpu_percent"],
         filters_readers_cpu_percent=found["readers_percent"],
     )
     report.goal(

@@ -163,6 +163,22 @@ async def test_without_a_filter_the_newest_are_shown_at_once(varied: Past) -> No
     assert body["next_cursor"] is None
 
 
+async def test_more_are_open_than_a_page_shows(past: Past) -> None:
+    for number in range(5):
+        past.mission(str(number), end=None if number else "succeed", tags={"odd": str(number % 2)})
+    past.live.archive(past.store)
+    first = await past.rail.get("/missions", tenant=past.tenant, state="running", limit=2)
+    assert [one["entity_id"] for one in first["missions"]] == ["m_4", "m_3"]
+    # Meanwhile all that the engine would have shown has ended: the rest is still found.
+    for name in ("m_2", "m_1"):
+        past.move((name, None, None, None, None), 0, "cancel")
+    query = {"tenant": past.tenant, "limit": 1, "cursor": first["next_cursor"]}
+    rest = await past.rail.get("/missions", **query)
+    assert [one["entity_id"] for one in rest["missions"]] == ["m_2"]
+    assert await past.ids("/missions", tag="odd=1", limit=1) == ["m_3"]
+    assert await past.ids("/missions", state=["succeeded", "cancelled"]) == ["m_2", "m_1", "m_0"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_pages_lose_and_double_nothing_while_work_goes_on(past: Past, seed: int) -> None:
     chance = random.Random(seed)

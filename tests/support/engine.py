@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.events import SECOND, START_UNIX_NANO
 
+from neurorail.collector.history.entities import EntityFilter, EntityRow, ListKey, row_of_view
 from neurorail.collector.views import Counts, EntityView, Totals
 from neurorail.rules.observations import Fields, Ids
 from neurorail.semconv.attributes import ENTITY_TYPES
@@ -57,10 +58,14 @@ class DictEngine:
         missions = [v for v in self.views if v.tenant == tenant and v.entity_type == "mission"]
         return missions[::-1][:limit]
 
-    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
-        """Those of a type that have not ended, the one given last first."""
-        found = [v for v in self.views if v.tenant == tenant and v.entity_type == entity_type]
-        return [view for view in found[::-1] if not view.ended_unix_nano]
+    async def open_entities(
+        self, wanted: EntityFilter, after: ListKey | None, limit: int
+    ) -> Sequence[EntityRow]:
+        """Those that have not ended and may pass, the one given last first."""
+        views = [v for v in self.views if v.tenant == wanted.tenant and not v.ended_unix_nano]
+        rows = [row_of_view(view) for view in views[::-1]]
+        rows = [row for row in rows if after is None or row.key < after]
+        return [row for row in rows if wanted.matches(row, (row.entity_id,))][:limit]
 
     async def counts(self, tenant: str) -> Counts:
         """The counts it was given."""

@@ -40,7 +40,6 @@ from neurorail.collector.history import (
 )
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamConfig, StreamEvent, StreamHub
-from neurorail.collector.views import EngineView
 from neurorail.rules.engine import Engine
 
 T = TypeVar("T")
@@ -149,7 +148,7 @@ async def running_rail(
     inbox = inbox or AnsweringInbox()
     down: dict[str, str | None] = {"inbox": None, "store": None}
     config = config or ApiConfig(port=0)
-    view: EngineView = AppliedView(live) if live is not None else engine
+    view: AppliedView | DictEngine = AppliedView(live) if live is not None else engine
     parts = ApiDependencies(
         reflexes=AppliedReflexes(live or LiveEngine()),
         agents=Agents(lambda: START_UNIX_NANO),

@@ -78,10 +78,6 @@ class EngineView(Protocol):
         """The missions that were created last, newest first."""
         ...
 
-    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
-        """Entities of a type that have not ended and are in memory, newest first, bounded."""
-        ...
-
     async def counts(self, tenant: str) -> Counts:
         """Counts over all entities of a tenant."""
         ...

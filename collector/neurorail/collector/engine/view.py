@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from neurorail.collector.history.entities import EntityFilter, EntityRow, ListKey, row_of_view
 from neurorail.collector.views import Counts, EntityView, Totals
 from neurorail.rules.engine import Engine
 from neurorail.rules.entity import (
@@ -65,10 +66,11 @@ class AppliedView:
         """The missions that were created last, newest first."""
         return await self._applier.ask(partial(_recent, tenant=tenant, limit=limit))
 
-    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
-        """Entities of a type that have not ended and are in memory, at most `OPEN_MAX`."""
-        level = LEVEL_NAMES.index(entity_type)
-        return await self._applier.ask(partial(_open, tenant=tenant, level=level))
+    async def open_entities(
+        self, wanted: EntityFilter, after: ListKey | None, limit: int
+    ) -> Sequence[EntityRow]:
+        """Entities that have not ended, are in memory and may pass; `OPEN_MAX` are looked at."""
+        return await self._applier.ask(partial(_open, wanted=wanted, after=after, limit=limit))
 
     async def tenants(self) -> Sequence[str]:
         """Tenants with entities, at most `TENANTS_MAX`."""
@@ -110,17 +112,28 @@ def _recent(engine: Engine, tenant: str, limit: int) -> list[EntityView]:
     return [view for view in views if view is not None]
 
 
-def _open(engine: Engine, tenant: str, level: int) -> list[EntityView]:
+def _open(
+    engine: Engine, wanted: EntityFilter, after: ListKey | None, limit: int
+) -> list[EntityRow]:
+    level = LEVEL_NAMES.index(wanted.entity_type)
     found = [
         entity
         for entity in engine.state.entities.values()
         if entity.level == level
         and entity.state
         and entity.state not in TERMINAL
-        and entity.tenant == tenant
+        and entity.tenant == wanted.tenant
+        and (after is None or (entity.created, entity.id) < after)
     ]
     found.sort(key=lambda entity: (entity.created, entity.id), reverse=True)
-    return [view_of(entity) for entity in found[:OPEN_MAX]]
+    rows: list[EntityRow] = []
+    for entity in found[:OPEN_MAX]:
+        row = row_of_view(view_of(entity))
+        if wanted.matches(row, (row.entity_id,)):
+            rows.append(row)
+            if wanted.is_sure and len(rows) == limit:
+                break
+    return rows
 
 
 def _tenants(engine: Engine) -> list[str]:

@@ -55,6 +55,11 @@ class EntityFilter:
     cost_above_usd_pico: int | None = None
     duration_above_ms: int | None = None
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether an entity alone tells if it passes, without its calls."""
+        return self.agent is None and self.model is None
+
     def matches(self, row: EntityRow, using: Container[str]) -> bool:
         """Whether an entity passes; `using` are those whose calls name the agent and the model."""
         return (
@@ -112,8 +117,13 @@ class EntityRow(msgspec.Struct, frozen=True, kw_only=True):
 class OpenEntities(Protocol):
     """The engine, as far as lists ask it."""
 
-    async def open_entities(self, tenant: str, entity_type: str) -> Sequence[EntityView]:
-        """Entities of a type that have not ended and are in memory."""
+    async def open_entities(
+        self, wanted: EntityFilter, after: ListKey | None, limit: int
+    ) -> Sequence[EntityRow]:
+        """Entities that have not ended, are in memory and may pass, newest first.
+
+        Where an agent or a model is wanted only calls tell: then all that may pass, else `limit`.
+        """
         ...
 
 
@@ -155,15 +165,15 @@ class EntityLists:
 
     async def page(self, wanted: EntityFilter, *, after: ListKey | None, limit: int) -> EntityPage:
         """A page of entities, newest first."""
-        open_now: Sequence[EntityView] = ()
+        open_now: Sequence[EntityRow] = ()
         if not wanted.states or not TERMINAL.issuperset(wanted.states):
-            open_now = await self._engine.open_entities(wanted.tenant, wanted.entity_type)
+            open_now = await self._engine.open_entities(wanted, after, limit + 1)
         ended = EventFilter(wanted.tenant, event_type="metrics_recorded")
         recent = await self._recent.newest(ended, before=None, limit=RECENT_MAX)
         archived = await self._archived(wanted, after, limit + 1)
         found: dict[str, EntityRow] = {}
         # What ended later wins over what was still open when the engine was asked.
-        for row in (*archived, *map(_row_of_event, recent), *map(row_of_view, open_now)):
+        for row in (*archived, *map(_row_of_event, recent), *open_now):
             found.setdefault(row.entity_id, row)
         # What the archive gave passes already.
         unsure = found.keys() - {row.entity_id for row in archived}
@@ -172,8 +182,12 @@ class EntityLists:
         if after is not None:
             rows = [row for row in rows if row.key < after]
         rows.sort(key=lambda row: row.key, reverse=True)
+        # Older than the last open one there may be more that are open.
+        cut = open_now[-1].key if wanted.is_sure and len(open_now) > limit else None
+        if cut is not None:
+            rows = [row for row in rows if row.key >= cut]
         page = rows[:limit]
-        return EntityPage(page, page[-1].key if len(rows) > limit else None)
+        return EntityPage(page, page[-1].key if len(rows) > limit else cut)
 
     async def _archived(
         self, wanted: EntityFilter, after: ListKey | None, limit: int
@@ -194,7 +208,7 @@ class EntityLists:
 
     async def _using(self, wanted: EntityFilter, ids: list[str]) -> set[str]:
         """Which of the entities have archived calls of the agent and the model wanted."""
-        if not ids or (wanted.agent is None and wanted.model is None):
+        if not ids or wanted.is_sure:
             return set()
         calls, parameters = _calls(wanted)
         column = _CALL_COLUMNS[wanted.entity_type]
