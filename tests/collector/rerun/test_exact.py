@@ -32,6 +32,7 @@ def test_stored_history_gives_the_events_of_the_audit(
     monkeypatch.setattr(applier_module, "FLUSH_DIRTY_MAX", 10)
     monkeypatch.setattr(rerun_module, "FLUSH_DIRTY", 17)
     monkeypatch.setattr(stored_module, "STRETCH_RECORDS", 20)
+    monkeypatch.setattr(stored_module, "QUERY_BYTES", 1_000)
     monkeypatch.setattr("neurorail.collector.rerun.exact.STRETCH_RECORDS", 20)
     envelopes, lines = live(tmp_path / "live", node, CONFIG, CONFIG_JSON, seed)
     keep_records(store, node, envelopes)

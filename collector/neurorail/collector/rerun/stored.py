@@ -12,6 +12,9 @@ from neurorail.collector.envelope import DEFAULT_TENANT, Envelope, Kind, Signal
 
 STRETCH_RECORDS: Final = 256
 """Sequence numbers asked for at once."""
+QUERY_BYTES: Final = 8 << 20
+"""What one query answers, about: as many records as that by the size of those before."""
+_FIRST_RECORDS: Final = 32
 UNIX_NANO_MAX: Final = 2**63 - 1
 
 _COLUMNS: Final = (
@@ -46,6 +49,7 @@ class StoredRecords:
 
     def __init__(self, store: Rows, node: str) -> None:
         self._store = store
+        self._at_once = _FIRST_RECORDS
         self.node = node
 
     def range(self, since_unix_nano: int = 0, until_unix_nano: int = UNIX_NANO_MAX) -> Range | None:
@@ -88,9 +92,18 @@ class StoredRecords:
 
     def _stretch(self, start: int, through_seq: int) -> list[Envelope]:
         last = min(start + STRETCH_RECORDS - 1, through_seq)
-        return self._rows(
-            "seq BETWEEN {first:UInt64} AND {last:UInt64}", {"first": start, "last": last}
-        )
+        found: list[Envelope] = []
+        while start <= last:
+            end = min(start + self._at_once - 1, last)
+            some = self._rows(
+                "seq BETWEEN {first:UInt64} AND {last:UInt64}", {"first": start, "last": end}
+            )
+            if some:
+                mean = max(sum(len(envelope.body) for envelope in some) // len(some), 1)
+                self._at_once = min(max(QUERY_BYTES // mean, 1), STRETCH_RECORDS)
+            found += some
+            start = end + 1
+        return found
 
     def _rows(self, condition: str, parameters: Mapping[str, Any]) -> list[Envelope]:
         rows = self._store.query_rows(
