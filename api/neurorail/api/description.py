@@ -85,7 +85,9 @@ ANSWERS: Final[dict[str, Any]] = {
     f"POST {_RAIL}/agents": answers.Announced,
     f"GET {_RAIL}/budgets": answers.Budgets,
     f"POST {_RAIL}/session": answers.Session,
+    f"GET {_RAIL}/session": answers.Session,
     f"POST {_RAIL}/session/end": answers.SessionEnded,
+    f"GET {_RAIL}/session/methods": answers.SignInMethods,
     f"POST {_RAIL}/import/traces": answers.Imported,
     "GET /health": answers.Health,
     "GET /ready": answers.Ready,
@@ -96,6 +98,8 @@ NOT_JSON: Final = frozenset(
     {
         f"GET {_RAIL}/stream/events",
         f"GET {_RAIL}/control/stream",
+        f"GET {_RAIL}/session/oidc/start",
+        f"GET {_RAIL}/session/oidc/callback",
         f"GET {_RAIL}/audit/export",
         f"GET {_RAIL}/audit/verify",
         f"POST {_RAIL}/audit/verify",

@@ -38,7 +38,7 @@ async def methods(parts: Parts) -> JsonResponse:
     )
 
 
-@router.get("/oidc/start", status_code=303)
+@router.get("/oidc/start", status_code=303, response_class=RedirectResponse)
 @public
 async def start(request: Request, parts: Parts, back_to: str = "") -> RedirectResponse:
     """Send a browser to the provider; `back_to` is the page of ControlDeck it comes back to."""
@@ -57,7 +57,7 @@ async def start(request: Request, parts: Parts, back_to: str = "") -> RedirectRe
     return response
 
 
-@router.get("/oidc/callback", status_code=303)
+@router.get("/oidc/callback", status_code=303, response_class=RedirectResponse)
 @public
 async def callback(request: Request, parts: Parts) -> RedirectResponse:
     """Where the provider sends a browser back to: a session begins, or the page says why not."""

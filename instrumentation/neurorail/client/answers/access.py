@@ -67,7 +67,7 @@ class Keys(TypedDict):
 
 
 class Session(TypedDict):
-    """A browser's session that began."""
+    """A browser's session."""
 
     principal: str
     tenant: str
@@ -81,6 +81,21 @@ class SessionEnded(TypedDict):
     """A browser's session ended."""
 
     ended: bool
+    logout_url: str | None
+    """Where the browser signs out of the identity provider too."""
+
+
+class SignInProvider(TypedDict):
+    """A provider that people sign in at."""
+
+    name: str
+
+
+class SignInMethods(TypedDict):
+    """How people sign in."""
+
+    key: bool
+    oidc: SignInProvider | None
 
 
 class Ticket(TypedDict):

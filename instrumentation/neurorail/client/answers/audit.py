@@ -33,8 +33,10 @@ class AuditEvents(TypedDict):
     """A page of the audit trail, newest first."""
 
     events: list[AuditEvent]
-    total: int
+    total: int | None
+    """None where it was not asked for."""
     limit: int
+    first_cursor: str | None
     next_cursor: str | None
 
 
