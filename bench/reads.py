@@ -27,7 +27,11 @@ from bench.report import Report
 from bench.server import Server, running
 
 KEY: Final = "nr_bench_" + "k" * 43
-WARM_UP: Final = 10
+WARM_UP: Final = 20
+REST_S: Final = 3.0
+REST_SHARE: Final = 0.1
+"""Of a processor: a server that uses less for `REST_S` is at rest."""
+REST_S_MAX: Final = 600.0
 V1: Final = "/api/neurorail/v1"
 
 
@@ -135,6 +139,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _read(server: Server, history: History, requests: int) -> Report:
     report = Report("reads")
     report.add(spans=history.spans, events=history.events, ready_s=server.ready_s)
+    report.add(settled_s=_rest(server))
     client = Client(server.api)
     for ask in ASKS:
         paths = cycle(ask.paths(history))
@@ -155,6 +160,17 @@ def _read(server: Server, history: History, requests: int) -> Report:
             report.goal(f"{ask.name} p99 below {ask.goal_p99_ms} ms", p99_ms < ask.goal_p99_ms)
     client.close()
     return report
+
+
+def _rest(server: Server) -> float:
+    """Wait until the store has merged what was copied; the seconds that took."""
+    began = time.perf_counter()
+    busy = True
+    while busy and time.perf_counter() - began < REST_S_MAX:
+        cpu_s = server.cpu_s()
+        time.sleep(REST_S)
+        busy = server.cpu_s() - cpu_s > REST_S * REST_SHARE
+    return time.perf_counter() - began
 
 
 class Client:
