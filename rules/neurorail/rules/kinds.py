@@ -12,6 +12,7 @@ from neurorail.rules.governor.decided import DECIDED
 from neurorail.rules.governor.idempotency import ANSWERS
 from neurorail.rules.governor.pools import POOLS
 from neurorail.rules.governor.reservations import OPEN, REMEMBERED
+from neurorail.rules.governor.shadow_pools import GRANTS, SHADOW_POOLS
 from neurorail.rules.kept import Kind
 from neurorail.rules.manifest.records import COMPARED, MANIFESTS
 from neurorail.rules.reflex.circuit import CIRCUITS
@@ -34,4 +35,6 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     DECIDED,
     MANIFESTS,
     COMPARED,
+    SHADOW_POOLS,
+    GRANTS,
 )

@@ -12,6 +12,7 @@ from tests.rules.scenario import BASE, SECOND, RestartingRunner, Runner, chain
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 from neurorail.rules.events import Event
+from neurorail.rules.governor.reservation_row import Reservation
 from neurorail.rules.manifest import shadow
 from neurorail.rules.manifest.default import shipped
 from neurorail.rules.manifest.load import load
@@ -261,6 +262,9 @@ def test_each_difference_is_counted_for_itself(world: World) -> None:
     assert shadow_numbers(world, "3.0") == Compared(3, 0, 0, 0, 0)
 
 
+GRANTED = Reservation("v_1", chain(["m_1"]))
+
+
 def shadow_numbers(world: World, version: str) -> Compared:
     from neurorail.rules.manifest.records import COMPARED
 
@@ -277,13 +281,13 @@ def test_what_was_asked_for_counts_against_a_shadows_limits(world: World) -> Non
     state = world.engine.state
     state.events = []
     ids = chain(["m_1", "p_1"])
-    shadow.compare(state, {}, ids, {"tokens": 60}, allowed=False)
+    shadow.compare(state, {}, ids, {"tokens": 60})
     assert state.events[-1].data["differs"] == ["budget", "newly_allowed"]
-    shadow.compare(state, {}, ids, {"tokens": 101}, allowed=False)
+    shadow.compare(state, {}, ids, {"tokens": 101})
     assert state.events[-1].data["differs"] == ["budget"]
-    shadow.compare(state, {}, chain(["m_1", "p_9"]), {"tokens": 40}, allowed=True)
+    shadow.compare(state, {}, chain(["m_1", "p_9"]), {"tokens": 40}, GRANTED)
     assert state.events[-1].data["differs"] == ["budget"]
-    shadow.compare(state, {}, chain(["m_1", "p_9"]), {"cost": 40, "tokens": 101}, allowed=True)
+    shadow.compare(state, {}, chain(["m_1", "p_9"]), {"cost": 40, "tokens": 101}, GRANTED)
     assert state.events[-1].data["refused_by"] == ["plans"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurorail.rules.entity import Entity
-from neurorail.rules.governor import pools
+from neurorail.rules.governor import pools, shadow_pools
 from neurorail.rules.governor.amounts import PLACE, RETRIES, WALL_TIME, none
 from neurorail.rules.manifest.facts import entity_facts
 from neurorail.rules.state import State
@@ -11,21 +11,27 @@ from neurorail.rules.state import State
 
 def retried(state: State, attempt: Entity, retries: int) -> None:
     """An attempt began that repeats another one."""
-    if retries and state.manifest.pools:
+    if retries:
         _consume(state, attempt, RETRIES, retries, attempt.started)
 
 
 def ended(state: State, attempt: Entity, duration_ms: int | None) -> None:
     """An attempt ended after some time."""
-    if duration_ms and state.manifest.pools:
+    if duration_ms:
         _consume(state, attempt, WALL_TIME, duration_ms, attempt.ended)
 
 
 def _consume(state: State, attempt: Entity, place: int, amount: int, time: int) -> None:
+    in_shadows = shadow_pools.count_usage(state)
+    if not (state.manifest.pools or in_shadows):
+        return
     amounts = none()
     amounts[place] = amount
     at = min(time, state.now)
-    for pool in pools.matching(state.manifest, entity_facts(state, attempt), at):
+    facts = entity_facts(state, attempt)
+    for pool in pools.matching(state.manifest, facts, at):
         is_limited = any(PLACE[limit.kind] == place for limit in pool.limits)
         if is_limited and pools.open_account(state, pool) is not None:
             pools.consume(state, pool.name, attempt.ids, amounts, at, pool.limits)
+    if in_shadows:
+        shadow_pools.charged(state, facts, amounts, at)

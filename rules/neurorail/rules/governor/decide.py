@@ -105,7 +105,7 @@ def decide(state: State, seen: DecideRequested) -> None:
     _answer(state, case, mode, recovery, reservation)
     if state.shadows:
         asked = dict(zip(KINDS, case.asked, strict=True))
-        shadow.compare(state, case.facts, case.ids, asked, reservation is not None)
+        shadow.compare(state, case.facts, case.ids, asked, reservation)
 
 
 def _case(state: State, seen: DecideRequested) -> _Case:

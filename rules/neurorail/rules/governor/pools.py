@@ -49,6 +49,11 @@ class PoolWindow:
         """Which pool it is, as events say it."""
         return {"pool": self.rule.id, "key": self.key}
 
+    def new_account(self) -> Account:
+        """Books in which nothing is written yet."""
+        rolling = self.rule.window.rolling_ms
+        return Account(self.begins, self.ends, 0 if rolling is None else rolling * MS)
+
     def renews_at(self, account: Account | None) -> int:
         """When the period ends, or the oldest slice leaves; 0 while nothing is consumed."""
         if self.ends:
@@ -92,11 +97,10 @@ def open_account(state: State, pool: PoolWindow) -> Account | None:
     found = account(state, pool)
     if found is not None:
         return found
-    rolling = pool.rule.window.rolling_ms
-    begun = Account(pool.begins, pool.ends, 0 if rolling is None else rolling * MS)
+    begun = pool.new_account()
     if not state.kept.put(POOLS, state.tenant, pool.name, begun):
         return None
-    state.kept.schedule(POOLS, state.tenant, pool.name, _look_again(state, begun))
+    state.kept.schedule(POOLS, state.tenant, pool.name, look_again(state, begun))
     return begun
 
 
@@ -158,7 +162,14 @@ def _tell_agents(state: State, books: Account, name: str, limit: Limit, consumed
     )
 
 
-def _look_again(state: State, books: Account) -> int:
+def is_forgotten(books: Account, at: int) -> bool:
+    """Whether a window is over, its books are empty, and usage for it is too late."""
+    books.roll(at)
+    over = books.ends + KEEP_NS <= at if books.ends else not books.slices
+    return over and not books.live
+
+
+def look_again(state: State, books: Account) -> int:
     """When an account may be forgotten, if nothing more comes."""
     if books.ends:
         return max(books.ends, state.now) + KEEP_NS
@@ -167,12 +178,10 @@ def _look_again(state: State, books: Account) -> int:
 
 
 def _fire(state: State, name: str, books: Account, at: int) -> None:
-    books.roll(at)
-    over = books.ends + KEEP_NS <= at if books.ends else not books.slices
-    if over and not books.live:
+    if is_forgotten(books, at):
         state.kept.remove(POOLS, state.tenant, name)
     else:
-        state.kept.schedule(POOLS, state.tenant, name, _look_again(state, books))
+        state.kept.schedule(POOLS, state.tenant, name, look_again(state, books))
 
 
 POOLS: Final = Kind("pool", POOL_ACCOUNTS_MAX, accounts.to_row, accounts.from_row, fire=_fire)

@@ -15,7 +15,7 @@ from typing import Final
 
 from neurorail.rules.config import MS
 from neurorail.rules.entity import Entity
-from neurorail.rules.governor import pools
+from neurorail.rules.governor import pools, shadow_pools
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, LIVE_MAX, Account
 from neurorail.rules.governor.amounts import PARALLEL, RETRIES, Amounts, add, named, none
 from neurorail.rules.governor.reservation_row import (
@@ -161,6 +161,8 @@ def close(
         if not is_pool and account.idle:
             state.kept.remove(ENTITY_ACCOUNTS, state.tenant, name)
     state.kept.remove(OPEN, state.tenant, one.id)
+    if state.shadows:
+        shadow_pools.closed(state, one)
     one.state = CLOSED
     one.left = one.drawn = _NOTHING
     one.running = 0

@@ -11,7 +11,13 @@ from typing import Any
 
 from neurorail.rules import placement
 from neurorail.rules.charging import charge
-from neurorail.rules.governor import entity_limits, pools, reservations, unasked
+from neurorail.rules.governor import (
+    entity_limits,
+    pools,
+    reservations,
+    shadow_pools,
+    unasked,
+)
 from neurorail.rules.governor.amounts import PLACE, Amounts, add, given, none, of_totals, to_totals
 from neurorail.rules.governor.reservation_row import CLOSED, Reservation, used
 from neurorail.rules.manifest.facts import (
@@ -54,16 +60,19 @@ def usage_charged(
     entity_limits.usage_charged(state, ids)
     if seen.reservation_id is None and seen.trace_id:
         unasked.call_charged(state, seen, ids, totals)
-    if one is None and not policy.pools:
+    in_shadows = shadow_pools.count_usage(state)
+    if one is None and not policy.pools and not in_shadows:
         return None
     at = min(seen.end_unix_nano, state.now)
     charged = [list(pool) for pool in one.pools] if one is not None else []
     facts: Facts = {}
     own: dict[str, FactValue] = {}
-    if policy.pools:
+    if policy.pools or in_shadows:
         facts = of_call = call_facts(state, seen, ids, totals)
         own = facts_apart(of_call)
         charged += _further_pools(state, facts, at, charged)
+    if in_shadows:
+        shadow_pools.charged(state, facts, of_totals(totals), at, one)
     if charged:
         amounts = of_totals(totals)
         _consume(state, charged, ids, amounts, at)
@@ -140,6 +149,7 @@ def _correct(state: State, one: Reservation, just_charged: Amounts, at: int) -> 
         charge(state, one.ids, to_totals(correction), at)
         entity_limits.usage_charged(state, one.ids)
         _consume(state, one.pools, one.ids, correction, at)
+        shadow_pools.corrected(state, one, correction, at)
     return correction
 
 
@@ -158,11 +168,14 @@ def usage_taken_back(state: State, bill: Bill) -> None:
     """A charge was taken back, since another span reports the same call."""
     if bill.governed is None:
         return
-    reservation_id, at, charged, _ = bill.governed
+    reservation_id, at, charged, own = bill.governed
     bill.governed = None
     amounts = [-amount for amount in of_totals(bill.amounts)]
     _consume(state, charged, bill.ids, amounts, at)
     one = reservations.find(state, reservation_id) if reservation_id else None
+    if shadow_pools.count_usage(state):
+        facts = {**request_facts(state, bill.ids, None, {}, {}), **own}
+        shadow_pools.charged(state, facts, amounts, at, one)
     if one is not None:
         add(one.seen, amounts)
         correction = _correct(state, one, amounts, at)

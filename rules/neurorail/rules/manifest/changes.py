@@ -19,6 +19,7 @@ from typing import Any, Final
 from neurorail.rules import once
 from neurorail.rules.config import MS
 from neurorail.rules.events import INFO, WARNING
+from neurorail.rules.governor import shadow_pools
 from neurorail.rules.manifest.model import Manifest
 from neurorail.rules.manifest.records import (
     ACTIVE,
@@ -185,6 +186,7 @@ def _activate(state: State, entry: Entry, seen: ManifestMoved) -> None:
 def _move(state: State, entry: Entry, to_state: str) -> None:
     if entry.state == SHADOW:
         state.kept.remove(COMPARED, state.tenant, entry.version)
+        shadow_pools.forget(state, entry.version)
     entry.state = to_state
     entry.since_unix_nano = state.now
     state.kept.changed(MANIFESTS, state.tenant, entry.version)

@@ -1,8 +1,8 @@
 """Shadows: other manifests asked beside the active one, wherever that one is asked.
 
-A shadow decides nothing and sets nothing aside. It is asked for the mode, the effect and the limits
-of the same facts, and whether by its entity budgets what was asked for would still fit. What its
-pools would have counted, only a backtest can say.
+A shadow decides nothing. It is asked for the mode, the effect and the limits of the same facts, and
+whether by its entity budgets and its pools what was asked for would still fit. Its pools have books
+of their own, since it became a shadow.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from neurorail.rules.entity import COST, INPUT, LEVEL_NAMES, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
+from neurorail.rules.governor import shadow_pools
+from neurorail.rules.governor.reservation_row import Reservation
 from neurorail.rules.manifest.facts import Facts, entity_facts
-from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, Limit
-from neurorail.rules.manifest.model import CONFIRM, DIRECT, MODES, REFUSE, Manifest
+from neurorail.rules.manifest.limits import ENFORCE, Limit
+from neurorail.rules.manifest.model import CONFIRM, DIRECT, REFUSE, Manifest
 from neurorail.rules.manifest.records import COMPARED, Compared, Entry
 from neurorail.rules.observations import RESOURCE, Ids
 
@@ -33,31 +35,37 @@ class Opinion:
     """Rules that refuse, or want a person's confirmation."""
     limits: tuple[tuple[str, Limit], ...]
     """Level and limit, of every entity of the chain."""
+    pools: tuple[tuple[str, Limit], ...]
+    """Window and limit of every pool."""
 
 
 def opinion(manifest: Manifest, facts: Facts, ids: Ids) -> Opinion:
     """What a manifest says: mode, what its rules refuse, and its limits."""
-    modes, stops = [manifest.default_mode], []
-    matching = [
-        rule
-        for rule in manifest.mode_rules
-        if rule.severity != OBSERVE and rule.when.matches(facts)
+    stops = [
+        rule.id
+        for rule in manifest.modes_of.matching(facts)
+        if rule.severity == ENFORCE and rule.effect in _STOPS
     ]
-    stated = [rule.mode for rule in matching if rule.mode is not None]
-    if stated:
-        modes = stated
-    stops = [rule.id for rule in matching if rule.severity == ENFORCE and rule.effect in _STOPS]
     limits = [
         (LEVEL_NAMES[level], limit)
         for level in range(RESOURCE)
         if ids[level] is not None
         for limit in manifest.entity_limits(LEVEL_NAMES[level], facts)
     ]
-    return Opinion(max(modes, key=MODES.index), tuple(stops), tuple(limits))
+    in_pools = [
+        (rule.window.text, limit)
+        for rule, _ in manifest.pools_of.matching(facts)
+        for limit in manifest.pool_limits(rule.id)
+    ]
+    return Opinion(manifest.mode_of(facts), tuple(stops), tuple(limits), tuple(in_pools))
 
 
 def compare(
-    state: State, facts: Facts, ids: Ids, asked: Mapping[str, int], allowed: bool = True
+    state: State,
+    facts: Facts,
+    ids: Ids,
+    asked: Mapping[str, int],
+    granted: Reservation | None = None,
 ) -> None:
     """Ask every shadow of the record's tenant, and say where one differs.
 
@@ -66,14 +74,31 @@ def compare(
         facts: what was decided about.
         ids: its chain.
         asked: the amounts it asks for, by kind of limit; none of them for what runs without asking.
-        allowed: whether it was allowed, all the active manifest's rules together.
+        granted: what was set aside for it; None if it was refused, or runs without asking.
     """
-    shadows = state.shadows
-    if not shadows:
+    if not state.shadows:
         return
+    allowed = granted is not None or not asked
     active = opinion(state.manifest, facts, ids)
-    for entry in shadows:
-        _compare_one(state, entry, active, opinion(entry.manifest, facts, ids), ids, asked, allowed)
+    # What was granted passes no pool: what it holds there already is its own.
+    in_force = [] if granted is not None else shadow_pools.passed_in_force(state, facts, asked)
+    active_stops = [*active.stops, *_exceeded(state, active, ids, asked), *in_force]
+    for entry in state.shadows:
+        shadow = opinion(entry.manifest, facts, ids)
+        stops = [
+            *shadow.stops,
+            *_exceeded(state, shadow, ids, asked),
+            *shadow_pools.passed_by(state, entry, facts, asked),
+        ]
+        differs = {
+            "mode": shadow.mode != active.mode,
+            "budget": _amounts(shadow) != _amounts(active),
+            "newly_refused": allowed and bool(stops) and not active_stops,
+            "newly_allowed": not allowed and bool(active_stops) and not stops,
+        }
+        _tell(state, entry, ids, differs, (active.mode, shadow.mode), stops)
+        if granted is not None:
+            shadow_pools.granted(state, entry, facts, granted, refused=bool(stops))
 
 
 def attempt_started(state: State, attempt: Entity) -> None:
@@ -83,23 +108,14 @@ def attempt_started(state: State, attempt: Entity) -> None:
         compare(state, facts, attempt.ids, {})
 
 
-def _compare_one(
+def _tell(
     state: State,
     entry: Entry,
-    active: Opinion,
-    shadow: Opinion,
     ids: Ids,
-    asked: Mapping[str, int],
-    allowed: bool,
+    differs: Mapping[str, bool],
+    modes: tuple[str, str],
+    stops: list[str],
 ) -> None:
-    stops = [*shadow.stops, *_exceeded(state, shadow, ids, asked)]
-    active_stops = [*active.stops, *_exceeded(state, active, ids, asked)]
-    differs = {
-        "mode": shadow.mode != active.mode,
-        "budget": _amounts(shadow) != _amounts(active),
-        "newly_refused": allowed and bool(stops) and not active_stops,
-        "newly_allowed": not allowed and bool(active_stops) and not stops,
-    }
     one = state.kept.get(COMPARED, state.tenant, entry.version)
     assert one is not None, "a shadow has its numbers"
     _count(one, differs)
@@ -115,8 +131,8 @@ def _compare_one(
             "shadow_version": entry.version,
             "active_version": state.manifest.version,
             "differs": kinds,
-            "active_mode": active.mode,
-            "shadow_mode": shadow.mode,
+            "active_mode": modes[0],
+            "shadow_mode": modes[1],
             "refused_by": stops,
         },
         f"manifest {entry.version} differs: {', '.join(kinds)}",
@@ -132,8 +148,14 @@ def _count(one: Compared, differs: Mapping[str, bool]) -> None:
 
 
 def _amounts(one: Opinion) -> list[tuple[str, str, int, str]]:
-    """The limits without the names of their rules."""
-    return [(level, limit.kind, limit.amount, limit.severity) for level, limit in one.limits]
+    """The limits without the names of their rules; those of pools in no order."""
+    limits = [*one.limits, *sorted(one.pools, key=_as_text)]
+    return [(where, limit.kind, limit.amount, limit.severity) for where, limit in limits]
+
+
+def _as_text(one: tuple[str, Limit]) -> tuple[str, str, int, str]:
+    where, limit = one
+    return (where, limit.kind, limit.amount, limit.severity)
 
 
 def _exceeded(state: State, one: Opinion, ids: Ids, asked: Mapping[str, int]) -> list[str]:

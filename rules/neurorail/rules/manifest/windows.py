@@ -72,6 +72,13 @@ class Window:
         ),
     )
 
+    @property
+    def text(self) -> str:
+        """In one word: `3600000 ms`, `day UTC`."""
+        if self.rolling_ms is not None:
+            return f"{self.rolling_ms} ms"
+        return f"{self.calendar} {self.zone}"
+
     def bounds(self, at_unix_nano: int, zone: Zone = UTC_ZONE) -> tuple[int, int]:
         """Beginning and end (exclusive) of the window that holds a moment, in nanoseconds.
 
