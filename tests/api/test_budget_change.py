@@ -97,6 +97,26 @@ async def test_it_is_on_record_with_old_and_new_limit_who_and_why(written: Writt
     assert event["details"]["reason"] == "agreed"
 
 
+async def test_open_missions_are_listed_with_what_is_left(written: Written) -> None:
+    for mission in ("m_2", "m_3"):
+        budget = {"budget": {"max_tokens": 9, "max_cost_usd": 1}} if mission == "m_3" else {}
+        await written.post("/identity/mission", {"mission_id": mission, **budget})
+    assert await may(written, "0.004")
+    listed = await written.rail.get("/budgets", entity_type="mission")
+    limits = {one["entity_id"]: one["limits"] for one in listed["budgets"]}
+    assert list(limits) == ["m_3", "m_1"], "newest first, those that are limited"
+    (one,) = limits["m_1"]
+    assert (one["kind"], one["reserved"], one["left"]) == ("cost", 0.004, 0.006)
+    few = await written.rail.get("/budgets", entity_type="mission", limit=1)
+    assert [one["entity_id"] for one in few["budgets"]] == ["m_3"]
+    await written.move("m_3", "cancel")
+    listed = await written.rail.get("/budgets", entity_type="mission")
+    assert [one["entity_id"] for one in listed["budgets"]] == ["m_1"]
+    both = {"entity_type": "mission", "entity_id": "m_1"}
+    response = await written.rail.client.get("/api/neurorail/v1/budgets", params=both)
+    assert response.status_code == 422
+
+
 async def test_agents_are_told_with_their_directives(written: Written) -> None:
     await change(written, max_cost_usd="0.5")
     await change(written, "/budgets/job/j_1", max_tokens=9)

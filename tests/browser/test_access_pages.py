@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Complaints, watched
@@ -51,7 +52,7 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
     with watched(browser, expected) as admin, watched(browser, expected) as other:
         admin.goto(f"{address}/access")
         expect(admin.locator('[data-tile="open"]')).to_contain_text("open on loopback")
-        new_key(admin, "me", "admin")
+        owner = new_key(admin, "me", "admin")
         expect(admin.locator('[data-tile="open"]')).to_contain_text("asks for keys")
         reader = new_key(admin, "reader", "viewer")
         admin.reload()
@@ -69,6 +70,18 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
         expect(other.locator('[data-panel="keys"]')).to_contain_text("Not for this key")
         expect(other.get_by_role("button", name="New key")).to_have_count(0)
         expect(other.locator('[data-panel="denials"] .list-row').first).to_be_visible()
+
+        made = httpx2.post(
+            f"{rail.server.api}/api/neurorail/v1/identity/mission",
+            json={"budget": {"max_tokens": 10}},
+            headers={"X-API-Key": owner},
+        )
+        raises = f"Raise the tokens limit of mission {made.json()['entity_id']}"
+        for page, buttons in ((admin, 1), (other, 0)):
+            page.goto(f"{address}/budget")
+            expect(page.locator("[data-panel=near] .use")).to_have_count(1)
+            expect(page.get_by_role("button", name=raises)).to_have_count(buttons)
+        admin.goto(f"{address}/access")
 
         admin.get_by_role("button", name="Revoke reader").click()
         admin.get_by_role("button", name="Revoke", exact=True).click()

@@ -213,6 +213,7 @@ def test_a_mission_that_used_up_its_budget_goes_on_once_it_is_raised(
     expect(row).to_contain_text("$0.0120 of $5.00")
     expect(row).to_contain_text("$4.99 left")
     assert post(rail, "governor/v1/decide", **asked)["allowed"]
+    expect(row).to_contain_text("$0.0010 held, $4.99 left")
     (event,) = rail.get("/audit/events", event_type="budget_changed")["events"]
     assert event["details"]["reason"] == "the customer agreed"
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.rules.governor.desk import CENT, IDS, Desk
+from tests.rules.governor.test_decide import manifest
 from tests.rules.governor.test_pools import ROLLING, pooled, rule
 
 from neurorail.rules.governor import books
+from neurorail.rules.manifest.condition import Condition
+from neurorail.rules.manifest.limits import Limits
+from neurorail.rules.manifest.model import BudgetRule, Budgets
 from neurorail.rules.manifest.windows import Window
 from neurorail.rules.observations import Budget
 
@@ -68,3 +72,29 @@ def test_pools_are_listed_newest_first_without_those_that_are_over() -> None:
     assert listed() == []
     desk.hold(pooled(rule(100, ROLLING, id="other")))
     assert listed() == []
+
+
+def test_open_missions_show_their_budgets_the_manifests_too() -> None:
+    limits = Limits(max_tokens=100)
+    spare = BudgetRule(
+        id="agents", level="mission", limits=limits, when=Condition({"agent": "ann"})
+    )
+    desk = Desk(manifest(budgets=Budgets(defaults=(spare,))))
+    for name, more in (
+        ("m_1", {"agent": "ann"}),
+        ("m_2", {}),
+        ("m_3", {"budget": Budget(max_tokens=5)}),
+        ("m_4", {"agent": "ann", "budget": Budget(max_tokens=7)}),
+        ("m_5", {"agent": "ann"}),
+    ):
+        desk.begin(name, **more)
+    desk.end("m_3")
+    desk.ask("m_4", tokens=4, cost_usd_pico=0)
+    desk.state.tenant = "default"
+    del desk.state.entities["default|m_5"]
+    shown = books.of_missions(desk.state, 10)
+    assert [(one["entity_id"], [(limit["rule_id"], limit["left"]) for limit in one["limits"]])
+            for one in shown] == [
+        ("m_4", [("own_budget", 3), ("agents", 96)]), ("m_1", [("agents", 100)]),
+    ]  # fmt: skip
+    assert [one["entity_id"] for one in books.of_missions(desk.state, 1)] == ["m_4"]

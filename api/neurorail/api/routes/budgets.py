@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 
@@ -11,7 +11,7 @@ from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.ids import level_of
 from neurorail.api.paging import PageItems
-from neurorail.api.problems import unknown_entity
+from neurorail.api.problems import bad_field, unknown_entity
 from neurorail.collector.access.permissions import READ_METRICS
 from neurorail.collector.engine.encoding import in_usd
 from neurorail.semconv.attributes import ENTITY_TYPES
@@ -28,12 +28,20 @@ async def budgets(
     entity_id: Annotated[
         str | None, Query(description="its budgets, those above it, and its pools")
     ] = None,
+    entity_type: Annotated[
+        Literal["mission"] | None, Query(description="the newest open missions that are limited")
+    ] = None,
 ) -> JsonResponse:
-    """What is consumed, reserved, unsettled and left: of an entity, or of all pools.
+    """What is consumed, reserved, unsettled and left: of an entity, of missions, or of pools.
 
-    `truncated` says that there are more than `limit`.
+    Without `entity_id` and `entity_type` it is all pools. `truncated` says that there are more than
+    `limit`.
     """
-    if entity_id is None:
+    if entity_id is not None and entity_type is not None:
+        raise bad_field("entity_type", entity_type, "name entity_id or entity_type, not both")
+    if entity_type is not None:
+        books = await parts.governor.missions(tenant, most + 1)
+    elif entity_id is None:
         books = await parts.governor.pools(tenant, most + 1)
     else:
         level = level_of(entity_id, "entity_id")

@@ -50,6 +50,10 @@ class AppliedGovernor:
         """The newest windows of all pools, newest first."""
         return await self._engine.ask(partial(_pools, tenant=tenant, most=most))
 
+    async def missions(self, tenant: str, most: int) -> Books:
+        """The budgets of the newest open missions that have any, newest first."""
+        return await self._engine.ask(partial(_missions, tenant=tenant, most=most))
+
     async def budgets(self, tenant: str, entity_id: str) -> Books | None:
         """What an entity may still use, on every level and in every pool; None if it is unknown."""
         return await self._engine.ask(partial(_budgets, tenant=tenant, entity_id=entity_id))
@@ -66,6 +70,11 @@ def _decided(engine: Engine, tenant: str) -> Decided:
 def _pools(engine: Engine, tenant: str, most: int) -> Books:
     engine.state.tenant = tenant
     return Books(engine.state.now, books.of_pools(engine.state, most))
+
+
+def _missions(engine: Engine, tenant: str, most: int) -> Books:
+    engine.state.tenant = tenant
+    return Books(engine.state.now, books.of_missions(engine.state, most))
 
 
 def _budgets(engine: Engine, tenant: str, entity_id: str) -> Books | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurorail.rules.entity import Entity
+from neurorail.rules.entity import Entity, entity_key
 from neurorail.rules.governor import pools
 from neurorail.rules.governor.accounts import Account
 from neurorail.rules.governor.limits import line
-from neurorail.rules.governor.scopes import Scope, places, pool_scope, scopes_of
+from neurorail.rules.governor.scopes import Scope, places, pool_scope, scope_at, scopes_of
 from neurorail.rules.manifest.facts import entity_facts
+from neurorail.rules.observations import MISSION
 from neurorail.rules.state import State
 
 
@@ -17,6 +18,25 @@ def of_entity(state: State, entity: Entity) -> list[dict[str, Any]]:
     """The budgets of an entity and of all above it, and the pools that it belongs to."""
     facts = entity_facts(state, entity)
     return [_shown(scope) for scope in scopes_of(state, state.manifest, entity.ids, facts)]
+
+
+def of_missions(state: State, most: int) -> list[dict[str, Any]]:
+    """The budgets of the newest open missions that are limited, at most so many, newest first.
+
+    Of those that memory holds: one that nobody heard of for long is asked for by its id.
+    """
+    found: list[dict[str, Any]] = []
+    for mission_id in reversed(state.recent_missions.get(state.tenant, {})):
+        mission = state.entities.get(entity_key(state.tenant, mission_id))
+        if mission is None or mission.terminal:
+            continue
+        facts = entity_facts(state, mission)
+        scope = scope_at(state, state.manifest, MISSION, mission_id, facts)
+        if scope.limits:
+            found.append(_shown(scope))
+        if len(found) == most:
+            break
+    return found
 
 
 def of_pools(state: State, most: int) -> list[dict[str, Any]]:

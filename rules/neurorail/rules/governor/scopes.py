@@ -83,7 +83,7 @@ def scopes_of(state: State, policy: Manifest, ids: Ids, facts: Facts) -> list[Sc
     found = []
     for level, entity_id in enumerate(ids):
         if entity_id is not None:
-            found.append(_of_entity(state, policy, level, entity_id, facts))
+            found.append(scope_at(state, policy, level, entity_id, facts))
     found += [pool_scope(state, pool) for pool in pools.matching(policy, facts, state.now)]
     return found
 
@@ -100,7 +100,8 @@ def pool_scope(state: State, pool: pools.PoolWindow) -> Scope:
     return scope
 
 
-def _of_entity(state: State, policy: Manifest, level: int, entity_id: str, facts: Facts) -> Scope:
+def scope_at(state: State, policy: Manifest, level: int, entity_id: str, facts: Facts) -> Scope:
+    """The budget of one entity of a chain, as it stands now."""
     entity = state.entity(entity_id)
     label = {"entity_type": LEVEL_NAMES[level], "entity_id": entity_id}
     scope = Scope(label, (), none(), none(), HELD_BY_ENTITY, entity_id=entity_id)
