@@ -31,12 +31,13 @@ def program(root: Path, page: str) -> str:
     return str(found[0])
 
 
-def run(code: str, server: ServerProcess) -> str:
+def run(code: str, server: ServerProcess, **variables: str) -> str:
     """What a program prints, exporting to the server."""
     environment = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": server.otlp_http,
         "OTEL_SERVICE_NAME": "documents",
+        **variables,
     }
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -82,3 +83,9 @@ def test_the_agent_program_reports_the_whole_chain(root: Path, server: ServerPro
 
 def test_the_predecessor_s_program_runs_as_written(root: Path, server: ServerProcess) -> None:
     assert run(program(root, "coming-from-the-predecessor.md"), server) == "bees in ci"
+
+
+def test_the_client_s_program_runs_as_written(root: Path, server: ServerProcess) -> None:
+    told = run(program(root, "client.md"), server, NEURORAIL_ENDPOINT=server.api)
+    assert told.splitlines()[0] == "NR-E301 ['enqueue', 'cancel']"
+    assert told.splitlines()[-1] == "state_changed queued"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from neurorail.app.importing import Importer, Tally
-from neurorail.client import ClientError, Problem, Unreachable
+from neurorail.client import Call, ClientError, Problem, Unreachable
 from neurorail.collector.importing.requests import ImportRequest
+
+T = TypeVar("T")
 
 
 class Server:
@@ -18,14 +20,13 @@ class Server:
         self.failures = list(failures)
         self.asked: list[bool] = []
 
-    def post_bytes(
-        self, path: str, body: bytes, content_type: str, query: dict[str, bool] | None = None
-    ) -> Any:
-        assert query is not None
-        self.asked.append(query["after_archived"])
+    def ask(self, call: Call[T]) -> T:
+        self.asked.append(call.query["after_archived"] is True)
         if self.failures:
             raise self.failures.pop(0)
-        return {"accepted": 2, "known": 1, "rejected": 0, "message": ""}
+        answer: Any = {"accepted": 2, "known": 1, "rejected": 0, "message": ""}
+        found: T = answer
+        return found
 
 
 class Clock:

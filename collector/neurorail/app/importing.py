@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from neurorail.client import ClientError, Problem, Unreachable
+from neurorail.client import Call, ClientError, Problem, Unreachable, calls
+from neurorail.client.answers import Imported
 from neurorail.collector.importing.requests import ImportRequest, Place, requests_of
 from neurorail.collector.importing.source import Range, SpanSource
 
-PATH: Final = "/api/neurorail/v1/import/traces"
-CONTENT_TYPE: Final = "application/x-protobuf"
 TIMEOUT_S: Final = 60.0
 """Longest wait for one answer: the server may first wait for its archive."""
+T = TypeVar("T")
 _DELAY_S: Final = 0.5
 _DELAY_MAX_S: Final = 15.0
 _GIVE_UP_S: Final = 600.0
@@ -25,10 +25,8 @@ _BUSY: Final = frozenset({429, 502, 503, 504})
 class Sends(Protocol):
     """A client, as far as an import uses it."""
 
-    def post_bytes(
-        self, path: str, body: bytes, content_type: str, query: dict[str, bool] | None = None
-    ) -> Any:
-        """The JSON that a POST of bytes answers."""
+    def ask(self, call: Call[T]) -> T:
+        """What a call answers."""
         ...
 
 
@@ -100,13 +98,12 @@ class Importer:
                 if ahead_s > 0:
                     self._wait(ahead_s)
 
-    def _send(self, request: ImportRequest) -> Any:
+    def _send(self, request: ImportRequest) -> Imported:
         delay_s, begun_s = _DELAY_S, self._clock_s()
         while True:
             try:
-                told = self._client.post_bytes(
-                    PATH, request.body, CONTENT_TYPE, {"after_archived": self._unsure}
-                )
+                call = calls.import_traces(request.body, after_archived=self._unsure)
+                told = self._client.ask(call)
             except Problem as problem:
                 if problem.status not in _BUSY:
                     raise

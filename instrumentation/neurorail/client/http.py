@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from neurorail.client.errors import ClientError, Problem, Unreachable
+from neurorail.client.errors import ClientError, Unreachable
+from neurorail.client.following import QUIET_S, STREAM_PATH, Following
+from neurorail.client.request import (
+    Call,
+    Query,
+    raise_for,
+    read_json,
+    server_address,
+)
 from neurorail.client.sse import Retry, StreamMessage, parse_messages
 
-Query: TypeAlias = Mapping[str, str | int | bool | Sequence[str]]
-
-STREAM_PATH: Final = "/api/neurorail/v1/stream/events"
-QUIET_S: Final = 60.0
-"""A stream without even a comment for so long is taken for broken."""
-RETRY_MAX_MS: Final = 10_000
+T = TypeVar("T")
 
 
 class Client:
@@ -34,28 +37,45 @@ class Client:
         Raises:
             ValueError: if `base_url` is no http or https address.
         """
-        parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{base_url!r} is no server address: write http://HOST:PORT")
-        self.base_url = f"{parts.scheme}://{parts.netloc}"
+        self.base_url = server_address(base_url)
+        parts = urlsplit(self.base_url)
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "", parts.port
         self._token = token
         self._timeout_s = timeout_s
 
-    def get_json(self, path: str, query: Query | None = None) -> Any:
-        """The JSON at `path`.
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing stays open between requests; for `with`, like any other client."""
+
+    def ask(self, call: Call[T]) -> T:
+        """What a call of `neurorail.client.calls` answers.
 
         Raises:
             Unreachable: nobody answers.
-            Problem: the answer is an error.
+            Problem: the answer is an error; its kinds are classes of their own.
         """
         connection = self._connection(self._timeout_s)
         try:
-            response = self._get(connection, _with_query(path, query), {})
-            return _json(_body(response))
+            response = self._send(connection, call)
+            found: T = read_json(_body(response))
+            return found
         finally:
             connection.close()
+
+    def get_json(self, path: str, query: Query | None = None) -> Any:
+        """The JSON at `path`. Raises as `ask` does."""
+        return self.ask(Call[Any]("GET", path, query or {}))
 
     def post_json(self, path: str, body: Any, *, idempotency_key: str = "") -> Any:
         """The JSON that a POST of `body` answers.
@@ -69,32 +89,8 @@ class Client:
             Unreachable: nobody answers.
             Problem: the answer is an error.
         """
-        headers = {"Content-Type": "application/json"}
-        if idempotency_key:
-            headers["Idempotency-Key"] = idempotency_key
-        connection = self._connection(self._timeout_s)
-        try:
-            response = self._ask(connection, "POST", path, headers, json.dumps(body).encode())
-            return _json(_body(response))
-        finally:
-            connection.close()
-
-    def post_bytes(
-        self, path: str, body: bytes, content_type: str, query: Query | None = None
-    ) -> Any:
-        """The JSON that a POST of bytes answers.
-
-        Raises:
-            Unreachable: nobody answers.
-            Problem: the answer is an error.
-        """
-        connection = self._connection(self._timeout_s)
-        headers = {"Content-Type": content_type}
-        try:
-            response = self._ask(connection, "POST", _with_query(path, query), headers, body)
-            return _json(_body(response))
-        finally:
-            connection.close()
+        call = Call[Any]("POST", path, body=body, idempotency_key=idempotency_key)
+        return self.ask(call)
 
     def stream_json(
         self, path: str, query: Query | None = None, *, body: Any = None
@@ -111,7 +107,7 @@ class Client:
             Problem: the answer is an error.
         """
         for line in self.stream_lines(path, query, body=body):
-            yield _json(line)
+            yield read_json(line)
 
     def stream_lines(
         self, path: str, query: Query | None = None, *, body: Any = None
@@ -123,13 +119,9 @@ class Client:
             Problem: the answer is an error.
         """
         connection = self._connection(self._timeout_s)
-        method, content, headers = "GET", None, {}
-        if body is not None:
-            method, content = "POST", json.dumps(body).encode()
-            headers = {"Content-Type": "application/json"}
-        target = _with_query(path, query)
+        method = "GET" if body is None else "POST"
         try:
-            for line in self._ask(connection, method, target, headers, content):
+            for line in self._send(connection, Call[Any](method, path, query or {}, body)):
                 if line.strip():
                     yield line
         except (OSError, http.client.HTTPException) as error:
@@ -153,9 +145,10 @@ class Client:
             Unreachable: nobody answers, or the connection broke.
             Problem: the answer is an error, for example 422 for an unknown channel.
         """
-        for message in self._messages(
-            _stream_query(channels, event_types, entity_ids, replay), last_event_id, on_open
-        ):
+        following = Following(
+            channels, event_types, entity_ids, replay=replay, last_event_id=last_event_id
+        )
+        for message in self._messages(following, on_open):
             if isinstance(message, StreamMessage):
                 yield message
 
@@ -185,38 +178,29 @@ class Client:
             Problem: the server refuses the request itself (status 4xx).
         """
         tell = on_state or (lambda _: None)
-        delay_ms = 1_000
+        following = Following(
+            channels, event_types, entity_ids, replay=replay, last_event_id=last_event_id
+        )
         while True:
-            failures = 0
+            failure: ClientError | None = None
             try:
-                query = _stream_query(channels, event_types, entity_ids, replay)
-                for message in self._messages(query, last_event_id, lambda: tell("connected")):
-                    if isinstance(message, Retry):
-                        delay_ms = message.delay_ms
-                        continue
-                    last_event_id = message.id or last_event_id
-                    yield message
+                for found in self._messages(following, lambda: tell("connected")):
+                    message = following.took(found)
+                    if message is not None:
+                        yield message
                 tell("the server ended the stream")
-            except Unreachable as error:
-                failures = 1
+            except ClientError as error:
+                failure = error
                 tell(str(error))
-            except Problem as error:
-                if error.status < 500:
-                    raise
-                failures = 1
-                tell(str(error))
-            replay = replay or bool(last_event_id)
-            wait(min(delay_ms << failures, RETRY_MAX_MS) / 1_000)
+            wait(following.pause_s(failure))
 
     def _messages(
-        self, query: Query, last_event_id: str, on_open: Callable[[], None] | None
+        self, following: Following, on_open: Callable[[], None] | None
     ) -> Iterator[StreamMessage | Retry]:
-        headers = {"Accept": "text/event-stream"}
-        if last_event_id:
-            headers["Last-Event-ID"] = last_event_id
         connection = self._connection(QUIET_S)
+        call = Call[Any]("GET", STREAM_PATH, following.query)
         try:
-            response = self._get(connection, _with_query(STREAM_PATH, query), headers)
+            response = self._send(connection, call, following.headers)
             if on_open is not None:
                 on_open()
             yield from parse_messages(response)
@@ -231,10 +215,14 @@ class Client:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         return kind(self._host, self._port, timeout=timeout_s)
 
-    def _get(
-        self, connection: http.client.HTTPConnection, target: str, headers: dict[str, str]
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        call: Call[Any],
+        more: dict[str, str] | None = None,
     ) -> http.client.HTTPResponse:
-        return self._ask(connection, "GET", target, headers, None)
+        headers = {**call.headers(self._token), **(more or {})}
+        return self._ask(connection, call.method, call.target, headers, call.content)
 
     def _ask(
         self,
@@ -244,39 +232,15 @@ class Client:
         headers: dict[str, str],
         body: bytes | None,
     ) -> http.client.HTTPResponse:
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
         try:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self.base_url}: {_reason(error)}") from error
         if response.status >= 400:
-            raise _problem(response)
+            after = response.getheader("Retry-After") or ""
+            raise_for(response.status, response.reason, after, _body(response))
         return response
-
-
-def _stream_query(
-    channels: Sequence[str], event_types: Sequence[str], entity_ids: Sequence[str], replay: bool
-) -> Query:
-    return {
-        "channels": list(channels),
-        "event_types": list(event_types),
-        "entity_ids": list(entity_ids),
-        "replay_buffer": replay,
-    }
-
-
-def _with_query(path: str, query: Query | None) -> str:
-    pairs: list[tuple[str, str]] = []
-    for name, value in (query or {}).items():
-        if isinstance(value, bool):
-            pairs.append((name, str(value).lower()))
-        elif isinstance(value, str | int):
-            pairs.append((name, str(value)))
-        else:
-            pairs += [(name, entry) for entry in value]
-    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
@@ -284,28 +248,6 @@ def _body(response: http.client.HTTPResponse) -> bytes:
         return response.read()
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"the answer broke off: {_reason(error)}") from error
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise ClientError(f"the answer is no JSON: {body[:80]!r}") from None
-
-
-def _problem(response: http.client.HTTPResponse) -> Problem:
-    try:
-        body = json.loads(_body(response))
-    except ValueError:
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    return Problem(
-        response.status,
-        str(body.get("title") or response.reason),
-        str(body.get("detail") or ""),
-        str(body.get("code") or ""),
-    )
 
 
 def _reason(error: Exception) -> str:

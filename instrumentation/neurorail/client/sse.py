@@ -30,29 +30,45 @@ class Retry:
     delay_ms: int
 
 
+class MessageParser:
+    """Takes the lines of one connection; a message that is cut off is not given."""
+
+    def __init__(self) -> None:
+        self._data: list[str] = []
+        self._event_id = ""
+
+    def feed(self, line: str) -> StreamMessage | Retry | None:
+        """What a line completes, if anything.
+
+        Raises:
+            ValueError: if a message holds no JSON object.
+        """
+        text = line.rstrip("\r\n")
+        if not text:
+            data, self._data = self._data, []
+            return _message(self._event_id, "\n".join(data)) if data else None
+        name, _, value = text.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "id":
+            self._event_id = value
+        elif name == "retry" and value.isdecimal():
+            return Retry(int(value))
+        return None
+
+
 def parse_messages(lines: Iterable[bytes]) -> Iterator[StreamMessage | Retry]:
-    """Turn lines of a stream into messages; a message that is cut off is not given.
+    """Turn lines of a stream into messages.
 
     Raises:
         ValueError: if a message holds no JSON object.
     """
-    data: list[str] = []
-    event_id = ""
+    parser = MessageParser()
     for line in lines:
-        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-        if not text:
-            if data:
-                yield _message(event_id, "\n".join(data))
-            data = []
-            continue
-        name, _, value = text.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            data.append(value)
-        elif name == "id":
-            event_id = value
-        elif name == "retry" and value.isdecimal():
-            yield Retry(int(value))
+        found = parser.feed(line.decode("utf-8", errors="replace"))
+        if found is not None:
+            yield found
 
 
 def _message(event_id: str, raw: str) -> StreamMessage:

@@ -153,14 +153,14 @@ def retain(
     Needs the running server. Status 1 if they do not hold: then nothing is removed.
     """
     from neurorail.app.location import client_for
-    from neurorail.client import Problem
+    from neurorail.client import Problem, calls
 
     settings = _settings(config, data_dir)
     when = f"-{before}" if before[:-1].isdecimal() and before[-1:] in "smhdw" else before
     with server_errors():
         client = client_for(None, settings.data_dir, RETAIN_S)
         try:
-            told = client.post_json("/api/neurorail/v1/audit/retain", {"before": when})
+            told = client.ask(calls.audit_retain(when))
         except Problem as problem:
             if problem.status != 409:
                 raise
@@ -173,12 +173,11 @@ def retain(
 def rotate_key(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Let another key sign checkpoints from now on; needs the running server."""
     from neurorail.app.location import client_for
+    from neurorail.client import calls
 
     settings = _settings(config, data_dir)
     with server_errors():
-        told = client_for(None, settings.data_dir).post_json(
-            "/api/neurorail/v1/audit/rotate-key", {}
-        )
+        told = client_for(None, settings.data_dir).ask(calls.audit_rotate_key())
     typer.echo(told["public_key"])
 
 

@@ -34,18 +34,15 @@ def erase(
 
     States, times and sums stay, and so do the hashes of the audit trail, which still verifies.
     """
-    from urllib.parse import urlencode
-
     from neurorail.app.location import client_for
+    from neurorail.client import calls
 
     if [mission, subject, tenant].count(None) != 2:
         raise fail("name one of --mission, --subject and --tenant")
-    body: dict[str, Any] = {"reason": reason, "mission_id": mission, "subject": subject}
-    path = "/api/neurorail/v1/audit/erase"
+    which: dict[str, Any] = {"mission_id": mission, "subject": subject}
     if tenant is not None:
-        body["everything"] = True
-        path += f"?{urlencode({'tenant': tenant})}"
+        which["everything"] = True
     with server_errors():
         client = client_for(server, data_directory(data_dir, config), ERASURE_S)
-        told = client.post_json(path, body)
+        told = client.ask(calls.erase(reason, tenant=tenant, **which))
     typer.echo(f"erased what was kept of {told['missions']} missions")
