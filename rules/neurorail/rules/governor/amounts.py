@@ -12,6 +12,7 @@ Amounts: TypeAlias = "list[int]"
 """Tokens, input tokens, output tokens, pico-USD, tool calls, model calls, milliseconds, retries,
 attempts at once."""
 
+_KINDS: Final = len(KINDS)
 PLACE: Final = {kind: place for place, kind in enumerate(KINDS)}
 NAMES: Final = tuple("cost_usd_pico" if kind == "cost" else kind for kind in KINDS)
 """Names of the kinds in events, with the unit of money."""
@@ -32,7 +33,7 @@ USED: Final = (TOKENS, INPUT_TOKENS, OUTPUT_TOKENS, COST_USD_PICO, TOOLS, MODELS
 
 def none() -> Amounts:
     """Nothing of any kind."""
-    return [0] * len(KINDS)
+    return [0] * _KINDS
 
 
 def add(to: Amounts, amounts: Amounts, sign: int = 1) -> None:

@@ -162,12 +162,14 @@ def _see_all(
     calls: tuple[str | None, ...],
 ) -> None:
     """Let rules that apply see an end: each one's breaker while that heals, else its trigger."""
+    circuits_known = state.kept.number(CIRCUITS, state.tenant)
     for rule, name in watched:
-        if state.kept.number(CIRCUITS, state.tenant) and _heals(state, rule, step, started, calls):
+        if circuits_known and _heals(state, rule, step, started, calls):
             continue
         fired = observe(state, rule, watch_named(state, rule, name), step)
         if fired is not None:
             actions.triggered(state, rule, step.facts, ids, fired)
+            circuits_known = state.kept.number(CIRCUITS, state.tenant)
 
 
 def _see(state: State, rule: ReflexRule, ids: Ids, step: Step, entity_id: str = "") -> None:
