@@ -249,3 +249,25 @@ def test_only_own_files_are_loaded_under_strict_rules(page: Page, served: Served
     assert "script-src 'self'" in rules
     assert "unsafe" not in rules
     assert all(url.startswith(served.address) for url in asked)
+
+
+LISTS = """
+() => [...document.querySelectorAll("main [role=table]")].map((list) => [
+  list.ariaLabel,
+  list.closest("section, .panel")?.querySelectorAll(".export button").length ?? 0,
+])
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["", "trace", "lifecycle", "budget", "reflex", "governor", "audit", "access"]
+)
+def test_every_list_can_be_taken_along(
+    page: Page, served: Served, rail: FakeRail, path: str
+) -> None:
+    a_mission(rail, "m_fail")
+    page.goto(f"{served.address}/neurorail/{path}")
+    expect(page.locator(".connection")).to_have_text("Live")
+    expect(page.locator("main [role=table]").first).to_be_visible()
+    lists = page.evaluate(LISTS)
+    assert [name for name, buttons in lists if buttons < 2] == []

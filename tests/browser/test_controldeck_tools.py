@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -24,18 +25,22 @@ def modules() -> Path:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm on the path")
-    installed = SOURCE / "node_modules" / ".package-lock.json"
-    lock = SOURCE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        done = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"],
-            cwd=SOURCE,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"npm cannot install the locked packages: {done.stderr[-300:]}")
+    # Tests run side by side: npm takes everything away first, under whoever reads it meanwhile.
+    with (SOURCE / "package.json").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        installed = SOURCE / "node_modules" / ".package-lock.json"
+        lock = SOURCE / "package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            done = subprocess.run(
+                [npm, "ci", "--no-audit", "--no-fund"],
+                cwd=SOURCE,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                pytest.skip(f"npm cannot install the locked packages: {done.stderr[-300:]}")
+            installed.touch()
     return SOURCE / "node_modules"
 
 

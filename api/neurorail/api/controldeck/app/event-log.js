@@ -52,7 +52,7 @@ export class EventLog {
     try {
       const open = [...this.cursors].filter(([, cursor]) => cursor !== null);
       const answers = await Promise.all(
-        open.map(([type, cursor]) => getEvents({ ...this.filter, event_type: type, cursor, limit: PAGE })),
+        open.map(([type, cursor]) => getEvents({ ...this.filter, event_type: type, cursor, limit: PAGE, counted: this.state.value === "ready" ? "false" : "" })),
       );
       const first = this.state.value !== "ready";
       batch(() => {

@@ -10,6 +10,10 @@ const HIDDEN_BATCH_MS = 500;
 /** A frame with more than so many messages is followed by a pause: drawing costs the same for one as for fifty. */
 const BUSY_MESSAGES = 8;
 const BUSY_BATCH_MS = 50;
+/** What a frame may spend on reading messages; the rest waits for the next one, so that the page stays quick. */
+const FRAME_MS = 8;
+/** Messages between two looks at the clock. */
+const SLICE_MESSAGES = 64;
 const ALIVE_MS = 20_000;
 
 /**
@@ -64,18 +68,30 @@ function batches(listener) {
 
   function flush() {
     scheduled = false;
-    if (pending.length > BUSY_MESSAGES) pauseUntilMs = performance.now() + BUSY_BATCH_MS;
-    const taken = pending;
+    const began = performance.now();
     const lost = dropped;
-    pending = [];
     dropped = 0;
     /** @type {Message[]} */
     const messages = [];
-    for (const { id, text } of taken) {
+    let at = 0;
+    while (at < pending.length && (at % SLICE_MESSAGES !== 0 || performance.now() - began < FRAME_MS)) {
+      const { id, text } = /** @type {import("./stream-source.js").Raw} */ (pending[at]);
       const payload = parse(text);
       if (payload !== null) messages.push({ id, payload });
+      at += 1;
     }
+    pending = pending.slice(at);
+    if (pending.length > 0) schedule();
+    else if (at > BUSY_MESSAGES) pauseUntilMs = began + BUSY_BATCH_MS;
     if (messages.length > 0 || lost > 0) listener.onBatch(messages, lost);
+  }
+
+  function schedule() {
+    if (scheduled) return;
+    scheduled = true;
+    if (document.hidden) setTimeout(flush, HIDDEN_BATCH_MS);
+    else if (performance.now() < pauseUntilMs) setTimeout(() => requestAnimationFrame(flush), pauseUntilMs - performance.now());
+    else requestAnimationFrame(flush);
   }
 
   /** @param {import("./stream-source.js").Raw[]} messages */
@@ -86,11 +102,7 @@ function batches(listener) {
       pending = pending.slice(excess);
       dropped += excess;
     }
-    if (scheduled) return;
-    scheduled = true;
-    if (document.hidden) setTimeout(flush, HIDDEN_BATCH_MS);
-    else if (performance.now() < pauseUntilMs) setTimeout(() => requestAnimationFrame(flush), pauseUntilMs - performance.now());
-    else requestAnimationFrame(flush);
+    schedule();
   };
 }
 

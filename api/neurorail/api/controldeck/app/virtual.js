@@ -4,6 +4,8 @@
 import { html, useEffect, useRef, useSignal } from "../vendor/ui.js";
 
 const OVERSCAN = 8;
+/** Rows before the end at which more are asked for: they are there when a reader arrives. */
+const AHEAD = 200;
 
 /**
  * @template T
@@ -43,7 +45,7 @@ export function VirtualList(props) {
   }, []);
 
   useEffect(() => {
-    if (to >= rows.length - OVERSCAN) onEnd?.();
+    if (to >= rows.length - AHEAD) onEnd?.();
   }, [to, rows.length]);
   useEffect(() => {
     onLook?.(from, to);

@@ -7,6 +7,7 @@ import { useEventLog } from "../event-log.js";
 import { count } from "../format.js";
 import { EventTable } from "../lifecycle/event-table.js";
 import { FlowDiagram } from "../lifecycle/flow-diagram.js";
+import { ENTITY_COLUMNS, Export } from "../export.js";
 import { MissionList } from "../mission-list.js";
 import { Nothing, Panel, Tabs } from "../panel.js";
 import { adjust, place } from "../route.js";
@@ -61,7 +62,8 @@ function countsOf(type) {
 function Active() {
   const rows = missions.value.filter((row) => ["pending", "queued", "running"].includes(row.state));
   return html`
-    <${Panel} name="active" class="active" title="Active missions" note=${count(rows.length)}>
+    <${Panel} name="active" class="active" title="Active missions" note=${count(rows.length)}
+      tools=${html`<${Export} name="active-missions" rows=${rows} columns=${ENTITY_COLUMNS} />`}>
       <${MissionList} rows=${rows} empty=${missionsLoaded.value ? html`<${Nothing}><p><strong>Nothing is open.</strong></p><p>Every mission among the newest has ended.</p><//>` : undefined} />
     <//>
   `;

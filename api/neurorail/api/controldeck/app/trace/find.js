@@ -21,6 +21,9 @@ const SORTS = {
 };
 const TIMES = { "": "Any time", 5: "Last 5 minutes", 60: "Last hour", 1440: "Last day" };
 
+/** Missions that one reading of the past asks for. */
+const PAGE = 1000;
+
 /** Ids of the missions that are to be compared. */
 const picked = signal(/** @type {Set<string>} */ (new Set()));
 
@@ -39,7 +42,7 @@ class Past {
 
   /** @param {Record<string, string>} wish */
   ask(wish) {
-    const text = query({ ...wish, paged: "true", limit: 200 });
+    const text = query({ ...wish, paged: "true", limit: PAGE });
     if (text === this.asked) return;
     this.asked = text;
     this.cursor = "";
