@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -18,8 +18,12 @@ from neurorail.collector.access.permissions import SYSTEM_ADMIN
 from neurorail.collector.audit.erasure import (
     Archive,
     erase_missions,
+    erase_subject,
+    erase_telemetry,
+    forget_states,
     missions_of_subject,
     missions_of_tenant,
+    seconds_to_disk,
 )
 from neurorail.collector.decode.commands import EraseCommand, encode_command
 from neurorail.collector.envelope import Kind, Signal, Submission
@@ -40,8 +44,28 @@ class EraseBody(Body):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def create_router(store: Archive, archived: Callable[[], Awaitable[bool]]) -> Router:
-    """The route. `archived` waits until what was applied so far is in the archive."""
+class Files(Protocol):
+    """The server's own files, beside the archive."""
+
+    def seal(self) -> None:
+        """Let what is taken in from now on be apart from what was taken in before."""
+        ...
+
+    async def archived(self) -> bool:
+        """Wait until what was applied so far is in the archive; False if that takes too long."""
+        ...
+
+    async def scrubbed(self) -> Sequence[str]:
+        """Remove what is archived, and the bytes of what was deleted.
+
+        Returns:
+            What is left, and until when.
+        """
+        ...
+
+
+def create_router(store: Archive, files: Files) -> Router:
+    """The route, over the archive and the server's own files."""
     router = Router(prefix="/audit", tags=["audit"])
     running = asyncio.Lock()
 
@@ -50,12 +74,14 @@ def create_router(store: Archive, archived: Callable[[], Awaitable[bool]]) -> Ro
     async def erase(body: EraseBody, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
         """Erase what is kept of missions, and wait until it is gone.
 
-        What was decided stays: states, times, sums, and the hashes of the audit trail.
+        What was decided stays: states, times, sums, and the hashes of the audit trail. `remains`
+        says what is still on a disk when this is answered, and until when.
         """
         if running.locked():
             raise Problem(503, "busy", "an erasure is running already", retry_after_s=5)
         async with running:
             try:
+                files.seal()
                 missions = await _missions(store, body, tenant)
                 scope = "tenant" if body.everything else "subject" if body.subject else "mission"
                 for at in range(0, len(missions), MISSIONS_A_RECORD):
@@ -67,17 +93,33 @@ def create_router(store: Archive, archived: Callable[[], Awaitable[bool]]) -> Ro
                         )
                     )
                 # What is on its way into the archive would come after its deletion.
-                if not await archived():
+                if not await files.archived():
                     raise Problem(
                         503, "archive-unavailable", "the archive is behind: erase again later",
                         retry_after_s=30,
                     )  # fmt: skip
-                await asyncio.to_thread(erase_missions, store, tenant, missions)
+                await asyncio.to_thread(_erase, store, body, tenant, missions)
+                remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
             except StoreError as error:
                 raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from error
-        return JsonResponse({"missions": len(missions), "scope": scope})
+        return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
 
     return router
+
+
+def _erase(store: Archive, body: EraseBody, tenant: str, missions: Sequence[str]) -> None:
+    erase_missions(store, tenant, missions)
+    if body.subject is not None:
+        erase_subject(store, tenant, body.subject)
+    if body.everything:
+        erase_telemetry(store, tenant)
+    forget_states(store)
+
+
+def _remains(store: Archive) -> list[str]:
+    return [
+        f"parts that ClickHouse has replaced, on its disk for at most {seconds_to_disk(store)} s"
+    ]
 
 
 async def _missions(store: Archive, body: EraseBody, tenant: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from neurorail.api import erasure, imports, reruns, spans
 from neurorail.app.audit_routes import add_audit_routes
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config
+from neurorail.app.own_files import OwnFiles
 from neurorail.collector.envelope import Submission
 from neurorail.collector.otlp.admission import Admission
 from neurorail.collector.rerun_jobs.jobs import RerunJobs
@@ -28,13 +29,13 @@ def add_routes(
     store: Store,
     checkpoints: Checkpoints,
     jobs: RerunJobs,
-    archived_so_far: Callable[[], Awaitable[bool]],
+    files: OwnFiles,
 ) -> None:
     """Add them to an application."""
     add_audit_routes(app, API_PREFIX, checkpoints, config)
     for router in (
         spans.create_router(partial(spans_of, store)),
-        erasure.create_router(store, archived_so_far),
+        erasure.create_router(store, files),
     ):
         app.include_router(router, prefix=API_PREFIX)
     for router in reruns.create_routers(jobs):

@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -35,6 +34,7 @@ from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.more_routes import add_import, add_routes
+from neurorail.app.own_files import OwnFiles
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
@@ -91,7 +91,6 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0
 STORE_RETRY_S: Final = 1.0
-ARCHIVED_S: Final = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -276,8 +275,9 @@ class Service:
                 ),
             )
         )
-        add_routes(app, config, self._store, self._checkpoints, self._reruns, self._archived_so_far)
-        add_import(app, self._receivers.admission, inbox.append, self._store, self._archived_so_far)
+        files = OwnFiles(inbox, self._engine, self._archiver, self._exporting)
+        add_routes(app, config, self._store, self._checkpoints, self._reruns, files)
+        add_import(app, self._receivers.admission, inbox.append, self._store, files.archived)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
         self._health.watch_hub(self._hub)
@@ -289,12 +289,6 @@ class Service:
             "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
             lambda: {} if (found := self._checkpoints.faults) is None else {(): found},
         )  # fmt: skip
-
-    async def _archived_so_far(self) -> bool:
-        """Wait until what is applied now is archived; False if that takes too long."""
-        engine = self._engine
-        wait = partial(self._archiver.wait_until, seq=engine.seq, ordinal=engine.ordinal)
-        return await asyncio.to_thread(wait, timeout_s=ARCHIVED_S)
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""

@@ -192,3 +192,24 @@ def test_a_closed_journal_says_so(journal: Journal) -> None:
         journal.load("a|m_1")
     fresh = Journal(Path("never"))
     assert fresh.read(0, 1) == []
+
+
+@pytest.mark.parametrize("at_the_next_start", [False, True])
+def test_what_is_deleted_leaves_no_bytes(
+    journal: Journal, path: Path, at_the_next_start: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ("m_1", 0, 0, ["a secret of somebody"])
+    commit(journal, changes=Changes(rows=[row], removed=[], meta={}))
+    commit(journal, changes=Changes(rows=[("m_1", 0, 0, ["nothing"])], removed=[], meta={}))
+
+    def found() -> bool:
+        return any(b"a secret" in each.read_bytes() for each in path.parent.iterdir())
+
+    assert found()
+    if at_the_next_start:
+        monkeypatch.setattr(journal_module, "SCRUB_BYTES_MAX", 0)
+    assert journal.scrub() is not at_the_next_start
+    again = reopened(journal, path) if at_the_next_start else journal
+    assert not found()
+    assert again.load("m_1") == ["nothing"]
+    again.close()

@@ -79,6 +79,18 @@ def test_records_beyond_the_tail_are_read_from_disk_the_same(
         assert inbox.stats().tail_bytes <= max(tail_bytes, 1)
 
 
+def test_what_came_before_a_seal_can_be_pruned(tmp_path: Path) -> None:
+    with running(tmp_path, InboxConfig()) as inbox:
+        inbox.seal()
+        put(inbox, telemetry(b"a secret of somebody"))
+        inbox.seal()
+        put(inbox, telemetry(b"harmless"))
+        assert inbox.prune(1) == 1
+        assert inbox.first_seq == 2
+        assert not any(b"a secret" in file.read_bytes() for file in tmp_path.rglob("inbox-*"))
+        assert [each.body for each in inbox.read(1, 10, 1 << 20)] == [b"harmless"]
+
+
 def test_a_large_append_is_one_transaction_and_keeps_its_order(tmp_path: Path) -> None:
     with running(tmp_path, InboxConfig(tail_bytes=1)) as inbox:
         stamps = put(inbox, *(telemetry(b"%d" % number) for number in range(200)))

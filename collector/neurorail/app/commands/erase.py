@@ -46,3 +46,5 @@ def erase(
         client = client_for(server, data_directory(data_dir, config), ERASURE_S)
         told = client.ask(calls.erase(reason, tenant=tenant, **which))
     typer.echo(f"erased what was kept of {told['missions']} missions")
+    for remainder in told["remains"]:
+        typer.echo(f"still there: {remainder}")

@@ -1,12 +1,14 @@
 """Takes out of the archive what it holds of missions, and leaves the audit chain whole.
 
 The chain covers a hash of each event's details: the details go, the hash stays. Everything that is
-derived from events, the telemetry of the missions' traces, and what replay would read, is deleted.
+derived from events, the telemetry of the missions' traces, and what replay would read, is deleted:
+by mutations, which write the parts anew without it. A lightweight delete would only hide the rows.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -24,14 +26,25 @@ _DERIVED: Final = (
     "neurorail_entities",
     "neurorail_callers",
 )
-_TELEMETRY: Final = (
+_OF_TRACES: Final = (
     "otel_traces",
     "otel_logs",
     "otel_traces_trace_id_ts",
     "otel_traces_mission_ts",
 )
 _DERIVED_ID: Final = re.compile(r"m_([0-9a-f]{32})")
-_AT_ONCE: Final = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
+_METRICS: Final = (
+    "otel_metrics_gauge",
+    "otel_metrics_sum",
+    "otel_metrics_summary",
+    "otel_metrics_histogram",
+    "otel_metrics_exp_histogram",
+)
+_WITHOUT_EXEMPLARS: Final = "otel_metrics_summary"
+_TELEMETRY: Final = (*_OF_TRACES, *_METRICS)
+CLEANUP_S: Final = 600
+"""With nothing to do, ClickHouse pauses at most so long until it looks for replaced parts again."""
+_AT_ONCE: Final = {"mutations_sync": 2}
 
 
 class Archive(Protocol):
@@ -95,25 +108,22 @@ def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None
     """
     for chunk in _chunks(missions):
         named = {"tenant": tenant, "missions": chunk}
-        of_missions = "tenant = {tenant:String} AND mission_id IN {missions:Array(String)}"
         # Telemetry first: by its rows the traces are found.
-        traces = _traces(store, tenant, chunk)
-        for part in _chunks(traces):
-            for table in _TELEMETRY:
-                store.command(
-                    f"DELETE FROM {table} WHERE Tenant = {{tenant:String}} "
-                    "AND TraceId IN {traces:Array(String)}",
-                    {"tenant": tenant, "traces": part},
-                    _AT_ONCE,
-                )
-        store.command(
-            "DELETE FROM otel_logs WHERE Tenant = {tenant:String} "
-            "AND LogAttributes['neurorail.mission.id'] IN {missions:Array(String)}",
-            named,
-            _AT_ONCE,
-        )
+        for traces in _chunks(_traces(store, tenant, chunk)):
+            _erase_traces(store, tenant, traces)
+        for table, attributes in (("otel_logs", "LogAttributes"),
+                                  *((table, "Attributes") for table in _METRICS)):  # fmt: skip
+            _delete(
+                store,
+                table,
+                f"Tenant = {{tenant:String}} AND ({attributes}['neurorail.mission.id'] IN "
+                "{missions:Array(String)} OR ResourceAttributes['neurorail.mission.id'] IN "
+                "{missions:Array(String)})",
+                named,
+            )
+        of_missions = "tenant = {tenant:String} AND mission_id IN {missions:Array(String)}"
         for table in _DERIVED:
-            store.command(f"DELETE FROM {table} WHERE {of_missions}", named, _AT_ONCE)
+            _delete(store, table, of_missions, named)
         for table, column in (("neurorail_records", "observations"),
                               ("neurorail_dead_letter", "body")):  # fmt: skip
             store.command(
@@ -128,6 +138,76 @@ def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None
             named,
             _AT_ONCE,
         )
+
+
+def erase_subject(store: Archive, tenant: str, subject: str) -> None:
+    """Take telemetry out that names a person and belongs to no mission. Blocks.
+
+    Raises:
+        StoreError: the archive cannot be written; it may be done again.
+    """
+    # ClickHouse keeps the text of what it did for a while: the person's name is not in it.
+    keys = (secrets.randbits(64), secrets.randbits(64))
+    rows = store.query_rows(
+        f"SELECT sipHash64Keyed(({keys[0]}, {keys[1]}), {{subject:String}})", {"subject": subject}
+    )
+    hashed = f"sipHash64Keyed(({keys[0]}, {keys[1]}), "
+    values = {"tenant": tenant, "hash": rows[0][0], "names": list(SUBJECT_ATTRIBUTES)}
+    for table, attributes in (("otel_traces", "SpanAttributes"), ("otel_logs", "LogAttributes"),
+                              *((table, "Attributes") for table in _METRICS)):  # fmt: skip
+        _delete(
+            store,
+            table,
+            "Tenant = {tenant:String} AND arrayExists(name -> "
+            f"{hashed}{attributes}[name]) = {{hash:UInt64}} OR "
+            f"{hashed}ResourceAttributes[name]) = {{hash:UInt64}}, {{names:Array(String)}})",
+            values,
+        )
+
+
+def erase_telemetry(store: Archive, tenant: str) -> None:
+    """Take all telemetry of a tenant out, also what belongs to no mission. Blocks.
+
+    Raises:
+        StoreError: the archive cannot be written; it may be done again.
+    """
+    for table in _TELEMETRY:
+        _delete(store, table, "Tenant = {tenant:String}", {"tenant": tenant})
+
+
+def forget_states(store: Archive) -> None:
+    """Drop the stored states of the engine, which know tags and names. Blocks.
+
+    The next one is stored as usual; until then a replay begins with the first record.
+    """
+    _delete(store, "neurorail_engine_states", "seq >= 0", {})
+
+
+def seconds_to_disk(store: Archive) -> int:
+    """Within how many seconds ClickHouse takes replaced parts off its disk. Blocks."""
+    rows = store.query_rows(
+        "SELECT toUInt64OrZero(value) FROM system.merge_tree_settings "
+        "WHERE name = 'old_parts_lifetime'"
+    )
+    return CLEANUP_S + sum(int(seconds) for (seconds,) in rows)
+
+
+def _erase_traces(store: Archive, tenant: str, traces: Sequence[str]) -> None:
+    of_traces = "Tenant = {tenant:String} AND TraceId IN {traces:Array(String)}"
+    values = {"tenant": tenant, "traces": traces}
+    for table in _OF_TRACES:
+        _delete(store, table, of_traces, values)
+    for table in _METRICS:
+        if table != _WITHOUT_EXEMPLARS:
+            where = "Tenant = {tenant:String} AND hasAny(Exemplars.TraceId, {traces:Array(String)})"
+            _delete(store, table, where, values)
+
+
+def _delete(store: Archive, table: str, where: str, values: Mapping[str, Any]) -> None:
+    """Remove rows, if there are any, by writing their parts anew; wait until that is done."""
+    if not store.query_rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):
+        return
+    store.command(f"ALTER TABLE {table} DELETE WHERE {where}", values, _AT_ONCE)
 
 
 def _traces(store: Archive, tenant: str, missions: Sequence[str]) -> list[str]:

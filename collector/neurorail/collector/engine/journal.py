@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -24,6 +25,8 @@ from neurorail.rules.state import Changes, Row
 RECENT_BYTES_MAX: Final = 64 << 20
 """Outbox batches kept in memory for the archive and for readers; older ones are read from disk."""
 COPY_PAGES: Final = 256
+SCRUB_BYTES_MAX: Final = 256 << 20
+"""A larger file is not written anew while the engine runs, but at the next start."""
 COPY_PAUSE_S: Final = 0.01
 """A copy of the state goes on by so many pages, then pauses."""
 
@@ -157,6 +160,30 @@ class Journal:
         if found is not None:
             self.progress = msgspec.msgpack.decode(found[0], type=Progress)
         self._prune_to = self.progress.pruned_ordinal
+        if connection.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone() is not None:
+            self._write_anew(connection)
+
+    def scrub(self) -> bool:
+        """Leave no bytes of what was deleted or replaced in the file and its log.
+
+        The engine waits meanwhile: about a second for each 200 MB.
+
+        Returns:
+            False if the file is too large for that: it is done at the next start.
+        """
+        with self._lock:
+            connection = self._open_connection()
+            connection.execute("DELETE FROM outbox WHERE ordinal <= ?", (self._prune_to,))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('scrub', x'')")
+            if self._path.stat().st_size > SCRUB_BYTES_MAX:
+                return False
+            self._write_anew(connection)
+        return True
+
+    def _write_anew(self, connection: sqlite3.Connection) -> None:
+        connection.execute("VACUUM")
+        connection.execute("DELETE FROM meta WHERE name = 'scrub'")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file; harmless when it is not open."""
@@ -307,7 +334,7 @@ class Journal:
             recent = list(self._recent)
         if not recent or recent[0].ordinal > after_ordinal + 1:
             return self._read_file(after_ordinal, max_bytes)
-        return _up_to((batch for batch in recent if batch.ordinal > after_ordinal), max_bytes)
+        return up_to((batch for batch in recent if batch.ordinal > after_ordinal), max_bytes)
 
     def _read_file(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
         with self._lock:
@@ -318,7 +345,7 @@ class Journal:
                 " WHERE ordinal > ? ORDER BY ordinal",
                 (after_ordinal,),
             )
-            return _up_to((self._unpacked(row) for row in cursor), max_bytes)
+            return up_to((self._unpacked(row) for row in cursor), max_bytes)
 
     def _unpacked(self, row: tuple[int, int, int, int, bytes]) -> OutboxBatch:
         ordinal, first_seq, last_seq, events, packed = row
@@ -355,7 +382,8 @@ class Journal:
         return self.progress.ordinal - self._prune_to
 
 
-def _up_to(batches: Any, max_bytes: int) -> list[OutboxBatch]:
+def up_to(batches: Iterable[OutboxBatch], max_bytes: int) -> list[OutboxBatch]:
+    """The first batches, up to so many bytes but at least one."""
     found: list[OutboxBatch] = []
     size = 0
     for batch in batches:

@@ -72,6 +72,13 @@ class CopyState:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrub:
+    """Leave no bytes of what was deleted in the engine's file; whether that was possible now."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prune:
     """Everything up to this batch is archived."""
 
@@ -161,7 +168,7 @@ class Stopped:
 
 
 ToEngine: TypeAlias = (
-    Begin | Records | Ask | ReadOutbox | ArchivedHead | CopyState | Prune | Appended | Stop
+    Begin | Records | Ask | ReadOutbox | ArchivedHead | CopyState | Scrub | Prune | Appended | Stop
 )
 FromEngine: TypeAlias = Started | Group | Refeed | Append | Answer | Failed | Stopped
 

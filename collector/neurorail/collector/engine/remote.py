@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar, cast
 from neurorail.collector.engine import messages
 from neurorail.collector.engine.answers import Answers
 from neurorail.collector.engine.applier import Busy, InboxReader
-from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch
+from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch, up_to
 from neurorail.collector.engine.records import RecordBuffer
 from neurorail.collector.envelope import Kind, Stamp
 from neurorail.collector.inbox.errors import InboxError
@@ -211,6 +211,10 @@ class EngineProcess:
         """Copy the flushed state to a new file; the last record it covers. May raise `Busy`."""
         return int(await asyncio.wrap_future(self._request(partial(messages.CopyState, path=path))))
 
+    async def scrub(self) -> bool:
+        """Leave no bytes of what was deleted in the file; False: at the next start. May raise."""
+        return bool(await asyncio.wrap_future(self._request(messages.Scrub)))
+
     async def archived_head(self) -> str:
         """The hash, in hex, of the newest event that is archived."""
         return str(await asyncio.wrap_future(self._request(messages.ArchivedHead)))
@@ -250,16 +254,7 @@ class EngineProcess:
             if after_ordinal >= self.ordinal:
                 return []
             if self._recent and self._recent[0].ordinal <= after_ordinal + 1:
-                found: list[OutboxBatch] = []
-                size = 0
-                for batch in self._recent:
-                    if batch.ordinal <= after_ordinal:
-                        continue
-                    size += len(batch.lines)
-                    if found and size > max_bytes:
-                        break
-                    found.append(batch)
-                return found
+                return up_to((b for b in self._recent if b.ordinal > after_ordinal), max_bytes)
         older = self._request(
             lambda number: messages.ReadOutbox(number, after_ordinal, max_bytes)
         ).result(START_S)

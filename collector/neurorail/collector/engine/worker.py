@@ -244,6 +244,8 @@ class Worker:
                 self._answer(number, self._applier.submit(lambda _: journal.archived_head()))
             case messages.CopyState(number, path):
                 self._copies.submit(self._copy_state, number, Path(path))
+            case messages.Scrub(number):
+                self._copies.submit(self._scrub, number)
             case messages.ReadOutbox(number, after_ordinal, max_bytes):
                 batches = self._journal.read(after_ordinal, max_bytes)
                 self._tell(messages.Answer(number, batches, ""))
@@ -254,6 +256,12 @@ class Worker:
     def _copy_state(self, number: int, path: Path) -> None:
         try:
             self._tell(messages.Answer(number, self._journal.copy_state(path), ""))
+        except Exception as error:
+            self._tell(messages.Answer(number, None, _text(error)))
+
+    def _scrub(self, number: int) -> None:
+        try:
+            self._tell(messages.Answer(number, self._journal.scrub(), ""))
         except Exception as error:
             self._tell(messages.Answer(number, None, _text(error)))
 

@@ -47,6 +47,7 @@ class Segments:
         """What the last file takes on disk."""
         self._active_used_bytes = 0
         """What of it is not room ahead: that decides on rotation."""
+        self._sealed = False
         self.last_received_unix_nano = 0
 
     def open(self) -> None:
@@ -114,6 +115,10 @@ class Segments:
         with self._lock:
             self._active_bytes = size_bytes
 
+    def seal(self) -> None:
+        """Let the next record begin a new file, so that those before it can be pruned."""
+        self._sealed = True
+
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Return records after `after_seq`, of one file at a time."""
         with self._lock:
@@ -171,8 +176,10 @@ class Segments:
 
     def _writable(self, seq: int) -> Segment:
         segments = self._segments
-        if segments and (self._active_used_bytes < self._rotate_bytes or segments[-1].is_empty):
+        full = self._sealed or self._active_used_bytes >= self._rotate_bytes
+        if segments and (not full or segments[-1].is_empty):
             return segments[-1]
+        self._sealed = False
         segment = self._segment(seq)
         try:
             segment.create(self.last_received_unix_nano)

@@ -191,6 +191,10 @@ class SqliteInbox:
         """What `prune` would delete, oldest first; never blocks on the disk."""
         return self._segments.full_files(through_seq)
 
+    def seal(self) -> None:
+        """Let the next record begin a new file; what was before it can then be pruned."""
+        self._segments.seal()
+
     def prune(self, through_seq: int) -> int:
         """Delete every full file whose records are all `<= through_seq`. Blocks on the disk.
 

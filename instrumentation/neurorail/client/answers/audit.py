@@ -133,3 +133,5 @@ class Erased(TypedDict):
 
     missions: int
     scope: Literal["mission", "subject", "tenant"]
+    remains: list[str]
+    """What is still on a disk, and until when."""
