@@ -47,10 +47,7 @@ def own_level(seen: SpanObserved) -> int | None:
 
 
 def own_id(seen: SpanObserved, level: int, trace_hex: str) -> str:
-    """The id of the span's own entity: the one it names, else one derived from the span."""
-    named = seen.ids[level]
-    if named is not None:
-        return named
+    """The id of the own entity of a span that names none."""
     return f"m_{trace_hex}" if level == MISSION else ID_PREFIXES[level] + seen.span_id.hex()
 
 

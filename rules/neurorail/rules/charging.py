@@ -37,5 +37,7 @@ def charge(state: State, ids: Ids, amounts: list[int], time: int, sign: int = 1)
             budgets.check_usage(state, entity, time)
         else:
             budgets.usage_left(state, entity)
+    counters = state.counters
     for place, amount in added:
-        state.count(_SUMS[place], amount)
+        name = _SUMS[place]
+        counters[name] = counters.get(name, 0) + amount

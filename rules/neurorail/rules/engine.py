@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from struct import Struct
 from typing import Any, Final
 
 from neurorail.rules import (
@@ -170,11 +171,7 @@ class Engine:
             ApplyError: an observation raised; the state must be restored before going on.
         """
         state = self.state
-        state.now = received_unix_nano
-        state.history = False
-        state.tenant = tenant
-        state.events = []
-        state.implied.clear()
+        state.begin(received_unix_nano, tenant)
         handlers = self._handlers
         for index, seen in enumerate(observations):
             if failed and index in failed:
@@ -187,11 +184,7 @@ class Engine:
             except Exception as error:
                 raise ApplyError(index, f"{type(error).__name__}: {error}") from error
         self._bound_traces()
-        state.absent.clear()
-        state.read_ahead.clear()
-        events = state.events
-        state.count("events", len(events))
-        return events
+        return state.end()
 
     def next_deadline(self) -> int | None:
         """The earliest record time at which a tick would have something to do."""
@@ -201,26 +194,20 @@ class Engine:
 
     def _on_links(self, seen: SpanLinks) -> None:
         state = self.state
-        links = seen.links
-        trace_id = b""
-        trace: Trace | None = None
-        for at in range(0, len(links), 32):
-            if links[at : at + 16] != trace_id:
-                trace_id = links[at : at + 16]
-                trace = state.trace(trace_id)
-            assert trace is not None
-            span_id, parent = links[at + 16 : at + 24], links[at + 24 : at + 32]
+        for trace_id, span_id, parent in _LINK.iter_unpack(seen.links):
+            trace = state.trace(trace_id)
             self._link(trace, span_id, b"" if parent == _NO_SPAN else parent)
             if span_id in trace.open:
                 self._way_up_found(trace, span_id)
 
     def _link(self, trace: Trace, span_id: bytes, parent: bytes) -> None:
-        if span_id in trace.links:
+        links = trace.links
+        if span_id in links:
             return
-        if len(trace.links) >= LINKS_MAX:
+        if len(links) >= LINKS_MAX:
             self.state.count("links_dropped")
             return
-        trace.links[span_id] = parent
+        links[span_id] = parent
         if span_id in trace.unlinked:
             metering.link_found(self.state, trace, span_id)
 
@@ -266,7 +253,7 @@ class Engine:
         ids = seen.ids
         if ids == NO_IDS:
             return
-        deepest = max(level for level, entity_id in enumerate(ids) if entity_id is not None)
+        deepest = next(level for level in _FROM_BELOW if ids[level] is not None)
         ids = chain.complete(state, trace, seen.span_id, ids, deepest)
         trace.chains[seen.span_id] = ids
         placement.imply_ancestors(
@@ -301,10 +288,9 @@ class Engine:
     def _place(self, trace: Trace, seen: SpanObserved, level: int, ids: Ids) -> None:
         """Give a span its entity, that entity its ancestors, and the call its bill."""
         state = self.state
-        own = chain.own_id(seen, level, seen.trace_id.hex())
-        full: list[str | None] = list(ids)
-        full[level] = own
-        ids = (full[0], full[1], full[2], full[3], full[4])
+        if ids[level] is None:
+            own = chain.own_id(seen, level, seen.trace_id.hex())
+            ids = (*ids[:level], own, *ids[level + 1 :])  # type: ignore[assignment]
         start, end = seen.start_unix_nano, seen.end_unix_nano
         trace.chains[seen.span_id] = (
             ids if level != RESOURCE else placement.chain_down_to(ids, ATTEMPT)
@@ -340,15 +326,17 @@ class Engine:
         self, trace: Trace, seen: SpanObserved, level: int, ids: Ids, outcome: str
     ) -> None:
         """Entities derived from this span begin and end with it."""
+        named = seen.ids
+        if None not in named[:RESOURCE]:
+            return
         state = self.state
-        span_hex = seen.span_id.hex()
-        mission = ids[MISSION]
-        derived_mission = mission == f"m_{seen.trace_id.hex()}" and seen.ids[MISSION] is None
+        derived_mission = named[MISSION] is None and ids[MISSION] == f"m_{seen.trace_id.hex()}"
         if not derived_mission and level not in (RESOURCE, JOB):
             return
+        span_hex = seen.span_id.hex()
         for at in (ATTEMPT, JOB, PLAN):
             entity_id = ids[at]
-            if entity_id is None or entity_id[2:] != span_hex or seen.ids[at] is not None:
+            if entity_id is None or entity_id[2:] != span_hex or named[at] is not None:
                 continue
             if at == level or (at == ATTEMPT and level == JOB):
                 placement.mark_derived(placement.obtain(state, ids, at))
@@ -430,9 +418,15 @@ class Engine:
     def _place_late(self, trace: Trace, seen: SpanObserved, level: int, ids: Ids) -> None:
         """Place a span that waited, as the record that brought it said it."""
         state = self.state
-        before, state.history = state.history, seen.history
+        before = state.history
+        if before == seen.history:
+            self._place(trace, seen, level, ids)
+            return
+        state.implied.clear()  # What one of them implies says nothing for the other.
+        state.history = seen.history
         self._place(trace, seen, level, ids)
         state.history = before
+        state.implied.clear()
 
     def _rehome(self, trace: Trace, span_id: bytes, ids: Ids, found: Ids) -> Ids:
         """A span has an ancestor with a chain after all: it and what is below it belong there."""
@@ -472,7 +466,7 @@ class Engine:
     def _trace_due(self, trace: Trace, at: int | None) -> None:
         """Spans that waited long enough for an ancestor get a chain of their own."""
         state = self.state
-        state.tenant = trace.key.rpartition("|")[0]
+        state.of_tenant(trace.key.rpartition("|")[0])
         state.implied.clear()  # It knows no tenants.
         while trace.waiting:
             key, (due, row) = next(iter(trace.waiting.items()))
@@ -588,7 +582,7 @@ class Engine:
                 state.kept.fire(state, key, at)
                 continue
             tenant, _, name = key.rpartition("|")
-            state.tenant = tenant
+            state.of_tenant(tenant)
             if name[1:2] == "_":
                 placement.fire(state, state.existing(name), at)
             else:
@@ -681,7 +675,9 @@ class Engine:
         )
 
 
+_FROM_BELOW = (RESOURCE, ATTEMPT, JOB, PLAN, MISSION)
 _NO_SPAN = bytes(8)
+_LINK = Struct("16s8s8s")
 
 
 def _outcome(seen: SpanObserved) -> str:

@@ -158,7 +158,7 @@ class Kept:
         kind = self._kinds[kind_name]
         assert kind.fire is not None, "only kinds that fire are scheduled"
         self._dirty[key] = None  # Its timer is gone, or another one.
-        state.tenant = tenant
+        state.of_tenant(tenant)
         kind.fire(state, name, self._objects[kind_name][tenant][name], at)
 
     # ── flushing ─────────────────────────────────────────────────────────────────────────────

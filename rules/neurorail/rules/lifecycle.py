@@ -29,6 +29,8 @@ CANCELLED: Final = "cancelled"
 
 STATES: Final = (PENDING, QUEUED, RUNNING, SUCCEEDED, FAILED, TIMEOUT, CANCELLED)
 TERMINAL: Final = frozenset({SUCCEEDED, FAILED, TIMEOUT, CANCELLED})
+SETTLED: Final = TERMINAL | {RUNNING}
+"""States in which it is no news that something below an entity runs."""
 
 TRANSITIONS: Final = MappingProxyType(
     {

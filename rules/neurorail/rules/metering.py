@@ -35,16 +35,11 @@ BILLABLE = frozenset({"inference", "embedding", "tool"})
 """Roles of spans that are calls; agent and workflow spans only repeat their children's numbers."""
 
 
-def usage_of(seen: SpanObserved) -> Usage | None:
-    """The usage a span reports, or an empty one for a call that reports none."""
-    if seen.usage is not None:
-        return seen.usage
-    return Usage(seen.role) if seen.role in BILLABLE else None
-
-
 def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
     """Charge the call that a finished span reports, unless it has been charged already."""
-    usage = usage_of(seen)
+    usage = seen.usage
+    if usage is None and seen.role in BILLABLE:
+        usage = Usage(seen.role)
     if usage is None or seen.pending:
         return
     span_id = seen.span_id
@@ -72,7 +67,8 @@ def bill_span(state: State, trace: Trace, seen: SpanObserved, ids: Ids) -> None:
     if usage.operation != "tool":
         _mark_above(state, trace, span_id)
     charge(state, ids, amounts, seen.end_unix_nano)
-    _tracked(state, seen, usage, ids, amounts, priced)
+    if "cost_tracked" not in state.quiet:
+        _tracked(state, seen, usage, ids, amounts, priced)
     observe.call_ended(state, seen, ids, amounts)
     bill.governed = settlement.usage_charged(state, seen, ids, amounts)
 

@@ -28,8 +28,13 @@ def obtain(state: State, ids: Ids, level: int) -> Entity:
     entity = state.entity(entity_id)
     if entity is None:
         entity = state.new_entity(level, entity_id, own)
-        _list_child(state, entity)
-    elif entity.ids != own and None in entity.ids[:level]:
+        entity.last_received = state.now
+        parent_id = ids[level - 1] if level else None
+        parent = state.entity(parent_id) if parent_id else None
+        if parent is not None:  # Nobody has listed yet what was never seen.
+            _append_child(state, parent, entity)
+        return entity
+    if entity.ids != own and None in entity.ids[:level]:
         learn_ids(state, entity, own)
     state.touch(entity)
     if entity.flags & (IDLE | SILENT):
@@ -42,8 +47,11 @@ def obtain(state: State, ids: Ids, level: int) -> Entity:
 def _list_child(state: State, entity: Entity) -> None:
     parent_id = entity.ids[entity.level - 1] if entity.level > MISSION else None
     parent = state.entity(parent_id) if parent_id else None
-    if parent is None or entity.id in parent.children:
-        return
+    if parent is not None and entity.id not in parent.children:
+        _append_child(state, parent, entity)
+
+
+def _append_child(state: State, parent: Entity, entity: Entity) -> None:
     if len(parent.children) >= state.config.children_max:
         state.count("children_unlisted")
         return
@@ -119,14 +127,16 @@ def imply_ancestors(
     state: State, ids: Ids, level: int, time: int, *, running: bool, fields: Fields | None
 ) -> None:
     """Ancestors that are named exist; where something below them ran, they run."""
-    known = (ids[:level], running)
-    if known in state.implied:
-        attempt_id = ids[ATTEMPT] if level > ATTEMPT else None
+    implied = state.implied
+    first = level
+    while first and (ids[:first], running) not in implied:
+        first -= 1
+    if first > ATTEMPT:
+        attempt_id = ids[ATTEMPT]
         if attempt_id is not None:
             note_child(state, state.existing(attempt_id), time)
-        return
-    state.implied.add(known)
-    for at in range(level):
+    for at in range(first, level):
+        implied.add((ids[: at + 1], running))
         entity_id = ids[at]
         if entity_id is None:
             continue
@@ -141,8 +151,8 @@ def imply_ancestors(
             ancestor.fields = Fields(agent=fields.agent, service=fields.service)
         if running:
             transitions.implied_running(state, ancestor, time)
-        else:
-            transitions.implied_created(state, ancestor, time)
+        elif not ancestor.state:
+            transitions.infer_through(state, ancestor, "create", time)
         if at == ATTEMPT:
             note_child(state, ancestor, time)
         arm_if_new(state, ancestor)
@@ -234,15 +244,15 @@ _FIELD_NAMES = tuple(Fields.__slots__)
 def arm_if_new(state: State, entity: Entity) -> None:
     """Give an open entity its timers, if it has none yet."""
     if entity.key not in state.scheduled and entity.state not in TERMINAL:
-        arm(state, entity)
+        _schedule(state, entity)
 
 
 def arm(state: State, entity: Entity) -> None:
     """Schedule the earliest thing that may become due for an entity."""
-    if entity.state in TERMINAL and not entity.waiting and not entity.orphan_at:
+    if entity.state not in TERMINAL or entity.waiting or entity.orphan_at:
+        _schedule(state, entity)
+    else:
         state.schedule(entity.key, 0)
-        return
-    _schedule(state, entity)
 
 
 def _schedule(state: State, entity: Entity) -> None:
@@ -255,7 +265,7 @@ def deadlines(state: State, entity: Entity) -> list[tuple[int, str]]:
 
     What waits to be judged, and whether it is an orphan, outlives an entity's end.
     """
-    times = state.times
+    times = state.manifest.times
     found: list[tuple[int, str]] = []
     if entity.waiting:
         base = min(item[2] for item in entity.waiting)

@@ -74,6 +74,11 @@ class State:
         self.traces: dict[str, Trace] = {}
         self.absent: set[str] = set()
         self.read_ahead: dict[str, Row] = {}
+        self._near: dict[str, Entity] = {}
+        """Id → entity, of one tenant: those that were asked for, and are in memory."""
+        self._near_of = ""
+        self._applying = False
+        """Whether a record is being applied: its tenant and manifest change only by its word."""
         self.scheduled: dict[str, int] = {}
         self.heap: list[tuple[int, str]] = []
         self.dirty_entities: dict[str, Entity] = {}
@@ -86,6 +91,8 @@ class State:
         """Holds where no other is active."""
         self.manifests: dict[str, Manifest] = {}
         """Tenant → its active manifest, once it was asked for."""
+        self._manifest: Manifest | None = None
+        """The record's tenant's, while a record is applied and until it changes."""
         self._shadows: dict[str, tuple[Entry, ...]] = {}
         self.directives: dict[str, Index] = {}
         """Tenant → its directives by scope; made anew from the kept ones after a restart."""
@@ -111,9 +118,40 @@ class State:
         self.history = False
         """Whether what is being told comes out of an archive."""
         self.tenant = ""
+        """Whose record it is; between records, who is looked at."""
         self.events: list[Event] = []
         self.implied: set[tuple[tuple[str | None, ...], bool]] = set()
         """Chains whose ancestors the record has implied already, and whether as running."""
+        self._latest_id = b""
+        self._latest: Trace | None = None
+        """The trace that was asked for last."""
+
+    def begin(self, received_unix_nano: int, tenant: str) -> None:
+        """A record is about to be applied."""
+        self.now = received_unix_nano
+        self.history = False
+        self.tenant = tenant
+        self._latest = None
+        self._manifest = None
+        self._applying = True
+        self.events = []
+        self.implied.clear()
+
+    def end(self) -> list[Event]:
+        """A record was applied: its events."""
+        self._manifest = None
+        self._applying = False
+        self.absent.clear()
+        self.read_ahead.clear()
+        self.count("events", len(self.events))
+        return self.events
+
+    def of_tenant(self, tenant: str) -> None:
+        """What follows in the record is a tenant's."""
+        if tenant != self.tenant:
+            self.tenant = tenant
+            self._latest = None
+            self._manifest = None
 
     # ── what happened ────────────────────────────────────────────────────────────────────────
 
@@ -142,20 +180,21 @@ class State:
     @property
     def manifest(self) -> Manifest:
         """The active manifest of the record's tenant."""
-        found = self.manifests.get(self.tenant)
+        found = self._manifest
         if found is None:
-            entry = active_entry(self)
-            found = self.default_manifest if entry is None else entry.manifest
-            self.manifests[self.tenant] = found
+            found = self.manifest_of(self.tenant)
+            if self._applying:
+                self._manifest = found
         return found
 
     def manifest_of(self, tenant: str) -> Manifest:
         """The active manifest of a tenant."""
-        before, self.tenant = self.tenant, tenant
-        try:
-            return self.manifest
-        finally:
-            self.tenant = before
+        found = self.manifests.get(tenant)
+        if found is None:
+            entry = active_entry(self, tenant)
+            found = self.default_manifest if entry is None else entry.manifest
+            self.manifests[tenant] = found
+        return found
 
     @property
     def times(self) -> Times:
@@ -173,13 +212,22 @@ class State:
     def forget_manifests(self) -> None:
         """Look at the manifests of the record's tenant anew: one of them changed its state."""
         self.manifests.pop(self.tenant, None)
+        self._manifest = None
         self._shadows.pop(self.tenant, None)
 
     # ── entities ─────────────────────────────────────────────────────────────────────────────
 
     def entity(self, entity_id: str) -> Entity | None:
         """The entity of the record's tenant with this id, from memory or the state store."""
-        return self.entity_by_key(entity_key(self.tenant, entity_id))
+        if self._near_of != self.tenant:
+            self._near = {}
+            self._near_of = self.tenant
+        found = self._near.get(entity_id)
+        if found is None:
+            found = self.entity_by_key(entity_key(self.tenant, entity_id))
+            if found is not None:
+                self._near[entity_id] = found
+        return found
 
     def entity_by_key(self, key: str) -> Entity | None:
         """The entity with this key, from memory or the state store."""
@@ -213,6 +261,7 @@ class State:
         self.absent.discard(key)
         self.entities[key] = entity
         self.dirty_entities[key] = entity
+        self._near[entity_id] = entity  # Only what was asked for and not found is made.
         return entity
 
     def touch(self, entity: Entity) -> None:
@@ -225,10 +274,18 @@ class State:
 
     def moved(self, entity: Entity, from_state: str) -> None:
         """Keep the number of entities in each state."""
-        states = self.by_state.setdefault(entity.tenant, {}).setdefault(self.kind(entity), {})
+        states = self.states_of(entity)
         if from_state:
             states[from_state] -= 1
         states[entity.state] = states.get(entity.state, 0) + 1
+
+    def states_of(self, entity: Entity) -> dict[str, int]:
+        """How many entities of an entity's kind are in each state."""
+        kind = self.kind(entity)
+        try:
+            return self.by_state[entity.tenant][kind]
+        except KeyError:
+            return self.by_state.setdefault(entity.tenant, {}).setdefault(kind, {})
 
     def kind(self, entity: Entity) -> str:
         """Under which name an entity is counted: its level, resources each type for itself."""
@@ -251,6 +308,8 @@ class State:
 
     def trace(self, trace_id: bytes) -> Trace:
         """The trace with this id, made if it was never seen; it becomes the youngest."""
+        if self._latest is not None and trace_id == self._latest_id:
+            return self._latest
         key = f"{self.tenant}|{trace_id.hex()}"
         trace = self.traces.pop(key, None)
         if trace is None:
@@ -263,6 +322,7 @@ class State:
         self.touch_count += 1
         self.touched[key] = self.touch_count
         self.dirty_traces[key] = trace
+        self._latest_id, self._latest = trace_id, trace
         return trace
 
     def _trace_row(self, key: str) -> Row | None:
@@ -373,6 +433,7 @@ class State:
         surplus = len(self.entities) - self.config.entities_in_memory
         if surplus <= 0:
             return 0
+        self._near.clear()
         for key in list(islice(self.entities, surplus)):
             if key not in self.dirty_entities:
                 del self.entities[key]

@@ -9,12 +9,16 @@ from neurorail.rules.config import MS
 from neurorail.rules.entity import LEVEL_NAMES, ORPHAN, TRANSITION_BIT, Entity
 from neurorail.rules.errors import category
 from neurorail.rules.events import ERROR, INFO, WARNING
-from neurorail.rules.governor import attempts, entity_limits, reservations
+from neurorail.rules.governor import attempts, by_hand, entity_limits, reservations
+from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS
 from neurorail.rules.lifecycle import (
     MISSING_STEPS,
     NONE,
     OUTCOME_TRANSITION,
+    PENDING,
+    QUEUED,
     RUNNING,
+    SETTLED,
     SUCCEEDED,
     TERMINAL,
     TRANSITIONS,
@@ -33,9 +37,25 @@ ILLEGAL = "NR-E301"
 _TOLD = 8
 """Bits of `Entity.inferred` from here on say which outcomes its own spans told."""
 
+_TOLD_BITS = {
+    outcome: TRANSITION_BIT[transition] << _TOLD
+    for outcome, transition in OUTCOME_TRANSITION.items()
+}
+
 _NO_FIELDS = Fields()
 _TABLE = dict(TRANSITIONS)
 _UNWANTED = TERMINAL - {SUCCEEDED}
+_MESSAGES = {
+    (level, before, transition): f"{name} {before} → {after}" if before else f"{name} {after}"
+    for level, name in enumerate(LEVEL_NAMES)
+    for (before, transition), after in TRANSITIONS.items()
+}
+_PLURALS = tuple(f"{name}s" for name in LEVEL_NAMES)
+_BEGINNING = tuple(
+    (before, transition, _TABLE[before, transition])
+    for before, transition in ((NONE, "create"), (PENDING, "enqueue"), (QUEUED, "start"))
+)
+_BEGAN = TRANSITION_BIT["create"] | TRANSITION_BIT["enqueue"] | TRANSITION_BIT["start"]
 
 
 def move(
@@ -52,7 +72,6 @@ def move(
     """Take one step that the table lists, and say so."""
     before = entity.state
     after = _TABLE[before, transition]
-    entity_type = LEVEL_NAMES[entity.level]
     entity.state = after
     entity.ordinal += 1
     bit = TRANSITION_BIT[transition]
@@ -62,29 +81,17 @@ def move(
         entity.reported |= bit
     entity.last_transition = time
     state.moved(entity, before)
-    data: dict[str, Any] = {
-        "transition_id": f"{entity.id}#{entity.ordinal}",
-        "entity_type": entity_type,
-        "entity_id": entity.id,
-        "from_state": before or None,
-        "to_state": after,
-        "transition": transition,
-        "inferred": inferred,
-    }
-    if gap:
-        data["gap"] = True
-    if reason:
-        data["reason"] = reason
-    if error_code:
-        data["error_code"] = error_code
-    state.emit(
-        "state_changed",
-        entity.ids,
-        time,
-        data,
-        f"{entity_type} {before} → {after}" if before else f"{entity_type} {after}",
-        WARNING if after in _UNWANTED else INFO,
-    )
+    if "state_changed" not in state.quiet:
+        data = _said(entity, entity.ordinal, before, transition, after, inferred)
+        if gap:
+            data["gap"] = True
+        if reason:
+            data["reason"] = reason
+        if error_code:
+            data["error_code"] = error_code
+        message = _MESSAGES[entity.level, before, transition]
+        severity = WARNING if after in _UNWANTED else INFO
+        state.emit("state_changed", entity.ids, time, data, message, severity)
     if after in TERMINAL:
         entity.ended = time
         entity.error_code = error_code or entity.error_code
@@ -97,8 +104,43 @@ def move(
         _created(state, entity)
 
 
+def _said(
+    entity: Entity, ordinal: int, before: str, transition: str, after: str, inferred: bool
+) -> dict[str, Any]:
+    return {
+        "transition_id": f"{entity.id}#{ordinal}",
+        "entity_type": LEVEL_NAMES[entity.level],
+        "entity_id": entity.id,
+        "from_state": before or None,
+        "to_state": after,
+        "transition": transition,
+        "inferred": inferred,
+    }
+
+
+def _begin_at_once(state: State, entity: Entity, time: int) -> None:
+    """Create, enqueue and start of an entity that nothing was told of before, in one go."""
+    states = state.states_of(entity)
+    states.setdefault(PENDING, 0)
+    states.setdefault(QUEUED, 0)
+    states[RUNNING] = states.get(RUNNING, 0) + 1
+    first = entity.ordinal + 1
+    if "state_changed" not in state.quiet:
+        ids = entity.ids
+        for place, (before, transition, after) in enumerate(_BEGINNING):
+            data = _said(entity, first + place, before, transition, after, True)
+            message = _MESSAGES[entity.level, before, transition]
+            state.emit("state_changed", ids, time, data, message)
+    entity.state = RUNNING
+    entity.ordinal += 3
+    entity.inferred |= _BEGAN
+    entity.last_transition = entity.created = entity.started = time
+    _created(state, entity)
+    _started(state, entity)
+
+
 def _created(state: State, entity: Entity) -> None:
-    state.count(f"{entity.type}s")
+    state.count(_PLURALS[entity.level])
     for child_id in entity.children:  # They were written before it was known.
         lift_orphan(state, state.existing(child_id))
     if entity.level == MISSION:
@@ -162,8 +204,11 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
         if timeout_ms is not None and entity.ended > entity.started + timeout_ms * MS:
             budgets.timed_out(state, entity, duration_ms, entity.started + timeout_ms * MS)
     succeeded = entity.state == SUCCEEDED
-    reservations.entity_ended(state, entity)
-    entity_limits.entity_ended(state, entity)
+    by_hand.forget(state, entity)
+    account = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity.id)
+    if account is not None:
+        reservations.entity_ended(state, entity, account)
+        entity_limits.entity_ended(state, entity, account)
     if entity.level == ATTEMPT:
         budgets.attempt_ended(state, entity)
         attempts.ended(state, entity, duration_ms)
@@ -192,13 +237,15 @@ def _ended(state: State, entity: Entity, reason: str | None) -> None:
                 WARNING,
             )
     if entity.level <= ATTEMPT:
-        _record_metrics(state, entity, duration_ms, succeeded)
+        if "metrics_recorded" not in state.quiet:
+            _record_metrics(state, entity, duration_ms, succeeded)
         observe.entity_ended(state, entity)
-    if not entity.waiting and not entity.orphan_at:
+    if not entity.waiting and not entity.orphan_at and entity.key in state.scheduled:
         state.schedule(entity.key, 0)
-    for key in entity.dependents:
-        retry_waiting(state, state.existing(key.rpartition("|")[2]))
-    entity.dependents = []
+    if entity.dependents:
+        for key in entity.dependents:
+            retry_waiting(state, state.existing(key.rpartition("|")[2]))
+        entity.dependents = []
 
 
 def _record_metrics(state: State, entity: Entity, duration_ms: int | None, succeeded: bool) -> None:
@@ -241,6 +288,9 @@ def _record_metrics(state: State, entity: Entity, duration_ms: int | None, succe
 
 def infer_through(state: State, entity: Entity, transition: str, time: int) -> None:
     """Take the steps up to and including `transition` that nobody reported."""
+    if transition == "start" and not (entity.state or entity.waiting or entity.children):
+        _begin_at_once(state, entity, time)
+        return
     for step in MISSING_STEPS[entity.state, transition]:
         _infer_step(state, entity, step, time)
     _infer_step(state, entity, transition, time)
@@ -280,8 +330,10 @@ def span_ended(
 ) -> None:
     """The entity's own span ended with `outcome`."""
     if entity.state not in TERMINAL:
-        span_started(state, entity, start)
-        _settle_waiting(state, entity)
+        if entity.state != RUNNING or entity.started != start or entity.created > start:
+            span_started(state, entity, start)
+        if entity.waiting:
+            _settle_waiting(state, entity)
     if entity.state in TERMINAL:
         _outcome_after_end(state, entity, start, end, outcome)
         return
@@ -306,7 +358,7 @@ def span_ended(
 
 def _told(outcome: str) -> int:
     """The bit of `Entity.inferred` by which a span's outcome is known again."""
-    return TRANSITION_BIT[OUTCOME_TRANSITION[outcome]] << _TOLD
+    return _TOLD_BITS[outcome]
 
 
 def _outcome_after_end(state: State, entity: Entity, start: int, end: int, outcome: str) -> None:
@@ -596,11 +648,5 @@ def reject(state: State, entity: Entity, seen: TransitionReported, reason: str) 
 
 def implied_running(state: State, entity: Entity, time: int) -> None:
     """Something below the entity ran, so it runs itself."""
-    if entity.state != RUNNING and entity.state not in TERMINAL:
+    if entity.state not in SETTLED:
         infer_through(state, entity, "start", time)
-
-
-def implied_created(state: State, entity: Entity, time: int) -> None:
-    """Something names the entity, so it exists."""
-    if not entity.state:
-        infer_through(state, entity, "create", time)

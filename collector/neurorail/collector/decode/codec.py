@@ -79,6 +79,8 @@ class _Shape:
 
     def value(self, mirrored: object) -> Any:
         """The value that a mirror stands for."""
+        if not self._nested:
+            return self.kind(*self._values(mirrored))
         row = list(self._values(mirrored))
         for place, shape in self._nested:
             if row[place] is not None:

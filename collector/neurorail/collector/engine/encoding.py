@@ -6,6 +6,7 @@ table, and under the hash.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,18 +58,19 @@ def encode_events(
     it repeats from event to event; a test holds it to `audit_chain.canonical`.
     """
     audit, digest = heads.audit, heads.digest
-    audit_hex = audit.hex()
+    audit_hex = hexlify(audit)
     begin = f"[{_text(node)},{epoch},{envelope.seq},"
     record = f",{_text(envelope.tenant)},{envelope.received_unix_nano},"
     principal = _text(envelope.principal)
-    append = into.append
-    ids: Ids | None = None
-    chain = _NO_CHAIN
+    append, join = into.append, b"".join
+    ids: Ids = NO_IDS
+    chain_head, chain_details = _NO_CHAIN
     at, at_bytes = -1, b""
     for index, event in enumerate(events):
         if event.ids is not ids:
+            if event.ids != ids:
+                chain_head, chain_details = _chain(event.ids)
             ids = event.ids
-            chain = _chain(ids)
         event_type = event.type
         data = event.data
         get = data.get
@@ -79,36 +81,30 @@ def encode_events(
         if event.event_time_unix_nano != at:
             at = event.event_time_unix_nano
             at_bytes = b'"event_time":%b,' % seconds_text(at).encode()
-        details = b"".join((chain.details, at_bytes, _encode(data)[1:]))
-        details_digest = sha256(details)
+        details = join((chain_details, at_bytes, _encode(data)[1:]))
+        details_digest = sha256(details).digest()
+        kind, type_bytes = _KINDS[event_type]
         head = (
-            f"{begin}{index}{record}{at},{_KINDS[event_type]},"
-            f'"{event.severity}",{_message(event.message)},{chain.head},'
+            f"{begin}{index}{record}{at},{kind},"
+            f'"{event.severity}",{_message(event.message)},{chain_head},'
             f'"{get("entity_type", "")}","{get("entity_id", "")}",{principal},'
-            f'"{details_digest.hexdigest()}"'
-        )
-        audit = sha256(b"".join((audit, head.encode(), b"]"))).digest()
-        before_hex, audit_hex = audit_hex, audit.hex()
-        digest = sha256(digest + details_digest.digest() + event_type.encode()).digest()
-        append(
-            b'%b,"%b","%b",%b]' % (head.encode(), before_hex.encode(), audit_hex.encode(), details)
-        )
+            f'"{details_digest.hex()}"'
+        ).encode()
+        audit = sha256(join((audit, head, b"]"))).digest()
+        before_hex, audit_hex = audit_hex, hexlify(audit)
+        digest = sha256(join((digest, details_digest, type_bytes))).digest()
+        append(join((head, b',"', before_hex, b'","', audit_hex, b'",', details, b"]")))
     heads.audit, heads.digest = audit, digest
     heads.events += len(events)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """The chain ids of an event, as they stand in its head and at the beginning of its details."""
+def _chain(ids: Ids) -> tuple[str, bytes]:
+    """The chain ids of an event, as they stand in its head and at the beginning of its details.
 
-    head: str
-    details: bytes
-
-
-def _chain(ids: Ids) -> _Chain:
-    """Ids consist of letters, digits, dots, dashes and underscores: as JSON they are themselves."""
+    Ids consist of letters, digits, dots, dashes and underscores: as JSON they are themselves.
+    """
     mission, plan, job, attempt, resource = ids
-    return _Chain(
+    return (
         f'"{mission or ""}","{plan or ""}","{job or ""}","{attempt or ""}","{resource or ""}"',
         (
             (f'{{"mission_id":"{mission}",' if mission is not None else "{")
@@ -133,8 +129,10 @@ def _message(message: str) -> str:
 
 _NO_CHAIN: Final = _chain(NO_IDS)
 _KINDS: Final = {
-    kind.name: f'"{kind.channel}","{kind.name}","{kind.category}"' for kind in EVENT_TYPES.values()
+    kind.name: (f'"{kind.channel}","{kind.name}","{kind.category}"', kind.name.encode())
+    for kind in EVENT_TYPES.values()
 }
+"""As they stand in a head, and the name alone."""
 
 
 _GOVERNED: Final = frozenset(

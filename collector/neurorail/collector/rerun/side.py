@@ -33,17 +33,6 @@ _EARLIER: Final = (EpochStarted, PricesLoaded)
 _BY_HAND: Final = (ManifestDrafted, ManifestMoved)
 
 
-class _Pinned(dict[str, Manifest]):
-    """The active manifest of every tenant, whatever records say."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        super().__init__()
-        self._manifest = manifest
-
-    def get(self, key: str, default: object = None) -> Manifest:
-        return self._manifest
-
-
 class Side:
     """Applies records and counts what would have been.
 
@@ -113,7 +102,8 @@ class Side:
         engine.state.before_charge = self._before_charge
         engine.state.quiet = UNCOUNTED
         if self._manifest is not None:
-            engine.state.manifests = _Pinned(self._manifest)
+            # No change of manifests comes to this engine: what holds by default holds for all.
+            engine.state.default_manifest = self._manifest
 
     def _change(self, observations: list[Observation]) -> list[Observation]:
         if self._only_settings:

@@ -83,12 +83,8 @@ def _look(state: State, entity: Entity, limit: Limit, consumed: int) -> None:
         observe.violated(state, entity, limit.kind)
 
 
-def entity_ended(state: State, entity: Entity) -> None:
+def entity_ended(state: State, entity: Entity, books: Account) -> None:
     """What was told about an entity that ended need not be known any more."""
-    by_hand.forget(state, entity)
-    books = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity.id)
-    if books is None:
-        return
     books.warned, books.violated = {}, {}
     if books.idle:
         state.kept.remove(ENTITY_ACCOUNTS, state.tenant, entity.id)
@@ -100,7 +96,7 @@ def timeout_ms(state: State, entity: Entity) -> int | None:
     """The strictest time limit of an entity, its own and the manifest's."""
     own = entity.budget.timeout_ms if entity.budget is not None else None
     policy = state.manifest
-    if not policy.has_budgets(entity.type):
+    if LEVEL_NAMES[entity.level] not in policy.timed_levels:
         return own
     limits = policy.entity_limits(entity.type, entity_facts(state, entity))
     stated = [

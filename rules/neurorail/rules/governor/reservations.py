@@ -246,11 +246,8 @@ def tell(state: State, one: Reservation, how: str, time: int, correction: Amount
 # ── what happens around them ─────────────────────────────────────────────────────────────────
 
 
-def entity_ended(state: State, entity: Entity) -> None:
+def entity_ended(state: State, entity: Entity, account: Account) -> None:
     """What is held for an entity that ended waits for the usage that is still on its way."""
-    account = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity.id)
-    if account is None:
-        return
     for reservation_id in list(account.live):
         one = state.kept.get(OPEN, state.tenant, reservation_id)
         assert one is not None, "an account names open reservations"

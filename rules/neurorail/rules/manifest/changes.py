@@ -155,7 +155,7 @@ def _activate(state: State, entry: Entry, seen: ManifestMoved) -> None:
         message = f"manifest {entry.version} was not activated: {'; '.join(unmet)}"
         _refuse(state, entry.version, ACTIVATED, BLOCKED, message, unmet)
         return
-    before = active_entry(state)
+    before = active_entry(state, state.tenant)
     compared = compared_of(state, entry)
     if before is not None:
         _move(state, before, RETIRED)

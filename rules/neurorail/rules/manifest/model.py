@@ -410,6 +410,15 @@ class Manifest:
         """Whether any rule gives entities of a level a budget."""
         return level in self._entity_limits
 
+    @cached_property
+    def timed_levels(self) -> frozenset[str]:
+        """Levels at which a rule may limit how long an entity runs."""
+        return frozenset(
+            rule.level
+            for rule in (*self.budgets.overrides, *self.budgets.defaults)
+            if rule.severity == ENFORCE and rule.limits.wall_time_ms is not None
+        )
+
     def entity_limits(self, level: str, facts: Facts) -> tuple[Limit, ...]:
         """The limits the manifest sets an entity, in the order of `KINDS`.
 

@@ -110,9 +110,10 @@ def entries(state: State) -> Iterator[Entry]:
         yield entry
 
 
-def active_entry(state: State) -> Entry | None:
-    """The active one; None where the shipped manifest holds."""
-    return next((entry for entry in entries(state) if entry.state == ACTIVE), None)
+def active_entry(state: State, tenant: str) -> Entry | None:
+    """A tenant's active one; None where the shipped manifest holds."""
+    every = (entry for _, entry in state.kept.of(MANIFESTS, tenant))
+    return next((entry for entry in every if entry.state == ACTIVE), None)
 
 
 def shadow_entries(state: State) -> tuple[Entry, ...]:
