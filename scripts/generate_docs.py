@@ -63,7 +63,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripts.api_types import answer_type, linked, reached, sections
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FOLDER: Final = ROOT / "docs" / "reference"
+FOLDER: Final = ROOT / "docs"
 NOTICE: Final = "<!-- Made by scripts/generate_docs.py; change the code that it names. -->\n\n"
 CHANNEL_MEANINGS: Final = {
     events.AUDIT: "what was executed, and what happened to the record itself",
@@ -422,15 +422,15 @@ def gallery_page() -> str:
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "api.md": api_page,
-    "command-line.md": command_line_page,
-    "configuration.md": configuration_page,
-    "errors.md": errors_page,
-    "events.md": events_page,
-    "manifest.md": manifest_page,
-    "manifest-gallery.md": gallery_page,
-    "manifest.schema.json": lambda: json.dumps(json_schema()) + "\n",
-    "metrics.md": metrics_page,
-    "state-machine.md": lifecycle_page,
+    "reference/command-line.md": command_line_page,
+    "reference/configuration.md": configuration_page,
+    "reference/errors.md": errors_page,
+    "reference/events.md": events_page,
+    "reference/manifest.md": manifest_page,
+    "reference/manifest-gallery.md": gallery_page,
+    "reference/manifest.schema.json": lambda: json.dumps(json_schema()) + "\n",
+    "reference/metrics.md": metrics_page,
+    "reference/state-machine.md": lifecycle_page,
 }
 
 
@@ -453,11 +453,11 @@ def main() -> int:
     differing = stale()
     for name in differing:
         if check:
-            print(f"docs/reference/{name} is stale: run make docs", file=sys.stderr)
+            print(f"docs/{name} is stale: run make docs", file=sys.stderr)
         else:
-            FOLDER.mkdir(parents=True, exist_ok=True)
+            (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
             (FOLDER / name).write_text(render(name))
-            print(f"wrote docs/reference/{name}")
+            print(f"wrote docs/{name}")
     return 1 if check and differing else 0
 
 

@@ -12,7 +12,7 @@ import pytest
 LINES_MAX = 500
 LONG_FOR_A_REASON = {
     "requirements.lock": "a line a hash",
-    "docs/reference/api.md": "a section a type, generated",
+    "docs/api.md": "a section a type, generated",
     "api/vendor/package-lock.json": "a line a hash",
     "tests/end_to_end/javascript/package-lock.json": "a line a hash",
     "collector/neurorail/collector/store/migrations/0003_metrics.sql": "five tables, spelt out",
