@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
     OTLPSpanExporter as GrpcSpanExporter,
 )
@@ -19,7 +24,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
-from tests.end_to_end.rail import MS, Chain, Rail, config_file
+from tests.end_to_end.rail import MS, Chain, Rail, config_file, until
 from tests.support.certificates import Authority, Pair
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
@@ -115,3 +120,35 @@ def test_plain_text_is_no_way_in(secured: Secured) -> None:
             channel.unary_unary(EXPORT, None, None)(b"", timeout=20)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     secured.rail.must_be_ready()
+
+
+def serial_of(address: str, authority: Authority, client: Pair) -> int:
+    """The serial number of the certificate that a receiver shows now."""
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context(cafile=str(authority.cert))
+    context.load_cert_chain(client.cert, client.key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        shown = secure.getpeercert(binary_form=True)
+    assert shown is not None
+    return x509.load_der_x509_certificate(shown).serial_number
+
+
+def test_a_certificate_that_is_replaced_is_shown_after_sighup(secured: Secured) -> None:
+    client = secured.authority.issue("client-of-sighup")
+    server = secured.rail.server
+    listeners = (server.otlp_grpc, server.otlp_http.removeprefix("https://"))
+
+    def shown() -> set[int]:
+        return {serial_of(address, secured.authority, client) for address in listeners}
+
+    (before,) = shown()
+    replaced = secured.authority.issue("server")
+    expected = x509.load_pem_x509_certificate(replaced.cert.read_bytes()).serial_number
+    assert expected != before
+    assert shown() == {before}, "not before it is told"
+    os.kill(server.process.pid, signal.SIGHUP)
+    until("the new certificate", lambda: shown() == {expected})
