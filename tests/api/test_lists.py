@@ -210,6 +210,60 @@ async def test_pages_lose_and_double_nothing_while_work_goes_on(past: Past, seed
     assert seen == expected
 
 
+async def write_events(past: Past, mission: str) -> None:
+    """One event more for each list of events."""
+    asked = {"tenant": past.tenant}
+    neurorail, governor = "/api/neurorail/v1", "/api/governor/v1"
+    entry = {"event_type": "n", "event_category": "safety", "severity": "info", "message": "n"}
+    wrong = {"entity_id": mission, "transition": "succeed"}
+    for path, body in (
+        (f"{neurorail}/audit/log", entry),
+        (f"{neurorail}/lifecycle/transition/mission", wrong),
+        (f"{neurorail}/reflex/suspend", {"entity_id": mission, "ttl_ms": 1_000}),
+        (f"{governor}/decide", {"job_type": "llm_call"}),
+    ):
+        answer = await past.rail.client.post(path, json=body, params=asked)
+        assert answer.status_code in (200, 201, 409), answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "name", "key"),
+    [
+        ("/audit/events", {"event_type": "audit_logged"}, "events", "audit_id"),
+        ("/violations", {}, "violations", "audit_id"),
+        ("/reflex/actions", {}, "actions", "event_id"),
+        ("/../../governor/v1/decisions", {}, "decisions", "decision_id"),
+    ],
+)
+async def test_pages_of_events_lose_and_double_nothing_while_more_come(
+    past: Past, path: str, query: dict[str, Any], name: str, key: str
+) -> None:
+    chance = random.Random(path)
+    past.mission("0", end="succeed")
+    for _ in range(9):
+        await write_events(past, "m_0")
+        if chance.random() < 0.4:
+            past.live.archive(past.store)
+
+    async def page(**more: Any) -> Any:
+        return await past.rail.get(path, tenant=past.tenant, **query, **more)
+
+    expected = [one[key] for one in (await page(limit=1_000))[name]]
+    assert len(expected) >= 9
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        body = await page(limit=chance.randint(1, 4), **cursor)
+        seen += [one[key] for one in body[name]]
+        if body["next_cursor"] is None:
+            break
+        cursor = {"cursor": body["next_cursor"]}
+        await write_events(past, "m_0")
+        if chance.random() < 0.5:
+            past.live.archive(past.store)
+    assert seen == expected
+
+
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [
