@@ -58,6 +58,11 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
         admin.reload()
         expect(admin.locator(STATES)).to_have_count(2)
         expect(admin.locator(".connection")).to_have_text("Live")
+        acts = admin.locator('[data-panel="acts"] .list-row')
+        expect(acts).to_have_count(2)
+        # The first key was made by nobody that is known, the second by the first.
+        expect(acts.first).to_contain_text("me")
+        expect(acts.first).to_contain_text("key created")
 
         other.goto(address)
         expect(other.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -1,7 +1,7 @@
 // @ts-check
 /** The HTTP API, as the pages use it. */
 
-import { leave, writing } from "./session.js";
+import { current, turnedAway, writing } from "./session.js";
 
 /** Found from this module's own address, so that the pages work behind any path prefix. */
 const ROOT = new URL("../../api/neurorail/v1/", import.meta.url);
@@ -14,27 +14,30 @@ export const address = (path) => new URL(path, ROOT).href;
  * @returns {Promise<any>} the answer's JSON; rejects with a sentence when there is none
  */
 export async function get(path) {
-  return read(path, await fetch(address(path), { headers: { accept: "application/json" } }));
+  const sent = current();
+  return read(path, sent, await fetch(address(path), { headers: { accept: "application/json" } }));
 }
 
 /** @param {string} path @returns {Promise<string>} the answer as it came; rejects as `get` */
 export async function getText(path) {
+  const sent = current();
   const answer = await fetch(address(path));
-  return answer.ok ? answer.text() : read(path, answer);
+  return answer.ok ? answer.text() : read(path, sent, answer);
 }
 
 /** @param {string} path @param {object} [body] @returns {Promise<any>} as `get` */
 export async function post(path, body = {}) {
   const headers = { accept: "application/json", "content-type": "application/json", ...writing() };
-  return read(path, await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
+  const sent = current();
+  return read(path, sent, await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
-/** @param {string} path @param {Response} answer */
-async function read(path, answer) {
+/** @param {string} path @param {string} sent @param {Response} answer */
+async function read(path, sent, answer) {
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => null);
   const detail = problem?.detail ?? `${path}: the server answered ${answer.status}`;
-  if (answer.status === 401) leave(detail);
+  if (answer.status === 401) turnedAway(detail, sent);
   throw new Error(detail);
 }
 

@@ -9,6 +9,8 @@ import { signal } from "../vendor/ui.js";
 const TOKEN = "controldeck.token";
 const API = new URL("../../api/neurorail/v1/", import.meta.url);
 const RETRY_MS = 2000;
+/** How long a session takes at most to begin. */
+const SETTLE_MS = 1500;
 /** Everybody on a server that is open. */
 const NOBODY = "anonymous";
 /** Why somebody came back from the provider without a session. @type {Record<string, string>} */
@@ -28,6 +30,7 @@ export const who = signal(/** @type {Who | null} */ (null));
 export const refusal = signal("");
 
 let token = read();
+let asking = 0;
 
 function read() {
   try {
@@ -50,6 +53,9 @@ function hold(text) {
 
 /** Whether somebody signed in; on a server that is open nobody has to. */
 export const signedIn = () => token !== "";
+
+/** Which session a request is of: what was refused before a session began says nothing of it. */
+export const current = () => token;
 
 /** @returns {Record<string, string>} what a request that writes carries */
 export const writing = () => (token === "" ? {} : { "x-csrf-token": token });
@@ -132,6 +138,17 @@ export function leave(reason) {
   refusal.value = reason;
   who.value = null;
   session.value = "out";
+}
+
+/**
+ * A request was refused for want of a credential. On a server that was open this is the first key's
+ * doing, and whoever made it is just beginning a session: the server is asked again before anybody
+ * has to sign in. @param {string} reason @param {string} sent the session it was of
+ */
+export function turnedAway(reason, sent) {
+  if (sent !== token) return;
+  if (who.value?.principal !== NOBODY) leave(reason);
+  else if (asking === 0) asking = setTimeout(() => void identify().finally(() => (asking = 0)), SETTLE_MS);
 }
 
 /** Ends the session, in every tab. */

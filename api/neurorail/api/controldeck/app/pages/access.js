@@ -1,7 +1,8 @@
 // @ts-check
-/** Access: who this is, the keys there are, and who was turned away. */
+/** Access: who this is, the keys there are, who did what, and who was turned away. */
 
 import { html, useEffect, useSignal } from "../../vendor/ui.js";
+import { Acts } from "../access/acts.js";
 import { KeyForm } from "../access/key-form.js";
 import { Keys } from "../access/keys.js";
 import { get } from "../api.js";
@@ -40,7 +41,7 @@ export function Access() {
       ${manages
         ? html`<${Keys} keys=${keys.value} problem=${problem.value} onRead=${read} onNew=${() => (making.value = true)} />`
         : html`<${Panel} name="keys" title="Keys"><div class="nothing"><p><strong>Not for this key.</strong></p><p>Keys are shown to whoever has <code>manage:rbac</code>.</p></div><//>`}
-      ${may("read:audit") && html`<${Denials} />`}
+      ${may("read:audit") && html`<${Denials} /><${Acts} keys=${keys.value} />`}
     </div>
     <${KeyForm} open=${making.value} onClose=${() => (making.value = false)} onMade=${read} />
   `;

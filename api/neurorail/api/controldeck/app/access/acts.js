@@ -1,0 +1,95 @@
+// @ts-check
+/** Who did what: what people and their programs changed, newest first. */
+
+import { html, useEffect, useSignal } from "../../vendor/ui.js";
+import { getEvents } from "../api.js";
+import { openEvent } from "../event-sheet.js";
+import { readRow } from "../event-log.js";
+import { EVENT_COLUMNS, Export } from "../export.js";
+import { clock } from "../format.js";
+import { Nothing, Panel } from "../panel.js";
+import { signedIn } from "../session.js";
+import { follow } from "../store.js";
+import { Td, Th, VirtualList } from "../virtual.js";
+
+/** @typedef {import("../events.js").StreamEvent & {who: string}} Act */
+
+/** Newest acts that are read of each type. */
+const EACH = 100;
+const AGAIN_MS = 400;
+const TYPES = [
+  "key_created", "key_revoked", "audit_logged", "budget_changed", "confirmation_resolved",
+  "reflex_action_executed", "override_used", "manifest_created", "manifest_shadowed",
+  "manifest_activated", "manifest_retired", "rerun_started", "data_erased", "audit_retained",
+  "audit_key_rotated",
+];
+
+/** @type {import("../export.js").Columns<Act>} */
+const COLUMNS = { ...EVENT_COLUMNS, principal: (act) => act.who };
+
+/** What a rule did, and what no answer meant, is no act of anybody. @param {any} row */
+const isAct = ({ event_type: type, details }) =>
+  !(type === "reflex_action_executed" && details.rule) &&
+  !(type === "confirmation_resolved" && details.reason === "nobody answered in time");
+
+/** @returns {Promise<Act[]>} */
+async function acts() {
+  const answers = await Promise.all(TYPES.map((type) => getEvents({ event_type: type, limit: EACH, counted: "false" })));
+  return answers
+    .flatMap((answer) => answer.events)
+    .filter(isAct)
+    .map((row) => ({ ...readRow(row), who: row.principal }))
+    .sort((a, b) => b.atMs - a.atMs);
+}
+
+/** @param {{keys: any[] | null}} props the keys, to name them, if they may be read */
+export function Acts({ keys }) {
+  const names = new Map((keys ?? []).map((key) => [`key:${key.key_id}`, key.name]));
+  const rows = useSignal(/** @type {Act[] | null} */ (null));
+  const problem = useSignal("");
+  const read = () =>
+    acts().then(
+      (found) => {
+        rows.value = found;
+        problem.value = "";
+      },
+      (failed) => (problem.value = failed.message),
+    );
+  const inSession = signedIn();
+  useEffect(() => {
+    void read();
+    // Live events do not say who it was: what is new is read again, once for all of a burst.
+    let timer = 0;
+    // The first key closes an open server: then there is nothing to read before a session began.
+    const types = new Set(TYPES.filter((type) => inSession || type !== "key_created"));
+    const end = follow((fresh) => {
+      if (timer || !fresh.some((event) => types.has(event.type))) return;
+      timer = setTimeout(() => {
+        timer = 0;
+        void read();
+      }, AGAIN_MS);
+    });
+    return () => {
+      end();
+      clearTimeout(timer);
+    };
+  }, [inSession]);
+
+  const found = rows.value ?? [];
+  return html`
+    <${Panel} name="acts" title="Who did what" note=${found.length || ""}
+      tools=${html`<${Export} name="acts" rows=${found} columns=${COLUMNS} />`}>
+      <${VirtualList} rows=${found} rowPx=${34} label="Acts, newest first" minWidthPx=${520} template="92px minmax(110px, 1fr) minmax(130px, 1fr) minmax(160px, 2.4fr)"
+        head=${html`<${Th}>Received<//><${Th}>Who<//><${Th}>Did<//><${Th}>What<//>`}
+        keyOf=${(/** @type {Act} */ act) => act.id} onOpen=${(/** @type {Act} */ act) => (openEvent.value = act)}
+        rowProps=${(/** @type {Act} */ act) => ({ "data-type": act.type })}
+        cells=${(/** @type {Act} */ act) => html`
+          <${Td} faint><time class="event-at" dateTime=${new Date(act.atMs).toISOString()}>${clock(act.atMs)}</time><//>
+          <${Td} clip title=${act.who}>${names.get(act.who) || act.who || "–"}<//>
+          <${Td} clip>${act.type.replaceAll("_", " ")}<//>
+          <${Td} clip faint title=${act.text}>${act.text}<//>`}
+        empty=${html`<${Nothing} loading=${rows.value === null && problem.value === ""} problem=${problem.value} onRetry=${read}>
+          <p><strong>Nobody changed anything.</strong></p><p>Keys, manifests, budgets, reflexes by hand and answers to questions will be here.</p><//>`} />
+    <//>
+  `;
+}
