@@ -71,6 +71,7 @@ PAGES = {
     "trace?mission=m_fail&compare=m_timeout": "[data-measure]",
     "lifecycle": "[data-panel=moves] .list-row",
     "budget": "[data-violation]",
+    "budget#burn-down": ".use-open",
     "reflex": "[data-panel=breakers] .nothing",
     "governor": "[data-panel=manifests] .nothing",
     "audit": "[data-panel=audit] .list-row",
@@ -94,12 +95,17 @@ def test_no_page_has_an_accessibility_violation(
     rail.create("mission", "m_queued", agent="waiting")
     rail.move("m_queued", "enqueue")
     rail.entities["m_fail"].flags.append("over_budget")
+    rail.entities["m_fail"].own["budget"] = {"max_tokens": 200}
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     axe = (modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     for path, drawn in PAGES.items():
         page.goto(f"{served.address}/neurorail/{path}")
         expect(page.locator(drawn).first).to_be_visible()
         expect(page.locator(".connection")).to_have_text("Live")
+        if path.endswith("#burn-down"):
+            page.reload()  # The same page, and the sheet over it.
+            page.locator(drawn).click()
+            expect(page.locator(".burn-down canvas")).to_be_visible()
         page.evaluate(axe)
         found = page.evaluate("axe.run()")
         assert len(found["passes"]) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,6 +169,108 @@ def test_pools_show_what_is_held_and_what_is_left(rail: Rail, deck: Page) -> Non
     expect(shown.first).to_contain_text("agent_per_day")
     expect(shown.first).to_contain_text("25%")
     expect(shown.first).to_contain_text("$5.00 held")
+    shown.first.locator("svg").click()
+    curve = deck.locator(".burn-down")
+    begin, left = curve.get_attribute("data-begin-left"), curve.get_attribute("data-left")
+    (day,) = [pool for pool in pools if pool["pool"] == "agent_per_day"]
+    assert (begin, left) == ("20", str(day["limits"][0]["left"]))
+
+
+def test_burn_down_of_a_budget_ends_at_what_the_api_says_is_left(rail: Rail, deck: Page) -> None:
+    made = post(
+        rail,
+        "neurorail/v1/identity/mission",
+        budget={"max_cost_usd": "1", "timeout_ms": 600_000},
+    )
+    mission = made["entity_id"]
+    for step in ("enqueue", "start"):
+        move = {"entity_id": mission, "transition": step}
+        post(rail, "neurorail/v1/lifecycle/transition/mission", **move)
+
+    def spend(cost_usd: str) -> None:
+        used = {"entity_type": "mission", "entity_id": mission, "cost_usd": cost_usd}
+        post(rail, "neurorail/v1/telemetry/record", **used)
+
+    def left() -> str:
+        """What the server says is left of the mission's own budget."""
+        scopes = rail.get("/budgets", entity_id=mission)["budgets"]
+        (own,) = [scope for scope in scopes if scope.get("entity_id") == mission]
+        (cost,) = [limit for limit in own["limits"] if limit["kind"] == "cost"]
+        return str(cost["left"])
+
+    for cost_usd in ("0.25", "0.125", "0.0625"):
+        spend(cost_usd)
+    opened(deck, rail, "budget")
+    row = deck.get_by_role("button", name=f"Burn-down of cost of mission {mission}")
+    expect(row).to_contain_text("$0.4375 of $1.00")
+    row.focus()
+    deck.keyboard.press("Enter")
+    curve = deck.get_by_role("dialog").locator(".burn-down")
+    expect(curve).to_have_attribute("data-points", "5")  # Its start, three calls, now.
+    expect(curve).to_have_attribute("data-begin-left", "1")
+    expect(curve).to_have_attribute("data-left", left())
+    expect(curve).to_have_attribute("data-ends-left", "0")
+    expect(curve.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(r"\$0\.5625 of \$1\.00, used up at .* in ")
+    )
+    cells = curve.locator("tbody td")
+    assert cells.all_text_contents() == [
+        "$1.00", "$0.7500", "$0.6250", "$0.5625", "$0.5625", "$0.00",
+    ]  # fmt: skip
+
+    spend("0.25")
+    expect(curve).to_have_attribute("data-points", "6")
+    expect(curve).to_have_attribute("data-left", "0.3125")
+    asked = {"job_type": "llm_call", "mission_id": mission, "estimates": {"cost_usd": "0.125"}}
+    assert post(rail, "governor/v1/decide", **asked)["allowed"]
+    expect(curve).to_have_attribute("data-left", left())
+    expect(curve).to_have_attribute("data-left", "0.1875")
+    expect(curve).to_have_attribute("data-points", "6")
+
+    deck.keyboard.press("Escape")
+    expect(curve).to_have_count(0)
+    expect(row).to_be_focused()
+    deck.get_by_role("button", name=f"Burn-down of time of mission {mission}").click()
+    expect(curve).to_have_attribute("data-points", "2")
+    expect(curve).to_have_attribute("data-begin-left", "600000")
+
+    # What has ended keeps its curve, without a projection.
+    deck.keyboard.press("Escape")
+    move = {"entity_id": mission, "transition": "succeed"}
+    post(rail, "neurorail/v1/lifecycle/transition/mission", **move)
+    row.click()
+    expect(curve).to_contain_text("ended")
+    expect(curve).to_have_attribute("data-points", "6")
+    expect(curve).to_have_attribute("data-left", "0.3125")
+    assert curve.get_attribute("data-ends-left") is None
+
+
+BOUNDS = """async () => {
+  const { stepsOf } = await import("/neurorail/app/budget/curve.js");
+  const { sample, samplesOf } = await import("/neurorail/app/budget/samples.js");
+  const uses = Array.from({ length: 3000 }, (_, at) => ({ atMs: 3000 - at, used: 1 }));
+  const now = { atMs: 4000, left: 1000 };
+  const steps = stepsOf(uses, { limit: 4000, consumed: 3000, now, beginMs: 0 });
+  const pool = { name: "all", kind: "tokens", limit: 4000, begins: 0, ends: null, rolling: null };
+  for (let at = 1; at <= 3000; at += 1) sample([{ ...pool, left: 4000 - at }], at);
+  const read = samplesOf(pool);
+  sample([{ ...pool, begins: 3000, left: 3999 }], 3001);
+  return [steps.length, steps[0], steps.at(-1), read.length <= 1000, read[0], read.at(-1),
+    samplesOf({ ...pool, begins: 3000 })];
+}"""
+
+
+def test_a_burn_down_has_a_thousand_points_at_most(rail: Rail, deck: Page) -> None:
+    opened(deck, rail, "budget")
+    assert deck.evaluate(BOUNDS) == [
+        999,  # Its start is not among them: what came before is not known.
+        {"atMs": 2003, "left": 1997},
+        {"atMs": 4000, "left": 1000},
+        True,
+        {"atMs": 0, "left": 4000},
+        {"atMs": 3000, "left": 1000},
+        [{"atMs": 3000, "left": 4000}, {"atMs": 3001, "left": 3999}],  # A new window.
+    ]
 
 
 def test_a_mission_that_used_up_its_budget_goes_on_once_it_is_raised(

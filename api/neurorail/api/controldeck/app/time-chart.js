@@ -4,10 +4,10 @@
 import { uPlot } from "../vendor/chart.js";
 import { html, useEffect, useRef } from "../vendor/ui.js";
 import { scheme, zone } from "./choice.js";
-import { clock } from "./format.js";
+import { clock, moment } from "./format.js";
 
 /**
- * @typedef {{label: string, color: string, fill?: boolean, bars?: boolean}} Series `color` names a custom property
+ * @typedef {{label: string, color: string, fill?: boolean, bars?: boolean, steps?: boolean, dash?: boolean}} Series `color` names a custom property, `steps` holds each value until the next
  * @typedef {[number[], ...(number | null)[][]]} Data Unix seconds, then one list a series
  */
 
@@ -37,12 +37,22 @@ function drawn(series) {
     width: 1.75,
     points: { show: false },
     fill: series.fill || series.bars ? stroke.replace("rgb(", "rgba(").replace(")", series.bars ? ", 0.75)" : ", 0.14)") : undefined,
-    paths: series.bars ? uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 }) : undefined,
+    dash: series.dash ? [6, 5] : undefined,
+    paths: series.bars ? uPlot.paths.bars?.({ size: [0.7, 40], radius: 0.15 }) : series.steps ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
   };
 }
 
-/** @param {{data: Data, series: Series[], label: string, value?: (value: number) => string, least?: number}} props fills the height it is given; the axis reaches to `least` at the least */
-export function TimeChart({ data, series, label, value, least = 1 }) {
+/** A mark of the time axis, as fine as marks are apart. @param {number} at @param {number} stepS */
+function timeMark(at, stepS) {
+  if (stepS >= 86_400) return moment(at * 1000).slice(5, 10);
+  return clock(at * 1000).slice(0, stepS >= 60 ? 5 : stepS >= 1 ? 8 : 12);
+}
+
+/**
+ * @param {{data: Data, series: Series[], label: string, value?: (value: number) => string, least?: number, top?: number}} props
+ *   fills the height it is given; the axis reaches to `least` at the least, or to `top` always
+ */
+export function TimeChart({ data, series, label, value, least = 1, top }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {import("../vendor/chart.js").uPlot | null} */ (null));
 
@@ -56,8 +66,8 @@ export function TimeChart({ data, series, label, value, least = 1 }) {
       tzDate: (/** @type {number} */ at) => (zone.value === "UTC" ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
       legend: { show: false },
       cursor: { points: { size: 6 }, y: false },
-      scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), Math.max(high * 1.1, least)] } },
-      axes: [{ ...axis, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((at) => clock(at * 1000).slice(0, 5)) }, { ...axis, size: value ? 64 : 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
+      scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => top ? [0, top] : [Math.min(0, low), Math.max(high * 1.1, least)] } },
+      axes: [{ ...axis, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks, /** @type {number} */ _axis, /** @type {number} */ _space, /** @type {number} */ stepS) => ticks.map((at) => timeMark(at, stepS)) }, { ...axis, size: value ? 64 : 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
       series: [{}, ...series.map(drawn)],
       padding: [10, 12, 0, 0],
     };
@@ -70,7 +80,7 @@ export function TimeChart({ data, series, label, value, least = 1 }) {
       made.destroy();
       chart.current = null;
     };
-  }, [scheme.value, zone.value, series.map((each) => each.label).join()]);
+  }, [scheme.value, zone.value, series.map((each) => each.label).join(), top]);
 
   useEffect(() => chart.current?.setData(data), [data]);
 

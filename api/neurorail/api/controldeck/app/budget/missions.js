@@ -55,7 +55,7 @@ export function Foot({ use }) {
 }
 
 /** How long what is left lasts at the pace so far; null where nobody can say. @param {MissionUse} use @param {number} elapsedMs */
-function lastsMs(use, elapsedMs) {
+export function lastsMs(use, elapsedMs) {
   if (use.leftNumber <= 0) return 0;
   if (use.kind === "time") return null; // What is left is how long it lasts.
   return use.used > 0 && elapsedMs > 0 ? (use.leftNumber / use.used) * elapsedMs : null;

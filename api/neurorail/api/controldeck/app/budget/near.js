@@ -1,7 +1,8 @@
 // @ts-check
 /** Budgets by how much of them is used, the fullest first: of missions, and of pools. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html, signal, useMemo } from "../../vendor/ui.js";
+import { time } from "../entity.js";
 import { Export } from "../export.js";
 import { count, shortId } from "../format.js";
 import { Nothing, Tabs } from "../panel.js";
@@ -9,9 +10,11 @@ import { useReading } from "../reading.js";
 import { traceLink } from "../route.js";
 import { missions, missionsLoaded, now } from "../store.js";
 import { UseBar } from "../trace/budget-use.js";
+import { BurnDownSheet, openMission, openPool } from "./burn-down.js";
 import { ChangeSheet } from "./change-form.js";
 import { Foot, missionUses } from "./missions.js";
 import { Pools, poolUses } from "./pools.js";
+import { sample } from "./samples.js";
 
 const SHOWN_MAX = 20;
 /** Open missions whose budgets are asked for. */
@@ -34,6 +37,11 @@ export function Near() {
   const open = useReading(`budgets?entity_type=mission&limit=${ASKED_MAX}`, [...EVENTS, "budget_changed", "state_changed"], 5000);
   const pools = poolUses(reading.value.value);
   const all = missionUses(open.value.value, missions.value, now.value);
+  // Once an answer, and before the sheet below draws it.
+  useMemo(() => {
+    const answer = reading.value.value;
+    if (answer !== null) sample(pools, time(answer.as_of) ?? now.value);
+  }, [reading.value.value]);
   const ofMissions = tab.value === "missions";
   return html`
     <section class="panel near" data-panel="near" aria-label="Budgets used">
@@ -47,12 +55,14 @@ export function Near() {
         ${ofMissions
           ? html`<ul class="uses wide">
               ${all.slice(0, SHOWN_MAX).map((use) => html`
-                <${UseBar} key=${use.mission.id + use.kind + use.rule} use=${use} foot=${html`<${Foot} use=${use} />`} label=${html`
+                <${UseBar} key=${use.mission.id + use.kind + use.rule} use=${use} foot=${html`<${Foot} use=${use} />`}
+                  what=${`${use.kind} of mission ${use.mission.id}`} onOpen=${() => openMission(use)} label=${html`
                   <a class="id" href=${traceLink(use.mission.id)}>${use.mission.agent || use.mission.service || shortId(use.mission.id)}</a> <span class="faint">${[use.kind, use.rule].filter(Boolean).join(" · ")}</span>`} />`)}
             </ul>`
-          : html`<${Pools} reading=${reading} uses=${pools} />`}
+          : html`<${Pools} reading=${reading} uses=${pools} onOpen=${openPool} />`}
       </div>
       <${ChangeSheet} />
+      <${BurnDownSheet} missions=${all} pools=${pools} atMs=${time(open.value.value?.as_of) ?? now.value} />
     </section>
   `;
 }

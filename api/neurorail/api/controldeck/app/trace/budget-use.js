@@ -47,13 +47,22 @@ export function BudgetUse({ entity }) {
   `;
 }
 
-/** @param {{use: Use, label?: any, foot?: any}} props foot: a line below the bar */
-export function UseBar({ use, label, foot }) {
+/** A click on a row, not on what is to be clicked in it. @param {() => void} [onOpen] */
+export const beside = (onOpen) => onOpen && ((/** @type {any} */ event) => event.target.closest("a, button") === null && onOpen());
+
+/** The numbers of a row as the button that opens its burn-down. @param {{what: string, onOpen: () => void, children?: any}} props */
+export function Opener({ what, onOpen, children }) {
+  return html`<button type="button" class="use-open" aria-haspopup="dialog" onClick=${onOpen}><span class="unseen">Burn-down of ${what}: </span>${children}</button>`;
+}
+
+/** @param {{use: Use, label?: any, foot?: any, what?: string, onOpen?: () => void}} props foot: a line below the bar, what: is opened by `onOpen` */
+export function UseBar({ use, label, foot, what = use.kind, onOpen }) {
+  const numbers = html`${use.text} <span class="faint">of ${use.of}</span>`;
   const width = Math.min(100, use.share * 100);
   return html`
-    <li class="use" data-level=${levelOf(use.share)} data-kind=${use.kind}>
+    <li class="use" data-level=${levelOf(use.share)} data-kind=${use.kind} data-opens=${onOpen !== undefined} onClick=${beside(onOpen)}>
       <span class="use-name">${label ?? use.kind}</span>
-      <span class="use-text">${use.text} <span class="faint">of ${use.of}</span></span>
+      <span class="use-text">${onOpen ? html`<${Opener} what=${what} onOpen=${onOpen}>${numbers}<//>` : numbers}</span>
       <b class="use-share">${Number.isFinite(use.share) ? percent(use.share) : "over"}</b>
       <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="use-rail" width="100" height="4" /><rect class="use-run" width=${width} height="4" /></svg>
       ${foot && html`<span class="use-foot">${foot}</span>`}
