@@ -222,3 +222,29 @@ def test_a_missions_trail_is_signed_exported_and_verified_elsewhere(
         cli.build(), ["audit", "verify", "--public-key", old, "--json", "--data-dir", folder]
     )
     assert wrong.exit_code == 1, "the new key is not the one that signed first"
+
+
+def test_settings_are_read_anew_on_sighup(guarded: Rail) -> None:
+    file = guarded.server.data_dir.parent / "neurorail.yaml"
+    settings = json.loads(file.read_text())
+
+    def stored() -> object:
+        """What is kept of a detail by that name."""
+        logged = guarded.client.post_json(
+            "/api/neurorail/v1/audit/log",
+            {
+                "event_type": "note",
+                "event_category": "governance",
+                "severity": "info",
+                "message": "m",
+                "details": {"customer.name": "Ann"},
+            },
+        )
+        found = guarded.get("/audit/events", event_type="audit_logged", limit=1)["events"][0]
+        assert found["audit_id"] == logged["audit_id"]
+        return json.dumps(found)
+
+    assert "Ann" in str(stored())
+    file.write_text(json.dumps(settings | {"content": {"deny_keys": ["customer.*"]}}))
+    os.kill(guarded.server.process.pid, signal.SIGHUP)
+    until("the rule", lambda: "Ann" not in str(stored()))

@@ -30,6 +30,7 @@ from neurorail.api.server import ApiServer
 from neurorail.app.access import check_exposure, make_gate, make_login
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
+from neurorail.app.config_load import ConfigError
 from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
@@ -38,6 +39,7 @@ from neurorail.app.own_files import OwnFiles
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
+from neurorail.app.reload import LiveSettings, Settings, take_level
 from neurorail.app.reruns import rerun_jobs
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
@@ -109,8 +111,10 @@ class Addresses:
 class Service:
     """The whole server. `start` returns when it is ready; `stop` when everything is safe."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, settings: Settings | None = None) -> None:
+        """`settings` are what SIGHUP reads anew; without them it leaves the configuration."""
         self._config = config
+        self._settings = settings or Settings(config, lambda: config)
         self._directory = DataDirectory(Path(config.data_dir))
         self._health = Health()
         self._exporter = self._health.exporter()
@@ -174,7 +178,7 @@ class Service:
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
-        rules = attribute_rules(config, self._directory.redaction_key)
+        self._rules = attribute_rules(config, self._directory.redaction_key)
         self._gate = make_gate(path, self._token, config.access.oidc.provider())
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
@@ -224,7 +228,7 @@ class Service:
             self._directory.redaction_key,
             authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
-            rules=rules,
+            rules=self._rules,
             node=node if config.export.destinations else "",
         )
         self._view = AppliedView(self._engine)
@@ -246,6 +250,15 @@ class Service:
         )
         self._states = EngineStates(self._engine, self._store, node, config)
         self._reruns = rerun_jobs(config, path, node, self._store, self._inbox.append)
+        self._access = Access(
+            self._gate,
+            self._denials,
+            time.monotonic,
+            config.access.requests_per_s,
+            loopback=is_loopback(split_address(config.api.address)[0]),
+            sessions=Sessions(self._directory.session_key, self._gate),
+            login=make_login(config, self._directory.session_key),
+        )
         app = create_app(
             ApiDependencies(
                 engine=self._view,
@@ -261,18 +274,10 @@ class Service:
                 clock=time.time_ns,
                 node=node,
                 version=version("neurorail"),
-                writes=Writes(self._inbox, self._engine, clean=rules.command if rules else None),
+                writes=Writes(self._inbox, self._engine, clean=self._cleaned),
                 manifests=AppliedManifests(self._engine),
                 config=api_config(config),
-                access=Access(
-                    self._gate,
-                    self._denials,
-                    time.monotonic,
-                    config.access.requests_per_s,
-                    loopback=is_loopback(split_address(config.api.address)[0]),
-                    sessions=Sessions(self._directory.session_key, self._gate),
-                    login=make_login(config, self._directory.session_key),
-                ),
+                access=self._access,
             )
         )
         files = OwnFiles(inbox, self._engine, self._archiver, self._exporting)
@@ -280,6 +285,7 @@ class Service:
         add_import(app, self._receivers.admission, inbox.append, self._store, files.archived)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
+        self._live = self._live_settings()
         self._health.watch_hub(self._hub)
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
         watch_parts(self._health, config, *parts)
@@ -343,14 +349,40 @@ class Service:
         return "; ".join(f"the {part} {why}" for part, why in failed.items()) or None
 
     def _reload(self) -> None:
-        """Read keys and certificates anew; what cannot be read stays as it was."""
-        try:
-            self._gate.keys.load()
-            self._receivers.reload_certificates()
-        except (OSError, ValueError) as error:
-            _log.error("SIGHUP: not everything could be read anew: %s", error)
-        else:
-            _log.info("SIGHUP: keys and certificates were read anew")
+        """Read keys, certificates and settings anew; what cannot be read stays as it was."""
+        for what, read in (
+            ("keys", self._gate.keys.load),
+            ("certificates", self._receivers.reload_certificates),
+            ("settings", self._live.reload),
+        ):
+            try:
+                read()
+            except (OSError, ValueError, ConfigError) as error:
+                _log.error("SIGHUP: the %s stay as they were: %s", what, error)
+            else:
+                _log.info("SIGHUP: the %s were read anew", what)
+
+    def _live_settings(self) -> LiveSettings:
+        return LiveSettings(
+            self._settings,
+            {
+                "access.requests_per_s": self._take_rate,
+                "content.deny_keys": self._take_rules,
+                "content.deny_patterns": self._take_rules,
+                "log.level": take_level,
+            },
+        )
+
+    def _take_rate(self, config: Config) -> None:
+        self._access.requests_per_s = config.access.requests_per_s
+
+    def _take_rules(self, config: Config) -> None:
+        self._rules = attribute_rules(config, self._directory.redaction_key)
+        self._receivers.admission.rules = self._rules
+
+    def _cleaned(self, record: Submission) -> Submission:
+        """A record of the API without what the operator's rules name."""
+        return record if self._rules is None else self._rules.command(record)
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 

@@ -66,17 +66,18 @@ def serve(
     )
     # Its start and stop are ours to tell.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
-    _run(settings, as_json=as_json)
+    file = None if config is None else config.absolute()
+    _run(settings, lambda: load(file, options), as_json=as_json)
 
 
-def _run(settings: Config, *, as_json: bool) -> None:
+def _run(settings: Config, reread: Callable[[], Config], *, as_json: bool) -> None:
     from neurorail.app.access import Exposed
     from neurorail.collector.store.errors import StoreError
 
     try:
         # uvloop is there on every platform but Windows.
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            failed = runner.run(_serve(settings, as_json=as_json))
+            failed = runner.run(_serve(settings, reread, as_json=as_json))
     except Exposed as error:
         raise fail(str(error)) from None
     except (OSError, RuntimeError, ValueError, StoreError) as error:
@@ -96,13 +97,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Config, *, as_json: bool) -> str | None:
+async def _serve(settings: Config, reread: Callable[[], Config], *, as_json: bool) -> str | None:
     """Run to the end; what failed, if it did not end by a signal."""
+    from neurorail.app.reload import Settings
     from neurorail.app.service import Service
     from neurorail.app.working_directory import in_data_directory
 
     with in_data_directory(settings) as settled:
-        service = Service(settled)
+        service = Service(settled, Settings(settings, reread))
         addresses = await service.start()
         if service.is_open:
             print(OPEN_NOTICE, file=sys.stderr, flush=True)

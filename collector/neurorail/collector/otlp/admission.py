@@ -82,10 +82,10 @@ class Admission:
         redactor: Redactor | None,
         rules: AttributeRules | None = None,
     ) -> None:
-        """`redactor` None keeps content as sent; `rules` are the operator's own."""
+        """`redactor` None keeps content as sent; `rules` are the operator's own, and may change."""
         self._config = config
         self._redactor = redactor
-        self._rules = rules
+        self.rules = rules
 
     def admit(
         self, signal: Signal, encoding: Encoding, body: bytes, caller: Caller = OPEN_CALLER
@@ -161,7 +161,7 @@ class Admission:
         return redacted
 
     def _apply_rules(self, work: _Work) -> int:
-        rules = self._rules
+        rules = self.rules
         if rules is None or not rules.may_concern(work.body):
             return 0
         redacted = rules.apply(work.message)
