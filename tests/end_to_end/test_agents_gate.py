@@ -160,12 +160,18 @@ def test_an_interrupted_agent_ends_at_once(rail: Rail, api: ModelApi, runaway: P
     agent = subprocess.Popen(
         [str(Path(sys.executable).parent / "neurorail"), "run", str(runaway), f"{api.url}/v1"],
         env=environment(rail), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # What runs in the background of a shell ignores SIGINT, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    while not api.requests:
-        assert agent.poll() is None
-        time.sleep(0.01)
-    agent.send_signal(signal.SIGINT)
-    assert agent.wait(20) in (1, 130, -signal.SIGINT)
+    try:
+        while not api.requests:
+            assert agent.poll() is None
+            time.sleep(0.01)
+        agent.send_signal(signal.SIGINT)
+        assert agent.wait(20) in (1, 130, -signal.SIGINT)
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 WAITING = """
