@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from neurorail.api.access import Access
 from neurorail.app.config import Config
+from neurorail.app.own_rules import OwnRules
 
 _log: Final = logging.getLogger(__name__)
 
@@ -52,6 +54,23 @@ class LiveSettings:
         waiting = [name for name in changed if name not in self._applied]
         if waiting:
             _log.warning("%s cannot change while the server runs: restart it", ", ".join(waiting))
+
+
+def live_settings(settings: Settings, access: Access, rules: OwnRules) -> LiveSettings:
+    """What of a server's settings can change while it runs."""
+
+    def take_rate(config: Config) -> None:
+        access.requests_per_s = config.access.requests_per_s
+
+    return LiveSettings(
+        settings,
+        {
+            "access.requests_per_s": take_rate,
+            "content.deny_keys": rules.take,
+            "content.deny_patterns": rules.take,
+            "log.level": take_level,
+        },
+    )
 
 
 def take_level(config: Config) -> None:

@@ -36,17 +36,17 @@ from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.more_routes import add_import, add_routes
 from neurorail.app.own_files import OwnFiles
+from neurorail.app.own_rules import OwnRules
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
-from neurorail.app.reload import LiveSettings, Settings, take_level
+from neurorail.app.reload import Settings, live_settings
 from neurorail.app.reruns import rerun_jobs
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
 from neurorail.app.watch import watch_alerts, watch_parts, watch_reruns
 from neurorail.app.wiring import (
     api_config,
-    attribute_rules,
     receiver_config,
     store_config,
     webhooks,
@@ -178,7 +178,7 @@ class Service:
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
-        self._rules = attribute_rules(config, self._directory.redaction_key)
+        self._rules = OwnRules(config, self._directory.redaction_key)
         self._gate = make_gate(path, self._token, config.access.oidc.provider())
         self._store = Store(store_config(config, path))
         self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
@@ -228,9 +228,10 @@ class Service:
             self._directory.redaction_key,
             authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
-            rules=self._rules,
+            rules=self._rules.current,
             node=node if config.export.destinations else "",
         )
+        self._rules.admission = self._receivers.admission
         self._view = AppliedView(self._engine)
         self._begun_s = time.monotonic()
         self._checkpoints = Checkpoints(
@@ -274,7 +275,7 @@ class Service:
                 clock=time.time_ns,
                 node=node,
                 version=version("neurorail"),
-                writes=Writes(self._inbox, self._engine, clean=self._cleaned),
+                writes=Writes(self._inbox, self._engine, clean=self._rules.clean),
                 manifests=AppliedManifests(self._engine),
                 config=api_config(config),
                 access=self._access,
@@ -285,7 +286,7 @@ class Service:
         add_import(app, self._receivers.admission, inbox.append, self._store, files.archived)
         self._api = ApiServer(HotDecide(app), self._hub, api_config(config))
         self._sql = SqlEndpoint(config, path)
-        self._live = self._live_settings()
+        self._live = live_settings(self._settings, self._access, self._rules)
         self._health.watch_hub(self._hub)
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
         watch_parts(self._health, config, *parts)
@@ -361,28 +362,6 @@ class Service:
                 _log.error("SIGHUP: the %s stay as they were: %s", what, error)
             else:
                 _log.info("SIGHUP: the %s were read anew", what)
-
-    def _live_settings(self) -> LiveSettings:
-        return LiveSettings(
-            self._settings,
-            {
-                "access.requests_per_s": self._take_rate,
-                "content.deny_keys": self._take_rules,
-                "content.deny_patterns": self._take_rules,
-                "log.level": take_level,
-            },
-        )
-
-    def _take_rate(self, config: Config) -> None:
-        self._access.requests_per_s = config.access.requests_per_s
-
-    def _take_rules(self, config: Config) -> None:
-        self._rules = attribute_rules(config, self._directory.redaction_key)
-        self._receivers.admission.rules = self._rules
-
-    def _cleaned(self, record: Submission) -> Submission:
-        """A record of the API without what the operator's rules name."""
-        return record if self._rules is None else self._rules.command(record)
 
     # ── starting ─────────────────────────────────────────────────────────────────────────────
 
