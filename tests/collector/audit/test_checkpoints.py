@@ -329,6 +329,14 @@ def test_old_events_are_removed_up_to_a_checkpoint_and_the_rest_holds(signed: Tr
     assert signed.faults() == []
 
 
+def test_the_newest_event_that_was_known_may_be_the_last_removed(signed: Trail) -> None:
+    tombstone = signed.checkpointer.retain(received(signed, 8))
+    assert tombstone is not None
+    assert signed.faults(expected_heads={NODE: tombstone.head}) == []
+    (fault,) = signed.faults(expected_heads={NODE: "ab" * 32})
+    assert fault.kind == "head_missing"
+
+
 def test_nothing_young_is_removed(signed: Trail) -> None:
     assert signed.checkpointer.retain(received(signed, 0)) is None
     assert len(signed.anchors.read()) == 2
