@@ -21,6 +21,10 @@ def _any(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **_arguments(kind))
 
 
+def _pairs(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(st.tuples(st.text(), values), max_size=4).map(tuple)
+
+
 def _arguments(kind: type[Any]) -> dict[str, st.SearchStrategy[Any]]:
     """Whole numbers as large as they get, and nested values; the rest is left to Hypothesis."""
     found: dict[str, st.SearchStrategy[Any]] = {}
@@ -30,8 +34,12 @@ def _arguments(kind: type[Any]) -> dict[str, st.SearchStrategy[Any]]:
                 found[column.name] = COUNTS
             case "int | None":
                 found[column.name] = st.none() | COUNTS
-            case "Usage":
-                found[column.name] = _any(seam.Usage)
+            case "Usage" | "Budget" as part_name:
+                found[column.name] = _any(getattr(seam, part_name))
+            case "tuple[tuple[str, int], ...]":
+                found[column.name] = _pairs(COUNTS)
+            case "tuple[tuple[str, str | int | bool], ...]":
+                found[column.name] = _pairs(st.text() | COUNTS | st.booleans())
             case "Fields | None" | "Budget | None" | "Usage | None" as optional:
                 part = getattr(seam, optional.split(" ")[0])
                 found[column.name] = st.none() | _any(part)
