@@ -90,7 +90,7 @@ def _alive(missions: int, path: Path) -> tuple[Engine, list[float]]:
 def _begin_again(path: Path) -> Engine:
     journal = Journal(path)
     journal.open()
-    return restored(CONFIG, journal)
+    return restored(CONFIG, journal.flushed, journal.load)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from neurorail.collector.envelope import Envelope, Kind, Signal, Stamp, Submission
+from neurorail.collector.envelope import Kind, Signal, Stamp, Submission
 
 KEY = b"a key of thirty-two bytes length"
 
@@ -31,9 +31,6 @@ class MemoryInbox:
         first = len(self.submissions) + 1
         self.appends.append(list(submissions))
         return [Stamp(seq, seq) for seq in range(first, first + len(submissions))]
-
-    def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
-        raise NotImplementedError("receivers do not read")
 
 
 class CountingMetrics:

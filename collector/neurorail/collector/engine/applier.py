@@ -386,7 +386,7 @@ class Applier:
 
     def _restore(self) -> None:
         """Put the engine back to the last flush; what followed is applied again."""
-        self.engine = restored(self._config, self._journal)
+        self.engine = restored(self._config, self._journal.flushed, self._journal.load)
         self.seq = self._journal.progress.flushed_seq
         self._told_seq = self._journal.progress.emitted_seq
         for seq, index, cause in self._journal.progress.failed:

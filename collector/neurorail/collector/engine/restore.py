@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
-from neurorail.collector.engine.journal import Journal
+from neurorail.collector.engine.journal import Flushed
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
+from neurorail.rules.state import Row
 
 
-def restored(config: EngineConfig, journal: Journal) -> Engine:
-    """An engine with the state that was flushed last; entities are read when they are named.
+def restored(
+    config: EngineConfig, flushed: Callable[[], Flushed], load: Callable[[str], Row | None]
+) -> Engine:
+    """An engine with the state that was flushed last; entities are read, by `load`, when named.
 
     Nothing that is made meanwhile is garbage: looking for some would take a third of the time.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        flushed = journal.flushed()
-        engine = Engine(config, journal.load)
+        engine = Engine(config, load)
         state = engine.state
-        if flushed.meta is not None:
-            state.restore_meta(flushed.meta, flushed.prices_json)
-        state.restore_deadlines(flushed.deadlines)
-        for key, row, touched in flushed.traces:
+        found = flushed()
+        if found.meta is not None:
+            state.restore_meta(found.meta, found.prices_json)
+        state.restore_deadlines(found.deadlines)
+        for key, row, touched in found.traces:
             state.restore_trace(key, row, touched)
-        state.kept.restore(flushed.kept)
+        state.kept.restore(found.kept)
         return engine
     finally:
         if collecting:

@@ -8,8 +8,8 @@ from typing import Protocol
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 
 
-class Inbox(Protocol):
-    """A durable, ordered log of records."""
+class Appends(Protocol):
+    """What receivers know of an inbox."""
 
     async def append(self, submissions: Sequence[Submission]) -> list[Stamp]:
         """Store all of `submissions` or none; they are durable when this returns.
@@ -22,6 +22,10 @@ class Inbox(Protocol):
             InboxFailed: the commit failed; what is stored is unknown until the next start.
         """
         ...
+
+
+class Inbox(Appends, Protocol):
+    """A durable, ordered log of records."""
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Return the records that follow `after_seq`, in order and without a gap.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from neurorail.collector.inbox.errors import InboxClosed, InboxFailed, InboxFull
-from neurorail.collector.inbox.protocol import Inbox
+from neurorail.collector.inbox.protocol import Appends
 from neurorail.collector.otlp.admission import Admission, AdmittedRequest
 from neurorail.collector.otlp.auth import Authenticator, Caller, OpenAuthenticator
 from neurorail.collector.otlp.compression import decompress
@@ -52,7 +52,7 @@ class Intake:
         self,
         config: ReceiverConfig,
         admission: Admission,
-        inbox: Inbox,
+        inbox: Appends,
         *,
         pressure: Pressure | None = None,
         authenticator: Authenticator | None = None,

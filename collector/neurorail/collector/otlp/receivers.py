@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurorail.collector.inbox.protocol import Inbox
+from neurorail.collector.inbox.protocol import Appends
 from neurorail.collector.otlp.admission import Admission
 from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.otlp.auth import Authenticator
@@ -26,7 +26,7 @@ class Receivers:
     def __init__(
         self,
         config: ReceiverConfig,
-        inbox: Inbox,
+        inbox: Appends,
         redaction_key: bytes,
         *,
         pressure: Pressure | None = None,

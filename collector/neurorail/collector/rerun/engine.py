@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from neurorail.collector.decode import decode_observations
-from neurorail.collector.engine.journal import Journal
+from neurorail.collector.engine.journal import Flushed, Journal
+from neurorail.collector.engine.restore import restored
 from neurorail.collector.envelope import Envelope
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError, Engine
@@ -139,18 +140,14 @@ class Rerun:
         return None if self._memory_has_all else self._journal.load(key)
 
     def _restore(self) -> None:
+        self.engine = restored(self._config, self._flushed, self._load)
+        self._begun(self.engine)
+
+    def _flushed(self) -> Flushed:
+        """What was flushed; memory has everything where that is nothing."""
         flushed = self._journal.flushed()
         self._memory_has_all = flushed.meta is None
-        self.engine = Engine(self._config, self._load)
-        state = self.engine.state
-        if flushed.meta is not None:
-            state.restore_meta(flushed.meta, flushed.prices_json)
-        for key, deadline in flushed.deadlines:
-            state.schedule(key, deadline)
-        for key, row, touched in flushed.traces:
-            state.restore_trace(key, row, touched)
-        state.kept.restore(flushed.kept)
-        self._begun(self.engine)
+        return flushed
 
 
 def config_of(config_json: str) -> EngineConfig:
