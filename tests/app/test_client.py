@@ -25,6 +25,17 @@ def test_parse_messages_reads_ids_data_and_retry() -> None:
     ]
 
 
+def test_parse_messages_gives_no_message_the_id_of_another() -> None:
+    lagged = [b'data: {"event_type": "stream_lagged"}\n', b"\n"]
+    lines = [*event("1", "x").splitlines(True), *lagged, *event("2", "y").splitlines(True)]
+    found = [message for message in parse_messages(lines) if isinstance(message, StreamMessage)]
+    assert [(message.id, message.event_type) for message in found] == [
+        ("1", "x"),
+        ("", "stream_lagged"),
+        ("2", "y"),
+    ]
+
+
 def test_parse_messages_leaves_out_a_message_that_is_cut_off() -> None:
     lines = event("1", "x").splitlines(True)[:-1]
     assert list(parse_messages(lines)) == []

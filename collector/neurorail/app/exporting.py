@@ -15,10 +15,9 @@ from neurorail.collector.engine.records import AppliedRecords
 from neurorail.collector.engine.remote import EngineProcess
 from neurorail.collector.envelope import Submission
 from neurorail.collector.export import Exporter
-from neurorail.collector.export.events_after import EventsAfter
 from neurorail.collector.export.losses import Losses
 from neurorail.collector.health import Health
-from neurorail.collector.history import OutboxEvents, StoreHistory
+from neurorail.collector.history import EventsAfter
 from neurorail.collector.history.protocols import HistoryUnavailable
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.stream.event import EventLine, Position
@@ -42,15 +41,13 @@ class Exporting:
         node: str,
         inbox: SqliteInbox,
         engine: EngineProcess,
-        history: StoreHistory,
+        events: EventsAfter,
         health: Health,
     ) -> None:
         self._inbox = inbox
         self._engine = engine
-        self._events = EventsAfter(node, history, OutboxEvents(engine))
+        self._events = events
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pruned_ordinal = 0
-        self._reads_events = bool(section.destinations)
         self._losses = Losses(self._submit, time.monotonic)
         self.exporter = Exporter(
             directory,
@@ -71,8 +68,6 @@ class Exporting:
             ValueError: a headers' file is malformed.
         """
         self._loop = loop
-        # What an earlier run archived may have left the outbox.
-        self._events.pruning(self._inbox.last_seq)
         self.exporter.start()
 
     def stop(self) -> None:
@@ -81,13 +76,7 @@ class Exporting:
 
     def prune(self, archiver: Archiver) -> None:
         """Forget events that are archived, and records that nobody needs any more."""
-        ordinal = archiver.archived_ordinal
-        if ordinal > self._pruned_ordinal and self._reads_events:
-            newest = self._engine.read(ordinal - 1, 1)
-            if newest:
-                self._events.pruning(newest[0].last_seq)
-            self._pruned_ordinal = ordinal
-        self._engine.prune(ordinal)
+        self._engine.prune(archiver.archived_ordinal)
         self.prune_inbox(archiver)
 
     def prune_inbox(self, archiver: Archiver) -> None:

@@ -71,8 +71,8 @@ from neurorail.collector.envelope import DEFAULT_TENANT, Kind, Signal, Submissio
 from neurorail.collector.health import Health
 from neurorail.collector.history import (
     EntityLists,
+    EventsAfter,
     OutboxEvents,
-    StoredReplay,
     StoreHistory,
     UnitedHistory,
     UsageSums,
@@ -196,12 +196,8 @@ class Service:
         # While agents ask, telemetry waits for the engine instead of piling up before them.
         inbox.hold_telemetry(lambda: engine.asked and inbox.last_seq > engine.fed_seq)
         outbox = OutboxEvents(self._engine)
-        self._hub = StreamHub(
-            config.stream,
-            node=node,
-            clock=time.time_ns,
-            replay=StoredReplay(node, history, outbox),
-        )
+        self._after = EventsAfter(node, history, outbox)
+        self._hub = StreamHub(config.stream, node=node, clock=time.time_ns, replay=self._after)
         self._alerter = Alerter(
             path / "alerts.db", webhooks(config), self._hub, self._inbox.append, node
         )
@@ -219,7 +215,7 @@ class Service:
             on_thread_start=step_back if config.clickhouse.url is None else lambda: None,
         )
         self._exporting = Exporting(
-            config.export, path, node, self._inbox, self._engine, history, self._health
+            config.export, path, node, self._inbox, self._engine, self._after, self._health
         )
         self._denials = DenialLog(self._inbox.append_threadsafe, time.monotonic)
         self._receivers = Receivers(

@@ -46,7 +46,10 @@ class MessageParser:
         text = line.rstrip("\r\n")
         if not text:
             data, self._data = self._data, []
-            return _message(self._event_id, "\n".join(data)) if data else None
+            # A browser would keep the id for the messages that follow. Here those without one of
+            # their own have none, so that what is said about the stream is told from its events.
+            event_id, self._event_id = self._event_id, ""
+            return _message(event_id, "\n".join(data)) if data else None
         name, _, value = text.partition(":")
         value = value.removeprefix(" ")
         if name == "data":

@@ -14,9 +14,9 @@ from neurorail.collector.history import (
     Boundary,
     EventFilter,
     EventKey,
+    EventsAfter,
     HistoryUnavailable,
     OutboxEvents,
-    StoredReplay,
     StoreHistory,
 )
 from neurorail.collector.store.config import StoreConfig
@@ -104,7 +104,7 @@ async def test_replay_reads_the_archive_and_then_the_outbox(store: Store, limit:
     # Partly archived already; the rest only here.
     outbox.add(LINES[5], LINES[6])
     outbox.add(make_line(8, epoch=2), make_line(9, epoch=2))
-    replay = StoredReplay("n1", StoreHistory(store), OutboxEvents(outbox))
+    replay = EventsAfter("n1", StoreHistory(store), OutboxEvents(outbox))
     seen: list[str] = []
     position = (1, 1, 0)
     while events := await replay.events_after(position, limit):
@@ -129,7 +129,7 @@ async def test_replay_goes_on_after_many_records_without_events(store: Store) ->
 
 
 async def test_replay_data_is_byte_for_byte_what_was_published(store: Store) -> None:
-    replay = StoredReplay("n1", StoreHistory(store), OutboxEvents(ListOutbox()))
+    replay = EventsAfter("n1", StoreHistory(store), OutboxEvents(ListOutbox()))
     events = await replay.events_after((1, 1, 0), 1)
     assert events[0].frame(named=True) == LINES[1].to_stream_event().frame(named=True)
     assert events[0].entity_ids == LINES[1].to_stream_event().entity_ids

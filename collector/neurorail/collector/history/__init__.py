@@ -1,5 +1,6 @@
 """Past events: what is archived, united with what is applied but not archived yet."""
 
+from neurorail.collector.history.after import EventsAfter
 from neurorail.collector.history.archived import StoreHistory
 from neurorail.collector.history.entities import (
     EntityFilter,
@@ -18,7 +19,6 @@ from neurorail.collector.history.protocols import (
     HistoryUnavailable,
     RecentEvents,
 )
-from neurorail.collector.history.replay import StoredReplay
 from neurorail.collector.history.united import EventPage, UnitedHistory
 from neurorail.collector.history.usage import UsageFilter, UsageSums
 
@@ -32,6 +32,7 @@ __all__ = [
     "EventFilter",
     "EventKey",
     "EventPage",
+    "EventsAfter",
     "History",
     "HistoryUnavailable",
     "ListKey",
@@ -39,7 +40,6 @@ __all__ = [
     "OutboxReader",
     "RecentEvents",
     "StoreHistory",
-    "StoredReplay",
     "UnitedHistory",
     "UsageFilter",
     "UsageSums",

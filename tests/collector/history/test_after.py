@@ -8,8 +8,7 @@ import pytest
 from tests.support.events import NODE, ListOutbox, make_line
 from tests.support.history import ListHistory
 
-from neurorail.collector.export.events_after import EventsAfter
-from neurorail.collector.history import Boundary, OutboxEvents
+from neurorail.collector.history import Boundary, EventsAfter, OutboxEvents
 from neurorail.collector.stream.event import EventLine, Position
 
 LINES = [make_line(seq, index=at) for seq in range(1, 41) for at in range(seq % 3)]
@@ -40,15 +39,12 @@ class Moving(OutboxEvents):
     def __init__(self, outbox: ListOutbox, archive: Archive, seed: int) -> None:
         super().__init__(outbox)
         self.queue, self.archive, self.dice = outbox, archive, random.Random(seed)
-        self.after: EventsAfter | None = None
 
     def move(self) -> None:
         for _ in range(self.dice.randint(0, 4)):
             if self.queue.batches:
                 first = self.queue.batches[0]
                 self.archive.lines = [x for x in LINES if x.seq <= first.last_seq]
-                assert self.after is not None
-                self.after.pruning(first.last_seq)
                 self.queue.prune(first.ordinal)
 
     async def boundary(self) -> Boundary | None:
@@ -72,7 +68,7 @@ async def test_every_event_is_read_once_and_in_order(seed: int) -> None:
         if lines:
             outbox.add(*lines)
     moving = Moving(outbox, archive, seed)
-    reader = moving.after = EventsAfter(NODE, archive, moving)  # type: ignore[arg-type]
+    reader = EventsAfter(NODE, archive, moving)  # type: ignore[arg-type]
     found: list[EventLine] = []
     position: Position = (0, 1, 0)
     while page := await reader.read(position, 5):
@@ -83,11 +79,10 @@ async def test_every_event_is_read_once_and_in_order(seed: int) -> None:
 
 async def test_the_archive_is_not_asked_for_what_is_still_in_the_outbox() -> None:
     outbox, archive = ListOutbox(), Archive([])
-    outbox.add(make_line(5))
+    outbox.add(make_line(5), make_line(6))
     reader = EventsAfter(NODE, archive, OutboxEvents(outbox))  # type: ignore[arg-type]
-    reader.pruning(4)
-    assert [line.seq for line in await reader.read((0, 5, 0), 10)] == [5]
-    assert await reader.read((1, 5, 0), 10) == []
+    assert [line.seq for line in await reader.read((1, 5, 0), 10)] == [6]
+    assert await reader.read((1, 6, 0), 10) == []
     assert archive.asked == 0
-    assert [line.seq for line in await reader.read((0, 3, 0), 10)] == [5]
+    assert [line.seq for line in await reader.read((1, 3, 0), 10)] == [5, 6]
     assert archive.asked == 1
