@@ -16,7 +16,7 @@ from bench.workload import Workload
 MISSION_SPANS = 25
 ORDINARY_SPANS = 500
 """A request."""
-EVENTS_PER_SPAN = 1.56
+EVENTS_PER_SPAN = 1.3
 """What a span of a mission makes on average."""
 
 
