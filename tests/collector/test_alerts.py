@@ -230,7 +230,7 @@ async def test_what_happened_while_it_was_down_is_sent(bench: Bench, receiver: R
     await bench.stop()
     missed = bench.alert()
     bench.begin()
-    bench.hub.preload([missed])
+    bench.hub.publish_threadsafe([missed])
     await bench.start()
     await bench.until(lambda: len(bench.records) == 2)
     ids = [headers["x-neurorail-event-id"] for headers, _ in receiver.got]

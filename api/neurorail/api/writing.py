@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Depends, Header, Query, Request
@@ -40,7 +40,6 @@ Count = Annotated[int | None, Field(ge=0, le=2**63 - 1)]
 """A whole number that the engine can hold."""
 _EVENTS_MAX: Final = 1_000
 _KEY_MAX: Final = 255
-CommandT = TypeVar("CommandT", bound=OnceCommand)
 
 
 def _as_written(number: str) -> msgspec.Raw:

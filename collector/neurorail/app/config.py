@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -32,7 +32,6 @@ from neurorail.collector.stream.config import StreamConfig
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.events import EVENT_TYPES
 
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _NODE = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 
 

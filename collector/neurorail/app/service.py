@@ -92,7 +92,6 @@ GC_THRESHOLD: Final = (50_000, 20, 50)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0
-STORE_RETRY_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 

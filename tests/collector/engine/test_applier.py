@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from tests.collector.engine.replaying import Replay
 from tests.collector.engine.support import (
     NODE,
     PATIENCE_S,
@@ -25,7 +26,6 @@ from tests.rules.scenario import BASE
 from neurorail.collector.engine import applier as applier_module
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.engine.journal import Journal
-from neurorail.collector.engine.replay import Replay
 from neurorail.collector.envelope import Envelope, Kind, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxFull
 from neurorail.rules.config import EngineConfig

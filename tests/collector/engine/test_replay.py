@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.collector.engine import replaying as replay_module
+from tests.collector.engine.replaying import Replay, Replayed, pages
 from tests.collector.engine.support import decode, envelope_of, epoch, record, running
 from tests.rules.scenario import BASE, SECOND
 from tests.simulation.workload import make
 
 from neurorail.collector.decode import decode_observations, encode_observations
 from neurorail.collector.engine import applier as applier_module
-from neurorail.collector.engine import replay as replay_module
-from neurorail.collector.engine.replay import Replay, Replayed, pages
 from neurorail.collector.envelope import Envelope
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import ApplyError

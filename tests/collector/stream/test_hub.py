@@ -317,7 +317,7 @@ async def test_hub_an_id_of_another_server_is_answered_with_a_notice_and_the_buf
 
 async def test_hub_an_id_from_the_future_does_not_hide_what_comes() -> None:
     hub = make_hub(ListReplay())
-    hub.preload([make_event(1), make_event(2)])
+    hub.publish_threadsafe([make_event(1), make_event(2)])
     hub.start()
     reader = Reader(hub.subscribe(EVERYTHING, last_event_id=f"{NODE}.1.500.0"))
     hub.publish_threadsafe([make_event(3)])

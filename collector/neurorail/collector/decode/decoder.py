@@ -32,7 +32,6 @@ class Decoder:
     def __init__(self, mapping: Mapping = CURRENT) -> None:
         self.stats: Counter[str] = Counter()
         """What was left out, by reason."""
-        self.mapping_version = mapping.version
         table = build(mapping)
         ids = IdReader(self.stats)
         genai = GenAIReader(mapping, table, self.stats)

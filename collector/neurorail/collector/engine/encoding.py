@@ -22,10 +22,6 @@ from neurorail.rules.amount_text import usd_text
 from neurorail.rules.events import EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
-DIGEST_EXCLUDES: Final = ("event_id", "seq", "index", "timestamp_unix_nano")
-"""What derives from sequence numbers or receive times is no part of an event's `data`, and so no
-part of the digest: re-cut batches give the same one."""
-
 _encode = msgspec.json.Encoder().encode
 
 

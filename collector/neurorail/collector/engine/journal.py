@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 import zstandard
@@ -81,22 +81,6 @@ class OutboxBatch:
     last_seq: int
     events: int
     lines: bytes
-
-
-class Outbox(Protocol):
-    """What the archive knows of the journal."""
-
-    def read(self, after_ordinal: int, max_bytes: int) -> list[OutboxBatch]:
-        """The batches that follow, in order; the first is returned whatever its size."""
-        ...
-
-    def wait_for(self, after_ordinal: int, timeout_s: float) -> bool:
-        """Wait until there is a batch after `after_ordinal`; whether there is."""
-        ...
-
-    def prune(self, through_ordinal: int) -> None:
-        """Forget batches that are archived."""
-        ...
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ READONLY: Final = (164, "READONLY")
 TOO_MANY_BYTES: Final = (396, "TOO_MANY_ROWS_OR_BYTES")
 TOO_MANY_SIMULTANEOUS_QUERIES: Final = (202, "TOO_MANY_SIMULTANEOUS_QUERIES")
 UNKNOWN_DATABASE: Final = (81, "UNKNOWN_DATABASE")
-UNKNOWN_SETTING: Final = (115, "UNKNOWN_SETTING")
 
 _SAID: Final = re.compile(r"^(?:Code: (\d+)\. DB::Exception: )+(.*)$", re.S)
 _NAME: Final = re.compile(r"\(([A-Z0-9_]+)\)(?: \(version [^)]*\))?\.?\s*$")

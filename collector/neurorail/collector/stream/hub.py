@@ -140,10 +140,6 @@ class StreamHub:
 
     # Publishing.
 
-    def preload(self, events: Sequence[StreamEvent]) -> None:
-        """Fill the buffer with what earlier runs published last; before `start`, oldest first."""
-        self._append(events)
-
     def publish_threadsafe(self, events: Sequence[StreamEvent]) -> None:
         """Hand events over, in order of position. Never blocks; after `stop` they are ignored."""
         if not events or self._closed:

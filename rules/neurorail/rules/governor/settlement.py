@@ -40,7 +40,8 @@ from neurorail.rules.reflex import circuits, observe
 from neurorail.rules.state import State
 from neurorail.rules.trace import Bill
 
-RECONCILE, RELEASE = "reconcile", "release"
+RECONCILE = "reconcile"
+"""The other operation releases."""
 
 
 def usage_charged(

@@ -30,7 +30,6 @@ Test: TypeAlias = Callable[[Facts], "bool | None"]
 ALL, ANY, NOT, CEL = "all", "any", "not", "cel"
 LOGIC: Final = (ALL, ANY, NOT, CEL)
 COMPARISONS: Final = ("more_than", "at_least", "at_most", "less_than")
-OPERATORS: Final = (*COMPARISONS, NOT, "prefix")
 DEPTH_MAX: Final = 16
 
 
