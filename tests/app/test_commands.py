@@ -193,3 +193,32 @@ def test_serve_runs_until_sigterm(tmp_path: Path) -> None:
         assert "every caller there is admin" in errors
         assert "Traceback" not in errors
         assert not file.exists()
+
+
+STOPPED_BY_ITS_READER = """
+import os, signal, sys
+from neurorail.app.cli import main
+
+class Output:
+    def write(self, text):
+        if "otlp_http" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def flush(self):
+        pass
+
+sys.stdout = Output()
+main()
+"""
+
+
+def test_serve_can_be_stopped_as_soon_as_it_says_that_it_is_ready(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STOPPED_BY_ITS_READER, "serve", "--json"]
+    command += ["--data-dir", str(tmp_path / "data")]
+    for listener in ("--otlp-grpc", "--otlp-http", "--api"):
+        command += [listener, "127.0.0.1:0"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=ENV, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "data" / "server.json").exists()

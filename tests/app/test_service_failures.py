@@ -62,7 +62,7 @@ def test_a_server_without_its_engine_says_so_and_still_takes_in(tmp_path: Path) 
                 assert unavailable.status_code == 503
                 assert unavailable.json()["type"] == "urn:neurorail:problem:engine-unavailable"
         finally:
-            ended = await asyncio.wait_for(service.run_until_signal(), STOP_S)
+            ended = await asyncio.wait_for(service.run_until_over(), STOP_S)
         return ended
 
     said = asyncio.run(run())

@@ -325,16 +325,20 @@ class Service:
         """Whether no credentials are configured."""
         return self._gate.open
 
-    async def run_until_signal(self) -> str | None:
-        """Wait for SIGTERM, SIGINT or a failure of what nothing works without, then stop.
+    def heed_signals(self) -> None:
+        """From here on SIGTERM and SIGINT stop it cleanly; SIGHUP reads settings anew."""
+        assert self._loop is not None, "start comes first"
+        for number in STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._over.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    async def run_until_over(self) -> str | None:
+        """Wait for a signal or a failure of what nothing works without, then stop.
 
         Returns:
             What failed, and why; None after a signal.
         """
         assert self._loop is not None, "start comes first"
-        for number in STOP_SIGNALS:
-            self._loop.add_signal_handler(number, self._over.set)
-        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._over.wait()
             failed = self._failures()

@@ -108,9 +108,10 @@ async def _serve(settings: Config, reread: Callable[[], Config], *, as_json: boo
         addresses = await service.start()
         if service.is_open:
             print(OPEN_NOTICE, file=sys.stderr, flush=True)
+        service.heed_signals()  # First: who reads that it is ready may stop it at once.
         secure = settled.otlp.http.tls.enabled
         print(ready_line(addresses, as_json=as_json, otlp_tls=secure), flush=True)
-        return await service.run_until_signal()
+        return await service.run_until_over()
 
 
 def ready_line(addresses: Addresses, *, as_json: bool, otlp_tls: bool = False) -> str:
