@@ -78,6 +78,9 @@ def test_observed_server_that_is_away_is_no_start() -> None:
     observed = Observed(Client(gone.url))
     assert observed.start(0.01) is False
     observed.stop()
+    observed._thread.join(60)
+    assert not observed._thread.is_alive(), "it would connect for ever, without a pause"
+    assert observed.failure is None
 
 
 def test_live_view_shows_agents_sums_and_events(script: Script) -> None:

@@ -163,7 +163,7 @@ class Client:
         on_state: Callable[[str], None] | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> Iterator[StreamMessage]:
-        """Messages for ever: connects anew when the stream ends and resumes where it was.
+        """Messages until `wait` is true: connects anew and resumes where it was.
 
         Args:
             channels: Only these channels; none names all.
@@ -172,7 +172,8 @@ class Client:
             replay: Whether to begin with what the server still remembers.
             last_event_id: Begin after this event.
             on_state: Told `connected`, or why the connection is gone.
-            wait: Called with the seconds to wait before the next connection.
+            wait: Called with the seconds to wait before the next connection; true ends all, as the
+                `wait` of a `threading.Event` does once it is set.
 
         Raises:
             Problem: the server refuses the request itself (status 4xx).
@@ -192,7 +193,8 @@ class Client:
             except ClientError as error:
                 failure = error
                 tell(str(error))
-            wait(following.pause_s(failure))
+            if wait(following.pause_s(failure)):
+                return
 
     def _messages(
         self, following: Following, on_open: Callable[[], None] | None
