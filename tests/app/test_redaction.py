@@ -1,4 +1,8 @@
-"""Secrets planted in every field, and none in the store, the files, the stream or the logs."""
+"""Secrets planted in every field, and none in the store, the files, the stream or the logs.
+
+They come by telemetry, by every kind of write over HTTP, by an import, and in what webhooks and
+destinations of exports answer; they are looked for in what these are sent, too.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import asyncio
 import itertools
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -24,7 +30,7 @@ from tests.support.otlp_requests import TIME_UNIX_NANO
 
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
-from neurorail.client import Client, ClientError
+from neurorail.client import Client, ClientError, Problem, calls
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
@@ -34,13 +40,48 @@ DEEP = 12
 
 
 API = "/api/neurorail/v1"
+GOVERNOR = "/api/governor/v1"
 
 
-def options(folder: Path) -> dict[str, Any]:
-    """A server on free ports."""
+def options(folder: Path, elsewhere: str) -> dict[str, Any]:
+    """A server on free ports, that sends alerts and telemetry elsewhere."""
     address = {"address": "127.0.0.1:0"}
+    secret = folder.parent / "secret"
+    secret.write_text("signs alerts")
+    webhook = {"name": "hook", "url": f"{elsewhere}/hook", "secret_file": secret,
+               "events": ["audit_logged"]}  # fmt: skip
+    destination = {"endpoint": elsewhere, "protocol": "http/protobuf", "compression": "none"}
     return {"data_dir": folder, "otlp": {"grpc": address, "http": address}, "api": address,
-            "audit": {"checkpoint_interval_s": 0.2}}  # fmt: skip
+            "audit": {"checkpoint_interval_s": 0.2}, "metrics": {"snapshot_interval_s": 0.5},
+            "alerts": {"webhooks": [webhook]},
+            "export": {"destinations": {"there": destination}}}  # fmt: skip
+
+
+@contextmanager
+def refusing(texts: Iterator[str], sent: list[bytes]) -> Iterator[str]:
+    """A webhook and a destination that take nothing, and say a secret; what they were sent."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(self.rfile.read(int(self.headers["content-length"])))
+            said = f"no, because {next(texts)}".encode()
+            self.send_response(400)
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextmanager
@@ -66,8 +107,9 @@ def places_of(folder: Path, text: str) -> list[str]:
             said = "position(toString(tuple(*)), {text:String}) > 0"
             rows = store.query_rows(f"SELECT count() FROM {table} WHERE {said}", {"text": text})
             found += [table] if rows[0][0] else []
-    files = [folder / "engine.db", *(folder / "inbox").iterdir()]
-    return found + [path.name for path in files if text.encode() in path.read_bytes()]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    own = [path for path in files if folder / "clickhouse" not in path.parents]
+    return found + [path.name for path in own if text.encode() in path.read_bytes()]
 
 
 def secrets() -> Iterator[str]:
@@ -96,7 +138,7 @@ SKIPPED = {"value", "array_value", "kvlist_value", "entity_refs"}
 """Values are set with their keys; the others would take their place."""
 
 
-def telemetry(texts: Iterator[str]) -> dict[str, bytes]:
+def telemetry(texts: Iterator[str], mark: bytes = b"t") -> dict[str, bytes]:
     """A request of each signal with a secret in every field."""
     requests: dict[str, Any] = {
         "traces": ExportTraceServiceRequest(),
@@ -106,9 +148,9 @@ def telemetry(texts: Iterator[str]) -> dict[str, bytes]:
     for request in requests.values():
         plant(request, texts)
     span = requests["traces"].resource_spans[0].scope_spans[0].spans[0]
-    span.trace_id, span.span_id = b"t" * 16, b"s" * 8
+    span.trace_id, span.span_id = mark * 16, b"s" * 8
     span.start_time_unix_nano = span.end_time_unix_nano = TIME_UNIX_NANO
-    span.links[0].trace_id, span.links[0].span_id = b"t" * 16, b"s" * 8
+    span.links[0].trace_id, span.links[0].span_id = mark * 16, b"s" * 8
     value = span.attributes.add(key="in bytes").value
     value.bytes_value = next(texts).encode()
     span.attributes.add(key="password").value.string_value = "hunter2-planted"
@@ -123,8 +165,12 @@ def telemetry(texts: Iterator[str]) -> dict[str, bytes]:
     return {signal: request.SerializeToString() for signal, request in requests.items()}
 
 
-def write(client: Client, otlp: str, texts: Iterator[str]) -> None:
-    """Send telemetry and REST writes, with secrets in every field that is free."""
+def write(client: Client, otlp: str, texts: Iterator[str]) -> str:
+    """Send telemetry and REST writes, with secrets in every field that is free.
+
+    Returns:
+        A key: once one is made, nothing is answered without.
+    """
     for signal, body in telemetry(texts).items():
         kind = {"content-type": "application/x-protobuf"}
         with urlopen(Request(f"{otlp}/v1/{signal}", body, kind)) as answer:
@@ -137,6 +183,10 @@ def write(client: Client, otlp: str, texts: Iterator[str]) -> None:
                          "password": "hunter2-planted"},
         },
     )  # fmt: skip
+    govern(client, texts)
+    tell_the_server(client, texts)
+    imported = client.ask(calls.import_traces(telemetry(texts, b"i")["traces"]))
+    assert imported["accepted"] == 1
     client.post_json(
         f"{API}/audit/log",
         {
@@ -150,25 +200,114 @@ def write(client: Client, otlp: str, texts: Iterator[str]) -> None:
         {"entity_id": MISSION, "transition": "cancel", "reason": next(texts),
          "metadata": {"why": next(texts)}, "caused_by": next(texts)},
     )  # fmt: skip
+    key = client.post_json(f"{API}/rbac/keys", {"name": next(texts), "role": "admin"})
+    assert SECRET.findall(str(key)) == []
+    return str(key["key"])
+
+
+MANIFEST = "neurorail_manifest: 1\nname: a\nversion: v1\ndefault_mode: direct\n"
+
+
+def govern(client: Client, texts: Iterator[str]) -> None:
+    """Ask, decide, settle, change and stop, with secrets in every field that is free."""
+    decided = client.post_json(
+        f"{GOVERNOR}/decide",
+        {"mission_id": MISSION, "job_type": f"t {next(texts)}", "estimates": {"tokens": 5},
+         "context": {"agent": next(texts), "password": "hunter2-planted", next(texts): 1,
+                     "model": next(texts)},
+         "override": next(texts)},
+        idempotency_key=next(texts),
+    )  # fmt: skip
+    reservation = decided["reservation"]["id"]
+    client.post_json(f"{GOVERNOR}/reservations/{reservation}/release", {})
+    client.post_json(
+        f"{API}/telemetry/record",
+        {"entity_type": "mission", "entity_id": MISSION, "input_tokens": 3, "model": next(texts),
+         "provider": next(texts), "error_code": next(texts),
+         "metadata": {"why": next(texts), "password": {"deep": "hunter2-planted"}}},
+        idempotency_key=next(texts),
+    )  # fmt: skip
+    client.post_json(
+        f"{API}/budgets/mission/{MISSION}",
+        {"limits": {"max_tokens": 10_000}, "reason": next(texts)},
+    )
+    scope = {"agent": next(texts)}
+    for action in ("suspend", "kill"):
+        issued = client.post_json(f"{API}/reflex/{action}", {"scope": scope, "reason": next(texts)})
+        lift = {"suspend": "resume", "kill": "release"}[action]
+        named = {"directive_id": issued["directive_id"], "reason": next(texts)}
+        client.post_json(f"{API}/reflex/{lift}", named)
+    client.post_json(f"{GOVERNOR}/manifests", {"source": MANIFEST})
+    client.post_json(f"{GOVERNOR}/manifests/v1/shadow", {"reason": next(texts)})
+    client.post_json(f"{API}/audit/erase", {"mission_id": "m_of_nobody", "reason": next(texts)})
+
+
+def tell_the_server(client: Client, texts: Iterator[str]) -> None:
+    """Say what the server notes by itself, in records of its own."""
+    client.post_json(
+        f"{API}/agents",
+        {"instance_id": f"i-{next(texts)}", "agent": next(texts), "service": next(texts),
+         "version": next(texts), "sdk": next(texts), "runtime": next(texts), "host": next(texts)},
+    )  # fmt: skip
+    assert SECRET.findall(str(client.get_json(f"{API}/agents"))) == []
+    # A manifest is kept to the letter: it is refused, and what it says is not repeated.
+    for path in ("manifests", "backtests"):
+        source = f"{MANIFEST}# {next(texts)}\n"
+        with pytest.raises(Problem, match="line 5 of source") as refused:
+            client.post_json(f"{GOVERNOR}/{path}", {"source": source})
+        assert SECRET.findall(f"{refused.value} {refused.value.details}") == []
 
 
 async def test_planted_secrets_are_stored_streamed_and_logged_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, texts = tmp_path / "data", secrets()
+    seen: list[str] = []
+    sent: list[bytes] = []
+    with refusing(texts, sent) as elsewhere:
+        await serve(folder, elsewhere, texts, seen, caplog)
+    told = "".join(seen) + caplog.text
+    assert int(next(texts).removeprefix("sk-planted-")[:-1]) > 100, "many fields were filled"
+    assert "redacted:hmac-sha256:" in told
+    assert "was not taken by hook: no, because redacted:" in caplog.text
+    assert SECRET.findall(told) == []
+    assert "hunter2" not in told
+    bodies = b"".join(sent)
+    assert b"redacted:hmac-sha256:" in bodies
+    assert SECRET.findall(bodies.decode("utf-8", "replace")) == []
+    assert b"hunter2" not in bodies
+    assert places_of(folder, "sk-planted") == []
+    assert places_of(folder, "hunter2") == []
+    found = set(places_of(folder, "redacted:"))
+    assert {"otel_traces", "otel_logs", "otel_metrics_gauge", "neurorail_audit"} <= found
+
+
+WANTED = {"alert_failed", "export_dropped", "agent_connected", "key_created", "manifest_created",
+          "directive_issued", "budget_changed", "data_erased", "mode_decided", "override_used",
+          "snapshot_created", "cost_tracked"}  # fmt: skip
+"""Types of event by which it is told that what was planted arrived."""
+
+
+async def serve(
+    folder: Path, elsewhere: str, texts: Iterator[str], seen: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Run a server with rules, write to it, and let its stream be followed to the end."""
     rules = {"deny_patterns": [r"sk-planted-\d+x"], "deny_keys": ["password"]}
-    service = Service(load(None, options(folder) | {"content": rules}))
+    service = Service(load(None, options(folder, elsewhere) | {"content": rules}))
     caplog.set_level(logging.DEBUG)
     addresses = await service.start()
-    seen: list[str] = []
     try:
         client = Client(f"http://{addresses.api}")
-        await asyncio.to_thread(write, client, f"http://{addresses.otlp_http}", texts)
+        key = await asyncio.to_thread(write, client, f"http://{addresses.otlp_http}", texts)
+        client = Client(f"http://{addresses.api}", key)
 
         def follow() -> None:
+            missing = set(WANTED)
             for message in client.stream_events(replay=True):
                 seen.append(str(message))
-                if "state_changed" in seen[-1] and "cancelled" in seen[-1]:
+                missing.discard(message.event_type)
+                if not missing:
                     return
 
         async with asyncio.timeout(60):
@@ -177,15 +316,6 @@ async def test_planted_secrets_are_stored_streamed_and_logged_nowhere(
                 await asyncio.sleep(0.05)
     finally:
         await service.stop()
-    assert int(next(texts).removeprefix("sk-planted-")[:-1]) > 60, "many fields were filled"
-    told = "".join(seen) + caplog.text
-    assert "redacted:hmac-sha256:" in told
-    assert SECRET.findall(told) == []
-    assert "hunter2" not in told
-    assert places_of(folder, "sk-planted") == []
-    assert places_of(folder, "hunter2") == []
-    assert {"otel_traces", "otel_logs", "neurorail_audit"} <= set(places_of(folder, "redacted:"))
-    assert "otel_metrics_gauge" in places_of(folder, "redacted:")
 
 
 def archived(client: Client) -> bool:

@@ -19,6 +19,7 @@ from neurorail.api.minting import digits
 from neurorail.api.paging import moment
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.routes.manifests import SOURCE_MAX, read_source, unknown_manifest
+from neurorail.api.texts import must_be_storable
 from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import MANAGE_GOVERNOR, READ_LIFECYCLE
 from neurorail.collector.rerun.page import STYLE, report_page
@@ -173,6 +174,7 @@ async def _manifest(
     if (which.version is None) == (which.source is None):
         raise bad_field(field, which.version, "name a manifest by its version or give its source")
     if which.source is not None:
+        must_be_storable(parts.texts, "source", which.source)
         return await asyncio.to_thread(read_source, which.source)
     known = await parts.manifests.all(tenant)
     canonical = {one.version: one.canonical for one in known.manifests}

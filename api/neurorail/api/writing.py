@@ -153,7 +153,9 @@ class Writer:
             Busy: it could not be stored, or not be answered in time.
         """
         if self._key is not None:
-            digest = sha256(body.model_dump_json().encode()).hexdigest()
+            # Without what may not be stored: its plain hash would let guesses be tested.
+            said = self.parts.texts.json(body.model_dump(mode="json"))
+            digest = sha256(msgspec.json.encode(said)).hexdigest()
             command.once = OnceInput(f"{operation} {self._key}", digest)
         written = await self.parts.writes.write(
             Submission(

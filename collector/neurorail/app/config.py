@@ -258,7 +258,7 @@ class ContentSection(Section):
     deny_keys: tuple[str, ...] = ()
     """Names of other attributes, tags and JSON members that are not; `*` at the end: any rest."""
     deny_patterns: tuple[str, ...] = ()
-    """Regular expressions of text that is stored nowhere, in telemetry or in REST writes."""
+    """Regular expressions of text that is neither stored nor logged, wherever it comes from."""
 
     @field_validator("deny_patterns")
     @classmethod

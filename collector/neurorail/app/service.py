@@ -20,8 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from neurorail.api.access import Access
 from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
@@ -36,7 +34,7 @@ from neurorail.app.exporting import Exporting
 from neurorail.app.location import SERVER_FILE
 from neurorail.app.more_routes import add_import, add_routes
 from neurorail.app.own_files import OwnFiles
-from neurorail.app.own_rules import OwnRules
+from neurorail.app.own_rules import OwnRules, clean_logs
 from neurorail.app.price_file import read_price_file
 from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
@@ -59,6 +57,7 @@ from neurorail.collector.archive.archiver import Archiver
 from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.audit.checkpoint import ANCHORS_FILE, Anchors
 from neurorail.collector.datadir import DataDirectory
+from neurorail.collector.decode.system import DeadLetterRecord, encode_system
 from neurorail.collector.engine import epoch
 from neurorail.collector.engine.governor_view import AppliedGovernor
 from neurorail.collector.engine.manifest_view import AppliedManifests
@@ -122,6 +121,7 @@ class Service:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
+        self._closing = contextlib.ExitStack()
         self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
@@ -140,6 +140,7 @@ class Service:
         gc.set_threshold(*GC_THRESHOLD)
         self._loop = asyncio.get_running_loop()
         self._directory.open()
+        self._closing.callback(self._directory.close)
         try:
             await self._start_parts()
         except BaseException:
@@ -178,9 +179,12 @@ class Service:
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
         self._rules = OwnRules(config, self._directory.redaction_key)
+        self._closing.enter_context(clean_logs(self._rules))
         self._gate = make_gate(path, self._token, config.access.oidc.provider())
         self._store = Store(store_config(config, path))
-        self._inbox = SqliteInbox(path / "inbox", config.inbox, on_failure=self._on_inbox_failure)
+        self._inbox = SqliteInbox(
+            path / "inbox", config.inbox, time.time_ns, self._on_inbox_failure, self._rules.record
+        )
         history = StoreHistory(self._store)
         self._records = RecordBuffer()
         self._engine = EngineProcess(
@@ -270,7 +274,8 @@ class Service:
                 clock=time.time_ns,
                 node=node,
                 version=version("neurorail"),
-                writes=Writes(self._inbox, self._engine, clean=self._rules.clean),
+                writes=Writes(self._inbox, self._engine),
+                texts=self._rules,
                 manifests=AppliedManifests(self._engine),
                 config=api_config(config),
                 access=self._access,
@@ -296,7 +301,7 @@ class Service:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""
         self._stopping.set()
         if not hasattr(self, "_api"):
-            self._directory.close()
+            self._closing.close()
             return
         await self._receivers.stop()
         await self._api.stop()
@@ -318,7 +323,7 @@ class Service:
         await asyncio.to_thread(self._store.stop)
         await asyncio.to_thread(self._gate.keys.save_uses, 0.0)
         (self._directory.path / SERVER_FILE).unlink(missing_ok=True)
-        self._directory.close()
+        self._closing.close()
 
     @property
     def is_open(self) -> bool:
@@ -477,17 +482,11 @@ class Service:
         """Put on record that rows were put aside."""
         if letter.source in ("traces", "logs", "metrics"):
             self._exporter.send_failed(letter.source, 1)
-        body = msgspec.json.encode(
-            {
-                "type": "dead_letter",
-                "table": letter.source,
-                "first_seq": letter.first_seq,
-                "last_seq": letter.last_seq,
-                "error": letter.error[:1_000],
-            }
+        said = DeadLetterRecord(
+            letter.source, letter.first_seq, letter.last_seq, letter.error[:1_000]
         )
         record = Submission(
-            Kind.SYSTEM, Signal.NONE, body, letter.tenant, principal="server", encoding="json"
+            Kind.SYSTEM, Signal.NONE, encode_system(said), letter.tenant, "server", encoding="json"
         )
         try:
             self._inbox.append_threadsafe([record])

@@ -69,8 +69,9 @@ async def agents(parts: Parts, tenant: Tenant) -> JsonResponse:
 @needs(WRITE_LIFECYCLE, agents=True, scoped=True)
 async def announce(body: AgentBody, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
     """A process says that it is there, and how its gate stands; again every `heartbeat_ms`."""
-    said = body.model_dump(exclude={"instance_id"})
-    if parts.agents.announced(tenant, body.instance_id, caller.name, said):
+    said = parts.texts.json(body.model_dump(exclude={"instance_id"}))
+    instance_id = parts.texts.text(body.instance_id)
+    if parts.agents.announced(tenant, instance_id, caller.name, said):
         named = body.agent or body.service or body.instance_id
         await parts.note(
             NotedRecord(

@@ -128,21 +128,21 @@ async def decide(request: Request, parts: Parts, tenant: Tenant, caller: Caller)
         denial = Denial(FORBIDDEN, detail, caller.name, caller.tenant, EMERGENCY_OVERRIDE)
         raise parts.access.denied(request, denial)
     await must_cover(request, parts, tenant, caller, given.mission_id)
-    command = _command(given, key, caller, parts.clock())
+    command = _command(given, key, caller, parts)
     return _answered(await _execute(parts, tenant, caller, command))
 
 
 def _command(
-    given: DecideInput, key: str | None, caller: Principal, unix_nano: int
+    given: DecideInput, key: str | None, caller: Principal, parts: ApiDependencies
 ) -> DecideCommand:
     ids, estimates = given.ids(), given.estimates.known("estimates")
-    own, sha256 = digits(unix_nano), ""
+    own, sha256 = digits(parts.clock()), ""
     if key is not None:
-        meaning = (
-            ids, given.job_type, given.context, estimates, given.parent_reservation_id,
+        meaning = [
+            *ids, given.job_type, given.context, estimates, given.parent_reservation_id,
             given.override,
-        )  # fmt: skip
-        sha256 = fingerprint(meaning)
+        ]  # fmt: skip
+        sha256 = fingerprint(parts.texts.json(meaning))
     return DecideCommand(
         DECISION + own,
         RESERVATION + own,

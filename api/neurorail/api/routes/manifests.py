@@ -13,6 +13,7 @@ from neurorail.api.access import Router, needs
 from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.problems import Problem
+from neurorail.api.texts import must_be_storable
 from neurorail.api.writing import Body, Outcome, Writer, Writing
 from neurorail.collector.access import Denial, Principal
 from neurorail.collector.access.permissions import (
@@ -64,6 +65,7 @@ async def manifests(parts: Parts, tenant: Tenant) -> JsonResponse:
 @needs(MANAGE_GOVERNOR)
 async def create(body: NewManifest, writer: Writing) -> JsonResponse:
     """Make a manifest from YAML: a draft. 422 with every fault if it is wrong (NR-E110)."""
+    must_be_storable(writer.parts.texts, "source", body.source)
     manifest = await asyncio.to_thread(read_source, body.source)
     command = ManifestCommand(manifest.json.decode(), body.source)
     outcome = await writer.write(command, body, "manifest-create")

@@ -127,7 +127,7 @@ async def create_key(
 ) -> JsonResponse:
     """Make a key. `key` in the answer is the key itself, which is shown this once."""
     new = NewKey(
-        name=body.name,
+        name=parts.texts.text(body.name),
         tenant=body.tenant or caller.tenant,
         role=body.role,
         permissions=tuple(body.permissions),

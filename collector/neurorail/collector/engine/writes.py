@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from neurorail.collector.engine.applier import Busy
@@ -44,15 +44,7 @@ class Written:
 class Writes:
     """Puts records of the API into the inbox and waits for the engine's answer."""
 
-    def __init__(
-        self,
-        inbox: Appends,
-        engine: Applies,
-        answer_s: float = ANSWER_S,
-        clean: Callable[[Submission], Submission] | None = None,
-    ) -> None:
-        """`clean` takes out of a record what may not be stored."""
-        self._clean = clean
+    def __init__(self, inbox: Appends, engine: Applies, answer_s: float = ANSWER_S) -> None:
         self._inbox = inbox
         self._engine = engine
         self._answer_s = answer_s
@@ -84,7 +76,6 @@ class Writes:
 
     async def _append(self, record: Submission) -> Stamp:
         try:
-            cleaned = record if self._clean is None else self._clean(record)
-            return (await self._inbox.append([cleaned]))[0]
+            return (await self._inbox.append([record]))[0]
         except InboxError as error:
             raise Busy(f"the write could not be stored: {error}") from None

@@ -63,7 +63,10 @@ class SqliteInbox:
         config: InboxConfig | None = None,
         clock: Clock = time.time_ns,
         on_failure: Callable[[InboxError], None] | None = None,
+        clean: Callable[[Submission], Submission] | None = None,
     ) -> None:
+        """`clean` takes out of a record what may not be stored."""
+        self._clean = clean
         self._config = config or InboxConfig()
         self._segments = Segments(
             directory,
@@ -132,7 +135,7 @@ class SqliteInbox:
         if not submissions:
             return []
         waiter: asyncio.Future[list[Stamp]] = asyncio.get_running_loop().create_future()
-        self._queue.put(pending(submissions, waiter))
+        self._queue.put(pending(self._cleaned(submissions), waiter))
         return await waiter
 
     def append_threadsafe(
@@ -147,10 +150,14 @@ class SqliteInbox:
         waiter: concurrent.futures.Future[list[Stamp]] = concurrent.futures.Future()
         waiter.set_running_or_notify_cancel()
         if submissions:
-            self._queue.put(pending(submissions, waiter))
+            self._queue.put(pending(self._cleaned(submissions), waiter))
         else:
             waiter.set_result([])
         return waiter
+
+    def _cleaned(self, submissions: Sequence[Submission]) -> Sequence[Submission]:
+        """Every record passes here, whoever hands it in."""
+        return submissions if self._clean is None else [self._clean(one) for one in submissions]
 
     def read(self, after_seq: int, max_records: int, max_bytes: int) -> list[Envelope]:
         """Return the records that follow `after_seq`; see `Inbox.read`.

@@ -2,7 +2,8 @@
 
 A rule names attributes (`deny_keys`: a name, or a beginning and `*`) or describes text wherever it
 stands (`deny_patterns`: regular expressions). The value under a name is replaced as a whole, of
-other text only the part that matches. Rules hold for every string of OTLP requests and REST writes.
+other text only the part that matches. Rules hold for every string of OTLP requests and, by
+`record_rules`, of JSON records.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,13 +19,14 @@ import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from neurorail.collector.envelope import Kind, Submission
 from neurorail.collector.otlp.redact import MARK
 
 _HASH_CHARS: Final = 32
 _MARKED: Final = re.compile(re.escape(MARK) + r"[0-9a-f]{32}:[0-9]+")
-_JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
-_TO_JSON: Final = msgspec.json.Encoder(decimal_format="number")
+_LOOKS_AROUND: Final = re.compile(r"(?<!\[)\^|\$|\\[bBAZz]|\(\?[<=!>]|[+*?}]\+")
+"""Parts of a pattern whose match depends on what stands before or after the text."""
+FROM_JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
+TO_JSON: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class AttributeRules:
@@ -52,15 +53,19 @@ class AttributeRules:
         hints = [re.escape(each.removesuffix("*")) for each in deny_keys]
         texts = [f"(?:{each})" for each in deny_patterns]
         self._hint = re.compile("|".join((*hints, *texts))) if hints or texts else None
+        # In a request other bytes stand around a text: such a pattern is tried on each text alone.
+        self._unsure = any(_LOOKS_AROUND.search(each) for each in deny_patterns)
 
     def may_concern(self, body: bytes) -> bool:
         """Whether a body might hold something that is denied. False is certain, True is not."""
-        return self._hint is not None and bool(self._hint.search(body.decode("utf-8", "replace")))
+        if self._unsure or self._hint is None:
+            return self._unsure
+        return bool(self._hint.search(body.decode("utf-8", "replace")))
 
     def apply(self, message: Message) -> int:
         """Replace what is denied in a protobuf message; how many values."""
         count = 0
-        denied = self._denies(getattr(message, "key", None))
+        denied = self.denies(getattr(message, "key", None))
         for field, value in message.ListFields():
             if field.type == FieldDescriptor.TYPE_MESSAGE:
                 if denied and field.name == "value":
@@ -86,7 +91,7 @@ class AttributeRules:
 
     def _apply_text(self, message: Message, field: FieldDescriptor, value: Any) -> int:
         texts = list(value) if field.is_repeated else [value]
-        replaced = [self._text(text) for text in texts]
+        replaced = [self.text(text) for text in texts]
         if replaced == texts:
             return 0
         if field.is_repeated:
@@ -95,40 +100,50 @@ class AttributeRules:
             setattr(message, field.name, replaced[0])
         return sum(was != now for was, now in zip(texts, replaced, strict=True))
 
-    def command(self, record: Submission) -> Submission:
-        """A record without what is denied. The server's own records are left as they are."""
-        if record.kind is not Kind.COMMAND:
-            return record
-        # JSON may spell a character by its number, and so hide it from the search.
-        if not self.may_concern(record.body) and b"\\" not in record.body:
-            return record
-        return replace(record, body=_TO_JSON.encode(self._json(_JSON.decode(record.body))))
+    def json(self, value: Any) -> Any:
+        """A JSON value without what is denied, by its name or its text."""
+        return self._json(value, self.denies)
 
-    def _json(self, value: Any) -> Any:
+    def texts(self, value: Any) -> Any:
+        """A JSON value without what the patterns deny; names do not count."""
+        return self._json(value, lambda _: False)
+
+    def _json(self, value: Any, denies: Callable[[str], bool]) -> Any:
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if isinstance(value, list):
-            return [self._json(part) for part in value]
+            return [self._json(part, denies) for part in value]
         if isinstance(value, dict):
             return {
-                self._text(name): self._mark(_TO_JSON.encode(part))
-                if self._denies(name) and part not in (None, "") and not _is_marked(part)
-                else self._json(part)
+                self.text(name): self.hidden(part) if denies(name) else self._json(part, denies)
                 for name, part in value.items()
             }
         return value
 
-    def _denies(self, name: object) -> bool:
+    def hidden(self, value: Any) -> Any:
+        """The hash of a JSON value; what is empty or a hash already stays."""
+        if value in (None, "") or (isinstance(value, str) and _MARKED.fullmatch(value)):
+            return value
+        return self._mark(TO_JSON.encode(value))
+
+    def denies(self, name: object) -> bool:
+        """Whether the value under a name is denied."""
         return (
             self._keys is not None
             and isinstance(name, str)
             and self._keys.fullmatch(name) is not None
         )
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """A text without what the patterns match in it."""
         if self._patterns is None or _MARKED.fullmatch(text):
             return text
         return self._patterns.sub(lambda found: self._mark(found.group().encode()), text)
+
+    def line_denied(self, text: str) -> int | None:
+        """The first line of a text in which a pattern matches, counted from 1."""
+        found = None if self._patterns is None else self._patterns.search(text)
+        return None if found is None else text.count("\n", 0, found.start()) + 1
 
     def _matches(self, value: bytes) -> bool:
         text = value.decode("utf-8", "replace")
@@ -138,10 +153,6 @@ class AttributeRules:
         keyed = self._hmac.copy()
         keyed.update(content)
         return f"{MARK}{keyed.hexdigest()[:_HASH_CHARS]}:{len(content)}"
-
-
-def _is_marked(value: object) -> bool:
-    return isinstance(value, str) and _MARKED.fullmatch(value) is not None
 
 
 def _content_of(value: Any) -> bytes:
@@ -155,7 +166,7 @@ def _content_of(value: Any) -> bytes:
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
     for each in patterns:
         try:
-            empty = re.compile(each).search("")
+            empty = re.compile(f"(?:{each})").search("")
         except re.error as error:
             raise ValueError(f"{each!r} is no regular expression: {error}") from None
         if empty is not None:
