@@ -303,6 +303,34 @@ async def test_hub_buffer_holds_no_more_bytes_than_allowed() -> None:
     await reader.task
 
 
+class Turning(ListReplay):
+    """A source that is asked while the hub's buffer turns over."""
+
+    hub: StreamHub
+
+    async def events_after(self, position: Position, limit: int) -> list[StreamEvent]:
+        found = await super().events_after(position, limit)
+        if not found and len(self.events) == 2:
+            for event in (make_event(seq) for seq in range(3, 8)):
+                self.events.append(event)
+                self.hub.publish_threadsafe([event])
+                while self.hub.head_id != event.event_id:
+                    await asyncio.sleep(0)
+        return found
+
+
+async def test_hub_a_buffer_that_turns_over_while_the_source_is_asked_is_no_gap() -> None:
+    source = Turning([make_event(1), make_event(2)])
+    hub = source.hub = make_hub(source, buffer_events=2, flush_interval_ms=0)
+    hub.start()
+    reader = Reader(hub.subscribe(EVERYTHING, last_event_id=ids(1)[0]))
+    await reader.until(lambda: bool(reader.ids) and reader.ids[-1] == ids(7)[0])
+    assert reader.ids == ids(2, 3, 4, 5, 6, 7)
+    assert "stream_lagged" not in reader.text
+    hub.stop()
+    await reader.task
+
+
 async def test_hub_an_id_of_another_server_is_answered_with_a_notice_and_the_buffer() -> None:
     hub = make_hub(ListReplay())
     hub.start()

@@ -95,7 +95,6 @@ class StreamHub:
         self._base = 0
         """Ordinal of the first event in the buffer."""
         self._floor: Position | None = None
-        """Position of the newest event that left the buffer; None while none has."""
         self._floor_id = ""
         self._bytes = 0
         self._by_channel: Counter[str] = Counter()
@@ -133,6 +132,11 @@ class StreamHub:
     def head_id(self) -> str:
         """The id of the newest event; empty while there was none."""
         return self._events[-1].event_id if self._events else self._floor_id
+
+    @property
+    def floor(self) -> Position | None:
+        """Position of the newest event that left the buffer; None while none has."""
+        return self._floor
 
     def now(self) -> float:
         """The loop's clock, in seconds."""

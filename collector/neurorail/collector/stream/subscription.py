@@ -159,17 +159,20 @@ class Subscription:
     async def _replay(self, position: Position) -> AsyncIterator[list[StreamEvent]]:
         """What happened after `position` and is no longer in memory, then attach without a gap."""
         while not self._closed and not self._hub.covers(position):
+            floor = self._hub.floor
             try:
                 events = await self._hub.replay_page(position)
             except Exception:
                 _LOG.exception("replay after %s failed", self.last_id)
                 self.missed = Missed("", "", 0, self.last_id, "replay_failed")
                 break
-            if not events:
+            if events:
+                position = events[-1].position
+                self.last_id = events[-1].event_id
+                yield [event for event in events if self.wanted.matches(event)]
+            elif self._hub.floor == floor:
                 break
-            position = events[-1].position
-            self.last_id = events[-1].event_id
-            yield [event for event in events if self.wanted.matches(event)]
+            # Else the buffer turned over while the source was asked: by now it has what left.
         self._hub.attach(self, position)
 
     def _next(self) -> bytes:
