@@ -82,4 +82,6 @@ def event_settings(token: str) -> dict[str, object]:
         **one_block_settings(token),
         "input_format_json_read_objects_as_strings": 1,
         "input_format_json_compact_allow_variable_number_of_columns": 1,
+        # One thread after the other costs less, and is faster than events are made.
+        "input_format_parallel_parsing": 0,
     }
