@@ -63,10 +63,12 @@ class EventStream:
         self._writer = writer
         self._log = log
         self._config = config
+        self._next: Sequence[EventBatch] = ()
         self.archived = 0
 
     def recover(self) -> None:
         """Completes what was under way when the last run ended, by what the tables really hold."""
+        self._next = ()
         progress = self._log.load(STREAM)
         if progress is None:
             # A new directory, or the file was lost: every batch that is still held is compared.
@@ -75,7 +77,7 @@ class EventStream:
             self.archived = progress.archived
             through = progress.plan.last if progress.plan else progress.archived
         while through is None or self.archived < through:
-            batches = self._events.read(self.archived, self._config.events_bytes_max)
+            batches = self._read()
             if through is not None:
                 batches = [batch for batch in batches if batch.ordinal <= through]
             if not batches:
@@ -88,14 +90,18 @@ class EventStream:
 
     def fill(self) -> float:
         """What waits, as a share of a whole batch; 1 or more when there is one."""
-        batches = self._events.read(self.archived, self._config.events_bytes_max)
-        return sum(len(batch.lines) for batch in batches) / (self._config.events_bytes_max // 2)
+        # Kept for the step that follows: what is not in memory any more is read once.
+        self._next = self._read()
+        return sum(len(batch.lines) for batch in self._next) / (self._config.events_bytes_max // 2)
 
     def step(self) -> None:
-        """Archives the next batch."""
-        batches = self._events.read(self.archived, self._config.events_bytes_max)
+        """Archives the next batch: the one that `fill` found, if it was asked."""
+        batches, self._next = self._next or self._read(), ()
         if batches:
             self._archive(batches, compare=False)
+
+    def _read(self) -> Sequence[EventBatch]:
+        return self._events.read(self.archived, self._config.events_bytes_max)
 
     def _archive(self, batches: Sequence[EventBatch], *, compare: bool) -> None:
         first, last = batches[0].ordinal, batches[-1].ordinal

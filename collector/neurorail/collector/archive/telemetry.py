@@ -54,6 +54,7 @@ class TelemetryStream:
         self._encode_record = encode_record
         self._sources = telemetry_sources()
         self._nested = NestedValues()
+        self._next: Sequence[Envelope] = ()
         self.archived = 0
         self._compare_through = 0
 
@@ -64,6 +65,7 @@ class TelemetryStream:
 
     def recover(self) -> None:
         """Completes what was under way when the last run ended, by what the tables really hold."""
+        self._next = ()
         progress = self._log.load(STREAM)
         held_from = self._records.first_seq
         self.archived = max(progress.archived if progress else 0, held_from - 1 if held_from else 0)
@@ -87,7 +89,8 @@ class TelemetryStream:
 
     def fill(self) -> float:
         """What waits, as a share of a whole batch; 1 or more when there is one."""
-        batch = self._read()
+        # Kept for the step that follows: what is not in memory any more is read once.
+        batch = self._next = self._read()
         return max(
             len(batch) / self._config.batch_records_max,
             sum(envelope.items for envelope in batch) / self._config.batch_items_max,
@@ -95,9 +98,9 @@ class TelemetryStream:
         )
 
     def step(self) -> None:
-        """Archives the next batch."""
+        """Archives the next batch: the one that `fill` found, if it was asked."""
         compare = self.archived < self._compare_through
-        batch: Sequence[Envelope] = self._read()
+        batch, self._next = self._next or self._read(), ()
         if compare:
             batch = [envelope for envelope in batch if envelope.seq <= self._compare_through]
         if batch:
