@@ -38,6 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Else every answer waits 40 ms for its client to acknowledge the headers."""
     api: ModelApi
 
     def do_POST(self) -> None:

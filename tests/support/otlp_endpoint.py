@@ -72,6 +72,8 @@ def http_endpoint(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        """Else every answer waits 40 ms for its client to acknowledge the headers."""
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

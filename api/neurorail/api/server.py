@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from neurorail.api.config import ApiConfig
+from neurorail.collector.embedded_server import EmbeddedServer, bound
 from neurorail.collector.stream import StreamHub
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to the process, not to one of its servers."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class AppServer:
@@ -31,7 +22,7 @@ class AppServer:
         self._host, self._port = host, port
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
-        self._server = _Server(
+        self._server = EmbeddedServer(
             uvicorn.Config(
                 app,
                 http="httptools",
@@ -56,7 +47,7 @@ class AppServer:
 
     async def start(self) -> None:
         """Bind and listen. Raises OSError when the address is taken."""
-        self._socket = _bind(self._host, self._port)
+        self._socket = bound(self._host, self._port)
         self._task = asyncio.create_task(self._server.serve([self._socket]))
         while not self._server.started:
             if self._task.done():
@@ -67,7 +58,7 @@ class AppServer:
     async def stop(self) -> None:
         """Finish open requests, close. Safe without `start`, and twice."""
         if self._task is not None:
-            self._server.should_exit = True
+            self._server.end()
             task, self._task = self._task, None
             await task
 
@@ -89,15 +80,3 @@ class ApiServer(AppServer):
         """End the streams, then stop."""
         self._hub.stop()
         await super().stop()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener

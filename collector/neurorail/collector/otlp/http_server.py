@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import ssl
-from collections.abc import Iterator
 
 import uvicorn
 
+from neurorail.collector.embedded_server import EmbeddedServer, bound
 from neurorail.collector.otlp.config import HttpConfig, ReceiverConfig
 from neurorail.collector.otlp.http_app import HttpApp
 from neurorail.collector.otlp.intake import Intake
-
-
-class _EmbeddedServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process it runs in."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class HttpReceiver:
@@ -29,7 +19,7 @@ class HttpReceiver:
     def __init__(self, config: ReceiverConfig, intake: Intake) -> None:
         self._config = config.http
         self._app = HttpApp(config, intake)
-        self._server: _EmbeddedServer | None = None
+        self._server: EmbeddedServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._port: int | None = None
         self._ssl: ssl.SSLContext | None = None
@@ -53,8 +43,8 @@ class HttpReceiver:
         """
         uvicorn_config = server_config(self._config, self._app)
         uvicorn_config.load()
-        listener = _bind(self._config)
-        server = _EmbeddedServer(uvicorn_config)
+        listener = bound(self._config.host, self._config.port)
+        server = EmbeddedServer(uvicorn_config)
         task = asyncio.create_task(server.serve(sockets=[listener]), name="otlp-http")
         while not server.started:
             # uvicorn tells of its start by a flag only; it is set within a few turns of the loop.
@@ -81,7 +71,7 @@ class HttpReceiver:
         server, task = self._server, self._task
         self._server = self._task = self._port = None
         if server is not None and task is not None:
-            server.should_exit = True
+            server.end()
             await task
 
 
@@ -107,16 +97,3 @@ def server_config(config: HttpConfig, app: HttpApp) -> uvicorn.Config:
         ssl_ca_certs=tls.client_ca_file if tls else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca_file else ssl.CERT_NONE,
     )
-
-
-def _bind(config: HttpConfig) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((config.host, config.port))
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
