@@ -12,11 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.fake_rail import FakeRail, Served
 from tests.browser.scenes import a_mission
+from tests.support.needed import not_here
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "api" / "vendor"
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def modules() -> Path:
     """The locked packages, installed if they are not."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("no npm on the path")
+        not_here("no npm on the path")
     # Tests run side by side: npm takes everything away first, under whoever reads it meanwhile.
     with (SOURCE / "package.json").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -39,7 +40,7 @@ def modules() -> Path:
                 check=False,
             )
             if done.returncode:
-                pytest.skip(f"npm cannot install the locked packages: {done.stderr[-300:]}")
+                not_here(f"`npm ci` cannot install the locked packages: {done.stderr[-500:]}")
             installed.touch()
     return SOURCE / "node_modules"
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.rail import Chain, Rail
+from tests.support.needed import not_here
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 
 HERE = Path(__file__).parent / "javascript"
 
@@ -23,7 +24,7 @@ def packages(root: Path) -> Path:
     """`node_modules` as locked, installed once for all test processes and kept for the next run."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("no Node.js and npm on the path")
+        not_here("no Node.js and npm on the path")
     locked = (HERE / "package-lock.json").read_bytes()
     home = root / "build" / "javascript" / hashlib.sha256(locked).hexdigest()[:12]
     home.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ def packages(root: Path) -> Path:
                 command, cwd=home, check=False, capture_output=True, text=True, timeout=240
             )
             if done.returncode != 0:
-                pytest.skip(f"npm could not install the SDK: {done.stderr[-500:]}")
+                not_here(f"`npm ci` cannot install the SDK: {done.stderr[-500:]}")
             (home / "installed").touch()
     return home / "node_modules"
 
