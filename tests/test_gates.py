@@ -80,7 +80,7 @@ def test_scripts_are_there_and_can_be_run(root: Path, name: str) -> None:
 def test_make_without_a_target_helps(root: Path) -> None:
     done = subprocess.run(
         ["make", "--no-print-directory"],
-        cwd=root, check=True, capture_output=True, text=True, timeout=30,
+        cwd=root, check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.splitlines()[0].split()[:2] == ["make", "help"]
     assert "make demo" in done.stdout

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.support.process import running_server
+from tests.support.waiting import PATIENCE_S
 from tests.test_docs_snippets import program, run
 
 from neurorail.app.config import Config
@@ -58,9 +59,9 @@ def test_spans_are_archived_by_a_server_that_may_not_write_where_it_was_started(
 
 def archive_is_done(api: str) -> None:
     """Wait until no record waits for the archive."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends:
-        with urlopen(f"{api}/metrics", timeout=10) as answer:
+        with urlopen(f"{api}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         if re.search(r"^otelcol_exporter_queue_size{[^}]*} 0(\.0)?$", text, re.MULTILINE):
             return

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from tests.browser.fake_rail import FakeRail, Served
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PATIENCE_MS = 60_000
+"""Of what is expected and what is clicked: a busy machine takes more than the usual 5 seconds."""
 _WATCH = """
 addEventListener("securitypolicyviolation", (event) => {
   console.error(`content rule ${event.violatedDirective} broken by ${event.blockedURI}`);
@@ -29,6 +31,7 @@ def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found is None:
         pytest.skip(f"no Chromium on the path (looked for {', '.join(CHROMIUM_NAMES)})")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
@@ -77,6 +80,7 @@ def complaints() -> Complaints:
 def watched(browser: Browser, complaints: Complaints) -> Iterator[Page]:
     """A page that must end without one error, exception or broken content rule."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_WATCH)
     opened = context.new_page()
 

@@ -421,7 +421,7 @@ class Served:
             for queue in tuple(self.rail.subscribers):
                 self.rail.loop.call_soon_threadsafe(queue.put_nowait, None)
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(60)
         self._server = self._thread = None
         self.rail.loop = None
         self.rail.subscribers.clear()

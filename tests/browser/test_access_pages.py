@@ -12,7 +12,7 @@ from tests.browser.conftest import Complaints, watched
 from tests.end_to_end.rail import Rail
 from tests.support.process import running_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 STATES = "[data-key-state]"
 
@@ -80,6 +80,7 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
             f"{rail.server.api}/api/neurorail/v1/identity/mission",
             json={"budget": {"max_tokens": 10}},
             headers={"X-API-Key": owner},
+            timeout=60,
         )
         raises = f"Raise the tokens limit of mission {made.json()['entity_id']}"
         for page, buttons in ((admin, 1), (other, 0)):

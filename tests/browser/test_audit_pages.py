@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.end_to_end.rail import MS, Chain, Rail, until
 from tests.support.process import running_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 VERIFY_BUNDLE = Path(__file__).resolve().parents[2] / "docs" / "verify_bundle.py"
 SHEET = "dialog[open]"

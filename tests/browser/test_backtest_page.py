@@ -14,7 +14,7 @@ from tests.browser.test_govern_pages import opened, post
 from tests.end_to_end.rail import Chain, Rail
 from tests.support.process import running_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 STRICT = """neurorail_manifest: 1
 name: strict
@@ -59,7 +59,7 @@ def test_backtest_is_launched_followed_and_read(rail: Rail, deck: Page, tmp_path
     sheet.get_by_role("button", name="Run it").click()
     row = deck.locator("[data-backtest]")
     expect(row).to_contain_text("strict-1")
-    expect(row).to_have_attribute("data-backtest-state", "succeeded", timeout=60_000)
+    expect(row).to_have_attribute("data-backtest-state", "succeeded")
     row.locator("b").click()
     expect(sheet.locator('[data-report="there"]')).to_be_visible()
     name = str(row.get_attribute("data-backtest"))

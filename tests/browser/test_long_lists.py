@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.end_to_end.rail import MS, Chain, Rail, until
 from tests.support.process import running_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 LIST = '[data-panel="audit"] .list'
 ROW_PX = 34

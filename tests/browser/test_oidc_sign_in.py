@@ -18,7 +18,7 @@ from tests.end_to_end.rail import config_file
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider_at
 from tests.support.process import ServerProcess, running_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 CALLBACK = "/api/neurorail/v1/session/oidc/callback"
 START = "/api/neurorail/v1/session/oidc/start"
@@ -150,7 +150,7 @@ class Attempt:
 
 @pytest.fixture
 def attempt(closed: Closed) -> Iterator[Attempt]:
-    with httpx2.Client(base_url=closed.server.api) as client:
+    with httpx2.Client(base_url=closed.server.api, timeout=60) as client:
         yield Attempt(closed, client)
 
 
@@ -176,7 +176,7 @@ def test_another_state_or_issuer_is_foreign(attempt: Attempt) -> None:
 
 def test_a_code_serves_once_and_in_its_browser_alone(attempt: Attempt, closed: Closed) -> None:
     told = attempt.signed_in(attempt.begin())
-    with httpx2.Client(base_url=closed.server.api) as other:
+    with httpx2.Client(base_url=closed.server.api, timeout=60) as other:
         victim = Attempt(closed, other)
         assert victim.finish(told).endswith("#refused=expired")
         asked = victim.begin()

@@ -16,7 +16,7 @@ from tests.end_to_end.rail import LEVELS, SECOND, Chain, Rail, lifecycle_log, un
 from tests.support.process import running_server
 from tests.support.scene import ENTITIES, overspent
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ class Bench:
         return found
 
     async def until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not done():
                 await asyncio.sleep(0.01)
 

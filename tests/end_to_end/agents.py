@@ -13,6 +13,7 @@ from tests.end_to_end.rail import Rail
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATHS = [str(ROOT / part) for part in ("instrumentation", "rules", "collector", "api")]
+AGENT_S = 150
 
 
 def environment(rail: Rail, **more: str) -> dict[str, str]:
@@ -47,7 +48,12 @@ def start_agent(rail: Rail, program: str, **variables: str) -> subprocess.Popen[
 def run_agent(rail: Rail, program: str, **variables: str) -> list[str]:
     """What a program prints, line by line; it must end well and complain about nothing."""
     agent = start_agent(rail, program, **variables)
-    out, complaints = agent.communicate(timeout=60)
+    try:
+        out, complaints = agent.communicate(timeout=AGENT_S)
+    finally:
+        # Nothing is left of one that hangs: neither a process nor a pipe.
+        agent.kill()
+        agent.communicate()
     assert (agent.returncode, complaints) == (0, ""), complaints
     return out.split()
 

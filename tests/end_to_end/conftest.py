@@ -24,7 +24,7 @@ def rail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
     config = config_file(folder, engine=ENGINE, archive={"linger_ms": 20})
     with clickhouse_server(folder / "clickhouse") as clickhouse:
         options = ("--clickhouse", clickhouse.url, "--config", str(config))
-        with running_server(folder / "data", *options) as server:
+        with running_server(folder / "data", *options, measured=True) as server:
             store = Store(StoreConfig(clickhouse.url, readers=1))
             store.start(migrate=False)
             try:

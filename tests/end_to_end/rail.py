@@ -250,7 +250,7 @@ class Rail:
 
     def metrics(self) -> dict[str, float]:
         """The server's own metrics, series of one name added up."""
-        with urlopen(f"{self.server.api}/metrics", timeout=10) as answer:
+        with urlopen(f"{self.server.api}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         found: dict[str, float] = {}
         for line in lines:

@@ -70,13 +70,11 @@ def must_be_governed(rail: Rail, mission_id: str) -> None:
 
 
 @pytest.mark.node
-@pytest.mark.timeout(300)
 def test_javascript(javascript: Path, rail: Rail) -> None:
     must_be_governed(rail, run(["node", "agent.mjs"], javascript, rail))
 
 
 @pytest.mark.node
-@pytest.mark.timeout(300)
 def test_the_javascript_gate_stops_at_the_budget(
     javascript: Path, rail: Rail, chain: Chain, api: ModelApi
 ) -> None:
@@ -91,7 +89,6 @@ def test_the_javascript_gate_stops_at_the_budget(
 
 
 @pytest.mark.node
-@pytest.mark.timeout(300)
 def test_the_javascript_gate_hears_of_directives(
     javascript: Path, rail: Rail, api: ModelApi
 ) -> None:

@@ -101,14 +101,13 @@ def test_lines_come_as_they_are_made(server: ServerProcess) -> None:
 
 def test_nobody_there() -> None:
     async def asked() -> None:
-        async with AsyncClient(f"http://127.0.0.1:{free_port()}", timeout_s=2) as client:
+        async with AsyncClient(f"http://127.0.0.1:{free_port()}", timeout_s=20) as client:
             await client.ask(calls.health())
 
     with pytest.raises(Unreachable):
         asyncio.run(asked())
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("asynchronous", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_stream_goes_on_across_a_restart(tmp_path: Path, asynchronous: bool) -> None:
     api = f"127.0.0.1:{free_port()}"
@@ -145,10 +144,10 @@ def test_a_stream_goes_on_across_a_restart(tmp_path: Path, asynchronous: bool) -
     follower = threading.Thread(target=work)
     with running_server(tmp_path / "data", "--api", api) as server:
         follower.start()
-        assert connected.wait(30)
+        assert connected.wait(60)
         for mission_id in expected[:3]:
             Client(server.api).ask(calls.create_mission(mission_id=mission_id))
-        assert half.wait(30)
+        assert half.wait(60)
         server.kill()
     with running_server(tmp_path / "data", "--api", api) as server:
         for mission_id in expected[3:]:

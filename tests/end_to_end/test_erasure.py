@@ -19,7 +19,7 @@ from tests.end_to_end.rail import API, MS, Chain, Rail, config_file, until
 from tests.support.otlp_requests import set_attributes
 from tests.support.process import running_server
 from tests.support.stores import clickhouse_server
-from tests.support.waiting import PATIENCE_S, PAUSE_S
+from tests.support.waiting import PATIENCE_S
 from typer.testing import CliRunner
 
 from neurorail.app import cli
@@ -28,6 +28,8 @@ from neurorail.collector.store.store import Store
 
 SECRET = f"planted-{uuid4().hex}"
 PERSON = f"person-{uuid4().hex}"
+LOOK_S = 0.5
+"""Between two looks into all files."""
 CONFIG: dict[str, Any] = {
     "archive": {"linger_ms": 20},
     "audit": {"checkpoint_interval_s": 1},
@@ -115,10 +117,10 @@ def test_a_person_is_in_no_file_any_more_and_the_audit_verifies(rail: Rail) -> N
     said = command(rail, "erase", "--subject", PERSON, "--reason", "asked for")
     assert said.startswith("erased what was kept of 2 missions"), said
     # ClickHouse takes its time with the parts that it has replaced.
-    ends = time.monotonic() + 4 * PATIENCE_S
+    ends = time.monotonic() + 3 * PATIENCE_S
     while remaining := files_with(rail, SECRET, PERSON):
         assert time.monotonic() < ends, "\n".join(remaining)
-        time.sleep(PAUSE_S)
+        time.sleep(LOOK_S)
     state = rail.get(f"/lifecycle/state/mission/{mission}")
     assert state["state"] == "cancelled", "what was decided stays"
     report = json.loads(command(rail, "audit", "verify", "--json"))

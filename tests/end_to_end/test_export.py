@@ -45,7 +45,7 @@ BUDGET = {"neurorail.budget.max_tokens": 50}
 
 def waiting(server: ServerProcess, destination: str) -> float:
     """Records that wait for a destination."""
-    with urlopen(f"{server.api}/metrics", timeout=10) as answer:
+    with urlopen(f"{server.api}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     found = re.search(
         rf'^otelcol_exporter_queue_size\{{exporter="otlp/{destination}"\}} (\S+)',

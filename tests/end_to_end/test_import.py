@@ -102,7 +102,6 @@ def told(rail: Rail, mission_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["id"])
 
 
-@pytest.mark.timeout(300)
 def test_the_same_missions_states_tokens_and_cost(
     rail: Rail, second: Rail, missions: list[str]
 ) -> None:

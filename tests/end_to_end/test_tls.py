@@ -100,7 +100,7 @@ def test_strangers_are_turned_away(secured: Secured, chain: Chain, tmp_path: Pat
         with grpc.secure_channel(target, credentials) as channel:
             export = channel.unary_unary(EXPORT, None, None)
             with pytest.raises(grpc.RpcError) as caught:
-                export(body, timeout=20)
+                export(body, timeout=60)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     secured.rail.must_be_ready()
 
@@ -108,7 +108,7 @@ def test_strangers_are_turned_away(secured: Secured, chain: Chain, tmp_path: Pat
 def test_plain_text_is_no_way_in(secured: Secured) -> None:
     address = secured.rail.server.otlp_http
     assert address.startswith("https://")
-    connection = http.client.HTTPConnection(address.removeprefix("https://"), timeout=20)
+    connection = http.client.HTTPConnection(address.removeprefix("https://"), timeout=60)
     try:
         connection.request("POST", "/v1/traces", body=b"")
         with pytest.raises((OSError, http.client.HTTPException)):
@@ -117,7 +117,7 @@ def test_plain_text_is_no_way_in(secured: Secured) -> None:
         connection.close()
     with grpc.insecure_channel(secured.rail.server.otlp_grpc) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(EXPORT, None, None)(b"", timeout=20)
+            channel.unary_unary(EXPORT, None, None)(b"", timeout=60)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     secured.rail.must_be_ready()
 
@@ -129,7 +129,7 @@ def serial_of(address: str, authority: Authority, client: Pair) -> int:
     context.load_cert_chain(client.cert, client.key)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        socket.create_connection((host, int(port)), timeout=20) as plain,
+        socket.create_connection((host, int(port)), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
         shown = secure.getpeercert(binary_form=True)

@@ -34,7 +34,7 @@ class Blocked(LogsInMemory):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         self.tried.set()
-        assert self.may.wait(10)
+        assert self.may.wait(60)
         return super().export(batch)
 
 
@@ -67,7 +67,7 @@ def test_a_full_queue_drops_the_newest_and_counts(monkeypatch: pytest.MonkeyPatc
     exporter = Blocked()
     processor = EventProcessor(exporter, delay_ms=0)
     processor.put(event(0))
-    assert exporter.tried.wait(5)
+    assert exporter.tried.wait(60)
     for number in range(1, 6):
         processor.put(event(number))
     assert processor.dropped == 2

@@ -49,7 +49,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel made from the work tree by the build backend itself, without a network."""
     target = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
-    subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=90)
+    subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=240)
     (made,) = target.glob("neurorail-*.whl")
     return made
 
@@ -96,7 +96,7 @@ def agent_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(home, with_pip=True, symlinks=True)
     python = home / "bin" / "python"
     install = [str(python), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=90)
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=240)
     (site,) = (home / "lib").glob("python3*/site-packages")
     for distribution in base_distributions().values():
         link_into(site, distribution)

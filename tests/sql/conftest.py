@@ -35,7 +35,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlRail]:
     """One server for all tests of the package; all it does is read."""
     folder = tmp_path_factory.mktemp("sql")
     (folder / "neurorail.yaml").write_text(CONFIG, encoding="utf-8")
-    with running_server(folder / "data", "--config", str(folder / "neurorail.yaml")) as server:
+    options = ("--config", str(folder / "neurorail.yaml"))
+    with running_server(folder / "data", *options, measured=True) as server:
         rail = Rail(server)
         chain = overspent(rail)
         until("spans are archived", lambda: rail.get(f"/missions/{chain.mission}/spans")["spans"])

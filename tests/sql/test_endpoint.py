@@ -52,7 +52,7 @@ def test_the_official_client_reads_arrow_frames_and_commands(served: SqlRail) ->
 
 
 def ask(served: SqlRail, query: str, **parameters: str) -> httpx2.Response:
-    return httpx2.post(served.url, params=parameters, content=query.encode(), auth=AUTH, timeout=20)
+    return httpx2.post(served.url, params=parameters, content=query.encode(), auth=AUTH, timeout=60)
 
 
 def test_formats_parameters_and_headers_are_those_of_clickhouse(served: SqlRail) -> None:
@@ -64,21 +64,24 @@ def test_formats_parameters_and_headers_are_those_of_clickhouse(served: SqlRail)
     assert json.loads(told.headers["x-clickhouse-summary"])["read_rows"] == "1"
     assert ask(served, "SELECT 1, 'a'").text == "1\ta\n"
     assert ask(served, "SELECT 1 AS a", default_format="CSVWithNames").text == '"a"\n1\n'
-    assert httpx2.post(served.url, params={"query": "SELECT 2"}, auth=AUTH).text == "2\n"
+    assert (
+        httpx2.post(served.url, params={"query": "SELECT 2"}, auth=AUTH, timeout=60).text == "2\n"
+    )
     whole = {"query": "SELECT 3", "user": USER, "password": PASSWORD}
-    assert httpx2.get(served.url, params=whole).text == "3\n"
+    assert httpx2.get(served.url, params=whole, timeout=60).text == "3\n"
     keys = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD}
-    assert httpx2.post(served.url, content=b"SELECT 4", headers=keys).text == "4\n"
+    assert httpx2.post(served.url, content=b"SELECT 4", headers=keys, timeout=60).text == "4\n"
     squeezed = httpx2.post(
         served.url,
         content=gzip.compress(b"SELECT 5"),
         auth=AUTH,
         headers={"Content-Encoding": "gzip"},
+        timeout=60,
     )
     assert squeezed.text == "5\n"
     for path in ("/ping", "/"):
-        assert httpx2.get(served.url + path).text == "Ok.\n"
-    assert httpx2.get(served.url + "/play").status_code == 404
+        assert httpx2.get(served.url + path, timeout=60).text == "Ok.\n"
+    assert httpx2.get(served.url + "/play", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -132,11 +135,13 @@ def test_the_official_client_raises_errors(served: SqlRail) -> None:
 def test_nobody_reads_without_the_password(
     served: SqlRail, credentials: tuple[str, str] | None
 ) -> None:
-    told = httpx2.post(served.url, content=b"SELECT 1", auth=credentials)
+    told = httpx2.post(served.url, content=b"SELECT 1", auth=credentials, timeout=60)
     assert told.status_code == (401 if credentials is None else 403)
     assert told.headers["x-clickhouse-exception-code"] == "516"
     broken = {"Authorization": "Basic !!!"}
-    assert httpx2.post(served.url, content=b"SELECT 1", headers=broken).status_code == 403
+    assert (
+        httpx2.post(served.url, content=b"SELECT 1", headers=broken, timeout=60).status_code == 403
+    )
 
 
 def test_bodies_that_are_no_query_are_refused(served: SqlRail) -> None:
@@ -148,6 +153,6 @@ def test_bodies_that_are_no_query_are_refused(served: SqlRail) -> None:
         (gzip.compress(b" " * 1_000_000), {"Content-Encoding": "gzip"}),
         (b"--x", {"Content-Type": "multipart/form-data; boundary=x"}),
     ):
-        told = httpx2.post(served.url, content=content, headers=headers, auth=AUTH)
+        told = httpx2.post(served.url, content=content, headers=headers, auth=AUTH, timeout=60)
         assert told.status_code >= 400
         assert told.text.startswith("Code: ")

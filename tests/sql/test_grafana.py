@@ -39,7 +39,7 @@ def governed(served: SqlRail) -> SqlRail:
         ("governor/v1/decide", {"job_type": "llm_call", "context": {"agent": "stopped"}}),
         ("governor/v1/decide", {"job_type": "llm_call"}),
     ):
-        assert httpx2.post(f"{api}/{path}", json=body, timeout=20).status_code == 200
+        assert httpx2.post(f"{api}/{path}", json=body, timeout=60).status_code == 200
     served.rail.all_is_stored()
     return served
 
@@ -97,7 +97,7 @@ def test_every_query_of_a_panel_gives_rows(governed: SqlRail, panel: dict[str, A
         params={"default_format": "JSON"},
         content=query.encode(),
         auth=(USER, PASSWORD),
-        timeout=20,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     found = answer.json()
@@ -115,7 +115,7 @@ def test_variables_can_be_chosen(governed: SqlRail) -> None:
     for board in DASHBOARDS.values():
         for variable in board["templating"]["list"]:
             answer = httpx2.post(
-                governed.url, content=variable["query"].encode(), auth=(USER, PASSWORD)
+                governed.url, content=variable["query"].encode(), auth=(USER, PASSWORD), timeout=60
             )
             assert governed.chain.mission in answer.text
 
@@ -136,7 +136,7 @@ def test_expressions_ask_for_metrics_that_a_scrape_has(governed: SqlRail) -> Non
     address = f"{governed.rail.server.api}/api/neurorail/v1/audit/verify"
     with urllib.request.urlopen(address, timeout=60) as answer:
         assert b'"ok":true' in answer.read().replace(b" ", b"")
-    with urllib.request.urlopen(f"{governed.rail.server.api}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"{governed.rail.server.api}/metrics", timeout=60) as answer:
         scraped = set(METRIC.findall(answer.read().decode()))
     for name, expression in expressions().items():
         asked = set(METRIC.findall(expression))

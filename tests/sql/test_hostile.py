@@ -13,7 +13,7 @@ READONLY = "164"
 
 
 def told(served: SqlRail, query: str) -> httpx2.Response:
-    return httpx2.post(served.url, content=query.encode(), auth=(USER, PASSWORD), timeout=20)
+    return httpx2.post(served.url, content=query.encode(), auth=(USER, PASSWORD), timeout=60)
 
 
 def test_no_table_function_opens_a_way_out(served: SqlRail) -> None:

@@ -30,7 +30,7 @@ def asked(served: SqlRail, query: str, revision: int = 0) -> bytes:
     """A query's answer in Native."""
     values = {"default_format": "Native", "client_protocol_version": str(revision)}
     answer = httpx2.post(
-        served.url, params=values, content=query.encode(), auth=(USER, PASSWORD), timeout=20
+        served.url, params=values, content=query.encode(), auth=(USER, PASSWORD), timeout=60
     )
     assert answer.status_code == 200, answer.text
     return answer.content
@@ -57,7 +57,9 @@ def test_revision_0_is_left_as_it_is() -> None:
 def test_a_type_that_is_not_known_is_said(served: SqlRail) -> None:
     values = {"default_format": "Native", "client_protocol_version": "54460"}
     query = b"SELECT sumState(number) FROM numbers(1)"
-    answer = httpx2.post(served.url, params=values, content=query, auth=(USER, PASSWORD))
+    answer = httpx2.post(
+        served.url, params=values, content=query, auth=(USER, PASSWORD), timeout=60
+    )
     assert answer.headers["x-clickhouse-exception-code"] == "48"
     assert "cast them to String" in answer.text
 

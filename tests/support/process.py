@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_S = 60
-STOP_S = 30
+READY_S = 120
+STOP_S = 120
+OF_PRODUCT = ("NEURORAIL_", "OTEL_")
+OF_COVERAGE = "COVERAGE_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,16 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data_dir: Path, *options: str) -> Iterator[ServerProcess]:
+def running_server(
+    data_dir: Path, *options: str, measured: bool = False
+) -> Iterator[ServerProcess]:
     """A server inside the context; it is asked to stop at the end, and must do so cleanly.
+
+    Args:
+        data_dir: where it keeps everything.
+        options: of the command line.
+        measured: whether it counts for the coverage, which makes it half as fast. Those do that
+            many tests share.
 
     Raises:
         AssertionError: it did not become ready, or did not stop with status 0.
@@ -46,7 +56,10 @@ def running_server(data_dir: Path, *options: str) -> Iterator[ServerProcess]:
     command += ["--data-dir", str(data_dir)]
     for name in ("--otlp-grpc", "--otlp-http", "--api"):
         command += [name, "127.0.0.1:0"]
-    environment = {name: value for name, value in os.environ.items() if _is_neutral(name)}
+    left_out = OF_PRODUCT if measured else (*OF_PRODUCT, OF_COVERAGE)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(left_out)
+    }
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
             [*command, *options],
@@ -67,10 +80,6 @@ def running_server(data_dir: Path, *options: str) -> Iterator[ServerProcess]:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-
-
-def _is_neutral(name: str) -> bool:
-    return not name.startswith(("NEURORAIL_", "OTEL_"))
 
 
 def _ready(process: subprocess.Popen[str], data_dir: Path) -> ServerProcess:

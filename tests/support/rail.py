@@ -190,7 +190,7 @@ async def running_rail(
 
         hooks = {"response": [as_described]}
         async with httpx2.AsyncClient(
-            base_url=f"http://{host}:{port}", timeout=10, event_hooks=hooks
+            base_url=f"http://{host}:{port}", timeout=60, event_hooks=hooks
         ) as client:
             yield Rail(
                 client, server, engine, archive, outbox, replay, hub, health, down, inbox, app
@@ -225,7 +225,7 @@ class Stream:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait until enough has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not done():
                 self._changed.clear()
                 if not done():

@@ -7,7 +7,8 @@ from typing import Any
 
 from neurorail.client import Client, Problem
 
-PATIENCE_S = 20
+PATIENCE_S = 60
+"""Nothing takes so long, however busy the machine is: who waits for so long waits in vain."""
 PAUSE_S = 0.02
 
 

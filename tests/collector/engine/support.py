@@ -25,7 +25,7 @@ from neurorail.rules.config import EngineConfig
 from neurorail.rules.observations import EpochStarted, Observation, Tick
 
 NODE = "n1"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def decode(envelope: Envelope) -> list[Observation]:

@@ -179,7 +179,7 @@ def test_readers_wait_until_there_is_more(journal: Journal) -> None:
     reader = threading.Thread(target=lambda: found.append(journal.wait_for(0, 30.0)))
     reader.start()
     commit(journal, b"one")
-    reader.join(timeout=30)
+    reader.join(timeout=60)
     assert found == [True]
     assert journal.wait_for(0, 0.0)
 

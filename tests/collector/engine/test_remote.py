@@ -64,7 +64,7 @@ def test_the_outbox_is_read_from_memory_and_then_over_the_pipe(
     with remote(tmp_path) as rail:
         for submission in (epoch(), moved(1), moved(2), moved(3)):
             rail.put(submission)
-        assert rail.engine.wait_for(3, 20)
+        assert rail.engine.wait_for(3, 60)
         from_memory = rail.engine.read(0, 1 << 20)
         assert [batch.ordinal for batch in from_memory] == [1, 2, 3, 4]
         assert [batch.ordinal for batch in rail.engine.read(1, 1)] == [2]

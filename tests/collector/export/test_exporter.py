@@ -178,7 +178,7 @@ def test_an_endpoint_that_comes_back_gets_everything(
     opened: Opened, protocol: str, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     port = free_port()
-    there = to(Endpoint(f"http://127.0.0.1:{port}"), protocol, timeout_s=2)
+    there = to(Endpoint(f"http://127.0.0.1:{port}"), protocol, timeout_s=20)
     records = ListRecords(*(spans_record(seq) for seq in range(1, 4)))
     with exporting(tmp_path, there, records) as exporter:
         until(lambda: exporter.waiting_for()["there"])

@@ -45,7 +45,7 @@ def of_kind(kind: Kind, body: bytes) -> Submission:
 
 def put(inbox: SqliteInbox, *submissions: Submission) -> list[Stamp]:
     """Append and wait, from a thread without an event loop."""
-    return inbox.append_threadsafe(submissions).result(timeout=30)
+    return inbox.append_threadsafe(submissions).result(timeout=60)
 
 
 def read_all(inbox: SqliteInbox, after_seq: int = 0) -> list[Envelope]:

@@ -56,7 +56,7 @@ def _grpc_gzip(running: Running) -> SpanExporter:
 def _http(compression: Compression) -> Make:
     def make(running: Running) -> SpanExporter:
         return HttpSpanExporter(
-            endpoint=f"{running.http_url}/v1/traces", compression=compression, timeout=10
+            endpoint=f"{running.http_url}/v1/traces", compression=compression, timeout=60
         )
 
     return make

@@ -42,7 +42,7 @@ async def post(
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
         sent["content-type"] = content_type
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         return await client.request(method, running.http_url + path, content=body, headers=sent)
 
 

@@ -38,7 +38,7 @@ async def export_grpc(running: Running, authority: Authority, client: Pair | Non
         certificate_chain=client.cert.read_bytes() if client else None,
     )
     async with grpc.aio.secure_channel(running.grpc_target, credentials) as channel:
-        await channel.unary_unary(EXPORT, None, None)(BODY, timeout=20)
+        await channel.unary_unary(EXPORT, None, None)(BODY, timeout=60)
 
 
 async def export_http(running: Running, authority: Authority, client: Pair | None) -> int:
@@ -46,7 +46,7 @@ async def export_http(running: Running, authority: Authority, client: Pair | Non
     if client is not None:
         context.load_cert_chain(client.cert, client.key)
     url = f"https://127.0.0.1:{running.receivers.http.port}/v1/traces"
-    async with httpx2.AsyncClient(verify=context) as connection:
+    async with httpx2.AsyncClient(verify=context, timeout=60) as connection:
         headers = {"content-type": "application/x-protobuf"}
         return (await connection.post(url, content=BODY, headers=headers)).status_code
 
