@@ -15,7 +15,7 @@ demo: $(READY) ## Run the server with live agents, until Ctrl-C
 	@$(BIN)/neurorail demo $(ARGS)
 
 test: $(READY) ## Run the tests in parallel and show the branch coverage
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile -m "not slow" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
 
 lint: $(READY) ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
