@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from neurorail.api import deck
 
@@ -50,7 +53,10 @@ def test_the_page_holds_no_inline_script_or_style() -> None:
     page = (DECK / "index.html").read_text(encoding="utf-8")
     assert re.search(r"<style|\sstyle=|\son[a-z]+=", page) is None
     assert re.findall(r"<script(?![^>]*\ssrc=)", page) == []
-    for target in re.findall(r'(?:href|src)="([^"]+)"', page):
+    targets = re.findall(r'(?:href|src)="([^"]+)"', page)
+    # Who reads is asked for with the page, not after its modules.
+    targets.remove("../api/neurorail/v1/rbac/whoami")
+    for target in targets:
         assert (DECK / target).is_file()
 
 
@@ -68,3 +74,60 @@ def test_the_page_names_every_module_that_it_begins_with() -> None:
     page = (DECK / "index.html").read_text(encoding="utf-8")
     named = re.findall(r'<link rel="modulepreload" href="\./([^"]+)" />', page)
     assert sorted(named) == sorted(path.relative_to(DECK.resolve()).as_posix() for path in found)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    app = FastAPI()
+    deck.mount(app)
+    with TestClient(app) as made:
+        yield made
+
+
+def test_the_document_names_files_that_a_browser_keeps(client: TestClient) -> None:
+    page = client.get("/neurorail/trace")
+    assert page.headers["cache-control"] == "no-cache"
+    assert page.text == client.get("/neurorail/").text
+    named = re.findall(r'(?:href|src)="\./([^"]+)"', page.text)
+    assert len(named) > 30
+    for name in named:
+        assert re.fullmatch(r"v-[0-9a-f]{16}/.+", name)
+        file = client.get(f"/neurorail/{name}")
+        assert file.status_code == 200
+        assert "immutable" in file.headers["cache-control"]
+        assert file.content == (DECK / name.split("/", 1)[1]).read_bytes()
+
+
+def test_a_file_by_its_bare_name_is_asked_about_again(client: TestClient) -> None:
+    first = client.get("/neurorail/neurorail-stream.js")
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["content-type"].startswith("text/javascript")
+    known = {"If-None-Match": first.headers["etag"]}
+    again = client.get("/neurorail/neurorail-stream.js", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_another_version_gets_what_there_is_and_does_not_keep_it(client: TestClient) -> None:
+    file = client.get("/neurorail/v-0123456789abcdef/app/main.js")
+    assert file.status_code == 200
+    assert file.headers["cache-control"] == "no-cache"
+
+
+def test_files_are_packed_for_who_can_unpack_them(client: TestClient) -> None:
+    plain = client.get("/neurorail/vendor/ui.js", headers={"Accept-Encoding": "identity"})
+    packed = client.get("/neurorail/vendor/ui.js", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    assert packed.content == plain.content
+    font = client.get("/neurorail/vendor/inter-latin-wght-normal.woff2")
+    assert "content-encoding" not in font.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing.js", "app", "../deck.py", "v-1/../../deck.py", "%2e%2e/deck.py"]
+)
+def test_what_is_not_packaged_is_not_found(client: TestClient, path: str) -> None:
+    answer = client.get(f"/neurorail/{path}")
+    assert answer.status_code == 404
+    assert client.post("/neurorail/").status_code == 405

@@ -20,6 +20,7 @@ from neurorail.collector.health import Health
 from neurorail.collector.history import EventsAfter
 from neurorail.collector.history.protocols import HistoryUnavailable
 from neurorail.collector.inbox import SqliteInbox
+from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.stream.event import EventLine, Position
 
 EVENTS_S: Final = 60.0
@@ -43,6 +44,7 @@ class Exporting:
         engine: EngineProcess,
         events: EventsAfter,
         health: Health,
+        path: ExportPath,
     ) -> None:
         self._inbox = inbox
         self._engine = engine
@@ -58,6 +60,7 @@ class Exporting:
             self._losses,
             node,
             version("neurorail"),
+            path.headers,
         )
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -78,6 +78,7 @@ from neurorail.collector.history import (
 )
 from neurorail.collector.inbox import SqliteInbox
 from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
@@ -217,8 +218,9 @@ class Service:
             # The embedded store inserts on the archive's own threads; a server does it elsewhere.
             on_thread_start=step_back if config.clickhouse.url is None else lambda: None,
         )
+        exports = ExportPath(node if config.export.destinations else "")
         self._exporting = Exporting(
-            config.export, path, node, self._inbox, self._engine, self._after, self._health
+            config.export, path, node, self._inbox, self._engine, self._after, self._health, exports
         )
         self._denials = DenialLog(self._inbox.append_threadsafe, time.monotonic)
         self._receivers = Receivers(
@@ -228,7 +230,7 @@ class Service:
             authenticator=OtlpGate(self._gate, self._denials),
             metrics=ReceiverHealth(self._health),
             rules=self._rules.current,
-            node=node if config.export.destinations else "",
+            path=exports,
         )
         self._rules.admission = self._receivers.admission
         self._view = AppliedView(self._engine)

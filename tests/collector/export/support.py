@@ -18,6 +18,7 @@ from neurorail.collector.envelope import Envelope, Kind, Signal, Submission
 from neurorail.collector.export import Destination, Exporter
 from neurorail.collector.export.losses import Losses
 from neurorail.collector.inbox.errors import InboxPruned
+from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.stream.event import EventLine, Position
 
 
@@ -152,6 +153,7 @@ def exporting(
         (notes or Notes()).losses,
         NODE,
         "1.2.3",
+        ExportPath(NODE).headers,
     )
     exporter.start()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -14,13 +14,16 @@ import urllib3
 
 from neurorail.collector.export.config import Destination
 from neurorail.collector.export.outcome import Outcome, Verdict, accepted, from_grpc, from_http
-from neurorail.collector.otlp.own_export import NODE_HEADER
 from neurorail.collector.otlp.signals import SignalSpec
 
 USER_AGENT: Final = "neurorail-exporter"
 _PROTOBUF: Final = "application/x-protobuf"
 _RECONNECT_MS: Final = 500
 _ANSWER_BYTES_MAX: Final = 4 << 20
+
+
+OwnHeaders = Callable[[], Mapping[str, str]]
+"""What a request says of the server it comes from, at the time that it is sent."""
 
 
 class Client(Protocol):
@@ -35,7 +38,7 @@ class Client(Protocol):
         ...
 
 
-def connect(destination: Destination, node: str) -> Client:
+def connect(destination: Destination, own: OwnHeaders) -> Client:
     """The client of a destination. It connects when it first sends, and says which server it is.
 
     Raises:
@@ -43,22 +46,24 @@ def connect(destination: Destination, node: str) -> Client:
         ValueError: the headers' file is malformed.
     """
     kind = GrpcClient if destination.protocol == "grpc" else HttpClient
-    return kind(destination, {NODE_HEADER: node})
+    return kind(destination, own)
 
 
 class GrpcClient:
     """`Client` over gRPC."""
 
-    def __init__(self, destination: Destination, headers: Mapping[str, str]) -> None:
+    def __init__(self, destination: Destination, own: OwnHeaders) -> None:
         self._timeout_s = destination.timeout_s
-        self._metadata = tuple({**destination.all_headers(), **headers}.items())
+        self._headers = destination.all_headers()
+        self._own = own
         self._channel = _channel(destination)
 
     def send(self, spec: SignalSpec, body: bytes) -> Outcome:
         """See `Client.send`."""
         try:
+            metadata = tuple({**self._headers, **self._own()}.items())
             export = self._channel.unary_unary(f"/{spec.service}/Export", None, None)
-            answer: bytes = export(body, timeout=self._timeout_s, metadata=self._metadata)
+            answer: bytes = export(body, timeout=self._timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             call: grpc.Call = error  # type: ignore[assignment]
             return from_grpc(call.code().name, call.details() or "", _status_details(call))
@@ -104,13 +109,13 @@ def _status_details(call: grpc.Call) -> bytes | None:
 class HttpClient:
     """`Client` over HTTP/1.1 with protobuf bodies."""
 
-    def __init__(self, destination: Destination, headers: Mapping[str, str]) -> None:
+    def __init__(self, destination: Destination, own: OwnHeaders) -> None:
         self._base = destination.endpoint.rstrip("/")
         self._gzipped = destination.compression == "gzip"
+        self._own = own
         self._headers = {
             "user-agent": USER_AGENT,
             **destination.all_headers(),
-            **headers,
             "content-type": _PROTOBUF,
         }
         if self._gzipped:
@@ -131,7 +136,7 @@ class HttpClient:
                 "POST",
                 self._base + spec.path,
                 body=sent,
-                headers=self._headers,
+                headers={**self._headers, **self._own()},
                 redirect=False,
                 preload_content=False,
             )

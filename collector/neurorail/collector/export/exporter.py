@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neurorail.collector.envelope import Envelope, Kind
 from neurorail.collector.export.batch import Gatherer
-from neurorail.collector.export.clients import Client, connect
+from neurorail.collector.export.clients import Client, OwnHeaders, connect
 from neurorail.collector.export.config import Destination
 from neurorail.collector.export.cursor import CursorLog
 from neurorail.collector.export.losses import Losses
@@ -38,7 +38,8 @@ class Exporter:
         losses: Losses,
         node: str,
         version: str,
-        connect: Callable[[Destination, str], Client] = connect,
+        own_headers: OwnHeaders,
+        connect: Callable[[Destination, OwnHeaders], Client] = connect,
     ) -> None:
         self._directory = directory
         self._destinations = dict(destinations)
@@ -48,6 +49,7 @@ class Exporter:
         self._losses = losses
         self._node = node
         self._version = version
+        self._own_headers = own_headers
         self._connect = connect
         self._cursors: CursorLog | None = None
         self._senders: dict[str, Sender] = {}
@@ -70,7 +72,7 @@ class Exporter:
                 destination,
                 Gatherer(destination, self._records, self._read_events, self._node, self._version),
                 self._records,
-                self._connect(destination, self._node),
+                self._connect(destination, self._own_headers),
                 self._cursors,
                 begun[name],
                 self._meters[name],

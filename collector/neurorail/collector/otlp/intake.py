@@ -15,6 +15,7 @@ from neurorail.collector.otlp.admission import Admission, AdmittedRequest
 from neurorail.collector.otlp.auth import Authenticator, Caller, OpenAuthenticator
 from neurorail.collector.otlp.compression import decompress
 from neurorail.collector.otlp.config import ReceiverConfig
+from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.otlp.metrics import (
     FAILURE,
     REFUSED,
@@ -22,7 +23,6 @@ from neurorail.collector.otlp.metrics import (
     NoReceiverMetrics,
     ReceiverMetrics,
 )
-from neurorail.collector.otlp.own_export import own_export
 from neurorail.collector.otlp.pressure import NoPressure, Pressure
 from neurorail.collector.otlp.refusal import Refusal, unavailable
 from neurorail.collector.otlp.signals import SignalSpec
@@ -57,11 +57,11 @@ class Intake:
         pressure: Pressure | None = None,
         authenticator: Authenticator | None = None,
         metrics: ReceiverMetrics | None = None,
-        node: str = "",
+        path: ExportPath | None = None,
     ) -> None:
-        """`node` is the id of a data directory: what its own exporter sent is refused."""
+        """`path` refuses what this server exported and what comes round to it."""
         self.config = config
-        self._node = node
+        self._path = path or ExportPath("")
         self._admission = admission
         self._inbox = inbox
         self._pressure = pressure or NoPressure()
@@ -84,7 +84,7 @@ class Intake:
         if isinstance(caller, Refusal):
             self._count_refusal(spec, transport)
             return caller
-        refusal = own_export(headers, self._node) or self._pressure.check() or self._too_busy()
+        refusal = self._path.enter(headers) or self._pressure.check() or self._too_busy()
         if refusal is not None:
             self._count_refusal(spec, transport)
             return refusal

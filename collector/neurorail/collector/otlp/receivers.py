@@ -7,6 +7,7 @@ from neurorail.collector.otlp.admission import Admission
 from neurorail.collector.otlp.attribute_rules import AttributeRules
 from neurorail.collector.otlp.auth import Authenticator
 from neurorail.collector.otlp.config import ReceiverConfig
+from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.otlp.grpc_server import GrpcReceiver
 from neurorail.collector.otlp.http_server import HttpReceiver
 from neurorail.collector.otlp.intake import Intake
@@ -33,12 +34,12 @@ class Receivers:
         authenticator: Authenticator | None = None,
         metrics: ReceiverMetrics | None = None,
         rules: AttributeRules | None = None,
-        node: str = "",
+        path: ExportPath | None = None,
     ) -> None:
         """`pressure` is asked besides the memory limit; `redaction_key` is the data directory's.
 
-        `rules` say what besides content is not stored; `node` is the id of the data directory, if
-        it exports.
+        `rules` say what besides content is not stored; `path` refuses what the
+        server exported itself.
 
         Raises:
             ValueError: the redaction key is too short.
@@ -55,7 +56,7 @@ class Receivers:
             pressure=_pressure(config, pressure),
             authenticator=authenticator,
             metrics=metrics,
-            node=node,
+            path=path,
         )
         self.grpc = GrpcReceiver(config, self._intake)
         self.http = HttpReceiver(config, self._intake)

@@ -1,10 +1,10 @@
 // @ts-check
 /** The HTTP API, as the pages use it. */
 
+import { HOME } from "./home.js";
 import { current, turnedAway, writing } from "./session.js";
 
-/** Found from this module's own address, so that the pages work behind any path prefix. */
-const ROOT = new URL("../../api/neurorail/v1/", import.meta.url);
+const ROOT = new URL("../api/neurorail/v1/", HOME);
 
 /** @param {string} path @returns {string} */
 export const address = (path) => new URL(path, ROOT).href;

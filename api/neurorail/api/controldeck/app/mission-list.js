@@ -14,14 +14,14 @@ import { Td, Th, VirtualList } from "./virtual.js";
 /** @type {string[]} */
 const NONE = [];
 
-/** @param {{rows: Entity[], wide?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void, onEnd?: () => void}} props */
-export function MissionList({ rows, wide = false, empty, chosen, onChoose, onEnd }) {
+/** @param {{rows: import("./virtual.js").Rows<Entity>, wide?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void, onEnd?: () => void, onLook?: (from: number, to: number) => void, onFirst?: (row: number) => void}} props `onFirst` is told the first row in sight */
+export function MissionList({ rows, wide = false, empty, chosen, onChoose, onEnd, onLook, onFirst }) {
   const template = [
     onChoose && "22px", "minmax(112px, 1fr)", "minmax(84px, 1.4fr)", "102px", "52px", "66px", "58px", "76px",
     wide && "56px", wide && "minmax(120px, 1.6fr)", "minmax(74px, 1fr)",
   ].filter(Boolean).join(" ");
   return html`
-    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} template=${template} minWidthPx=${wide ? 940 : 700}
+    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} onLook=${onLook} onScrolled=${(/** @type {number} */ topPx) => onFirst?.(Math.round(topPx / 34))} template=${template} minWidthPx=${wide ? 940 : 700}
       keyOf=${(/** @type {Entity} */ row) => row.id} rowProps=${(/** @type {Entity} */ row) => ({ "data-mission": row.id })}
       onOpen=${(/** @type {Entity} */ row) => go(traceLink(row.id))}
       head=${html`

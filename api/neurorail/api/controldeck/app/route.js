@@ -2,9 +2,9 @@
 /** Which page is open and what it shows: all of it in the address, so that everything can be linked to. */
 
 import { signal } from "../vendor/ui.js";
+import { HOME } from "./home.js";
 
-/** Where the pages live, whatever path prefix a proxy adds. */
-const BASE = new URL("../", import.meta.url).pathname;
+const BASE = HOME.pathname;
 
 /** @typedef {{page: string, query: URLSearchParams}} Place */
 

@@ -2,12 +2,13 @@
 /** Who reads these pages. A key is shown to the server once; after that a cookie stands for it that no script can read. */
 
 import { signal } from "../vendor/ui.js";
+import { HOME } from "./home.js";
 
 /** @typedef {{principal: string, tenant: string, role: string | null, permissions: string[], expires_at: string | null}} Who */
 
 /** What a session writes has to repeat; all tabs of the browser share the session, and so this. */
 const TOKEN = "controldeck.token";
-const API = new URL("../../api/neurorail/v1/", import.meta.url);
+const API = new URL("../api/neurorail/v1/", HOME);
 const RETRY_MS = 2000;
 /** How long a session takes at most to begin. */
 const SETTLE_MS = 1500;

@@ -26,6 +26,7 @@ export const MISSIONS_FEW = 200;
 export const missionsWanted = signal(MISSIONS_FEW);
 const CODES_MAX = 2000;
 const REFRESH_MS = 1000;
+const MOVE_MS = 150;
 const IDLE_MS = 15_000;
 
 export const connection = signal(/** @type {import("./stream.js").Connection} */ ("connecting"));
@@ -84,11 +85,20 @@ export function takeBatch(messages, dropped) {
     events.value = [...fresh.slice(-EVENTS_MAX).reverse(), ...events.value].slice(0, EVENTS_MAX);
     totals.value = fresh.reduce(addEvent, totals.value);
     noteCodes(fresh);
-    missions.value = moveMissions(missions.value, fresh, MISSIONS_MAX);
     for (const follower of followers) follower(fresh);
   });
+  moving.push(...fresh);
+  move();
   refresh();
 }
+
+/** What has yet to move the list of missions: drawing that list takes a frame of its own, and not as many. @type {StreamEvent[]} */
+let moving = [];
+const move = soon(MOVE_MS, async () => {
+  const fresh = moving;
+  moving = [];
+  missions.value = moveMissions(missions.value, fresh, MISSIONS_MAX);
+});
 
 /** @param {StreamEvent[]} lagged @param {number} dropped */
 function noteLag(lagged, dropped) {

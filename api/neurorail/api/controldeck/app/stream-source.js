@@ -2,6 +2,7 @@
 /** One connection for every page: holds what came last, so that a page that joins sees it at once. */
 
 import { openStream } from "../neurorail-stream.js";
+import { HOME } from "./home.js";
 
 /** Messages held for pages that join later. */
 const HELD_MAX = 5000;
@@ -45,6 +46,7 @@ export class StreamSource {
     // Who was refused may have signed in meanwhile.
     if (this.state === "refused") this.stream = null;
     this.stream ??= openStream({
+      url: new URL("../api/neurorail/v1/stream/events", HOME),
       channels: this.wish.channels,
       onText: (id, text) => this.take(id, text),
       onState: (state, status) => this.become(state, status),

@@ -1,6 +1,7 @@
 // @ts-check
 /** The live stream as a page takes it: in batches, one a frame, never message by message. */
 
+import { sharedWorker } from "./shared-worker.js";
 import { StreamSource } from "./stream-source.js";
 
 /** Messages held between two batches; above it the oldest are dropped and counted. */
@@ -36,25 +37,25 @@ export function joinStream(wish, listener) {
     if (news.state) listener.onConnection(news.state, news.status);
     else take(news.messages);
   }
-  if (typeof SharedWorker === "undefined") {
+  if (sharedWorker === null) {
     const source = new StreamSource(wish);
     source.join(heard);
     return () => source.leave(heard);
   }
-  const worker = new SharedWorker(new URL("./stream-worker.js", import.meta.url), { type: "module", name: "controldeck" });
-  worker.port.onmessage = ({ data }) => heard(data);
+  const { port } = sharedWorker;
+  port.onmessage = ({ data }) => heard(data);
   const joined = new AbortController();
   const { signal } = joined;
-  const leave = () => worker.port.postMessage("leave");
-  worker.port.postMessage(wish);
-  const alive = setInterval(() => worker.port.postMessage("here"), ALIVE_MS);
+  const leave = () => port.postMessage("leave");
+  port.postMessage(wish);
+  const alive = setInterval(() => port.postMessage("here"), ALIVE_MS);
   addEventListener("pagehide", leave, { signal });
-  addEventListener("pageshow", ({ persisted }) => persisted && worker.port.postMessage(wish), { signal });
+  addEventListener("pageshow", ({ persisted }) => persisted && port.postMessage(wish), { signal });
   return () => {
     clearInterval(alive);
     joined.abort();
     leave();
-    worker.port.onmessage = null;
+    port.onmessage = null;
   };
 }
 

@@ -4,13 +4,15 @@
 import { html } from "../vendor/ui.js";
 import { STATES } from "./entity.js";
 import { brief, count, money, percent, whole } from "./format.js";
+import { HealthTiles } from "./health-tiles.js";
 import { link } from "./route.js";
 import { rate, received, totals, totalsLoaded } from "./store.js";
+import { Tile } from "./tile.js";
 
 export function Tiles() {
   const now = totals.value;
   return html`
-    <dl class="tiles" aria-label="Live counts" data-loaded=${totalsLoaded.value}>
+    <dl class="tiles overview" aria-label="Live counts" data-loaded=${totalsLoaded.value}>
       <${Tile} name="missions" label="Missions active" value=${count(now.missionsActive)} href=${link("trace", { state: "running" })}
         note="${count(now.missions)} in all" tone=${now.missionsActive > 0 ? "running" : ""} />
       <${Tile} name="jobs" label="Jobs running" value=${count(now.jobsRunning)} href=${link("lifecycle", { type: "job" })}
@@ -24,20 +26,10 @@ export function Tiles() {
       <${Tile} name="violations" label="Violations" value=${count(now.violations)} href=${link("budget")}
         note=${now.orphans > 0 ? `and ${count(now.orphans)} ${now.orphans === 1 ? "orphan" : "orphans"}` : "budgets and lifecycle"}
         tone=${now.violations > 0 ? "failed" : ""} />
+      <${HealthTiles} />
       <${StatesTile} />
       <${RateTile} />
     </dl>
-  `;
-}
-
-/** @param {{name: string, label: string, value: string, note: any, href: string, tone?: string}} props */
-function Tile({ name, label, value, note, href, tone = "" }) {
-  return html`
-    <div class="tile" data-tile=${name} data-tone=${tone}>
-      <dt><a href=${href}>${label}</a></dt>
-      <dd class="tile-value">${value}</dd>
-      <dd class="tile-note">${note}</dd>
-    </div>
   `;
 }
 

@@ -2,13 +2,15 @@
 /** Finds missions by id, agent, tag, state, cost and time. */
 
 import { computed, html, signal, useEffect, useSignal } from "../../vendor/ui.js";
-import { get, getTrace, query } from "../api.js";
-import { LEVELS, readEntity, STATES } from "../entity.js";
+import { getTrace } from "../api.js";
+import { LEVELS, STATES } from "../entity.js";
 import { ENTITY_COLUMNS, Export } from "../export.js";
+import { count } from "../format.js";
 import { MissionList } from "../mission-list.js";
 import { Nothing } from "../panel.js";
 import { adjust, go, link, place, traceLink } from "../route.js";
-import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh } from "../store.js";
+import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh, totals } from "../store.js";
+import { Past } from "./past.js";
 
 /** @typedef {import("../entity.js").Entity} Entity */
 
@@ -21,57 +23,16 @@ const SORTS = {
 };
 const TIMES = { "": "Any time", 5: "Last 5 minutes", 60: "Last hour", 1440: "Last day" };
 
-/** Missions that one reading of the past asks for. */
-const PAGE = 1000;
-
 /** Ids of the missions that are to be compared. */
 const picked = signal(/** @type {Set<string>} */ (new Set()));
 
 /** @param {string} name */
 const asked = (name) => place.value.query.get(name) ?? "";
 
-/** Missions beyond the newest, page by page from the server, when a reader asks for a model or for all. */
-class Past {
-  constructor() {
-    this.rows = signal(/** @type {Entity[] | null} */ (null));
-    this.problem = signal("");
-    this.asked = "";
-    this.cursor = /** @type {string | null} */ ("");
-    this.busy = false;
-  }
-
-  /** @param {Record<string, string>} wish */
-  ask(wish) {
-    const text = query({ ...wish, paged: "true", limit: PAGE });
-    if (text === this.asked) return;
-    this.asked = text;
-    this.cursor = "";
-    this.rows.value = null;
-    this.problem.value = "";
-    void this.more();
-  }
-
-  async more() {
-    if (this.busy || this.cursor === null) return;
-    this.busy = true;
-    const asked = this.asked;
-    try {
-      const answer = await get(`missions?${asked}${this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : ""}`);
-      if (asked === this.asked) {
-        this.cursor = answer.next_cursor;
-        this.rows.value = [...(this.rows.value ?? []), ...answer.missions.map(readEntity)];
-      }
-    } catch (failed) {
-      this.problem.value = failed instanceof Error ? failed.message : String(failed);
-      this.cursor = null;
-    }
-    this.busy = false;
-    if (asked !== this.asked) void this.more();
-  }
-}
-
 const past = new Past();
 const wholePast = computed(() => asked("model") !== "" || asked("all") !== "");
+/** Only what nothing narrows is as long as the server counts. */
+const countedPast = computed(() => wholePast.value && ["q", "state", "cost", "minutes", "model"].every((name) => asked(name) === "") && ["", "newest"].includes(asked("sort")));
 
 const found = computed(() => {
   const words = asked("q").toLowerCase().split(/\s+/).filter(Boolean);
@@ -102,24 +63,33 @@ export function Find() {
     };
   }, []);
   const rows = found.value;
+  const listed = countedPast.value ? past.whole(totals.value.missions) : rows;
+  const first = useSignal(0);
   const beyond = wholePast.value;
   const model = asked("model");
   useEffect(() => {
     if (beyond) past.ask({ model });
   }, [beyond, model]);
+
+  const look = (/** @type {number} */ _from, /** @type {number} */ to) => countedPast.peek() && past.reach(to);
   return html`
     <section class="panel whole" data-panel="missions" aria-labelledby="missions-title">
       <div class="panel-head">
         <h2 id="missions-title">Missions</h2>
-        <span class="panel-note" data-count=${rows.length}>${beyond ? `${rows.length} read${past.cursor ? ", more below" : ""}` : `${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}`}</span>
+        <span class="panel-note" data-count=${listed.length}>${beyond ? html`<${Position} at=${first.value} total=${listed.length} counted=${countedPast.value || !past.open} />` : `${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}`}</span>
         <${CompareButton} />
         <${Export} name="missions" rows=${rows} columns=${ENTITY_COLUMNS} />
       </div>
       <${Filters} />
-      <${MissionList} rows=${rows} wide chosen=${picked.value} onChoose=${pick} onEnd=${beyond ? () => past.more() : undefined} empty=${beyond ? html`<${Nothing} loading=${past.rows.value === null && past.problem.value === ""} problem=${past.problem.value}><p><strong>No mission matches.</strong></p><//>` : asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
+      ${beyond && past.problem.value && rows.length > 0 && html`<div class="strip" role="alert"><span class="bad">${past.problem.value}</span><button type="button" onClick=${() => past.again()}>Try again</button></div>`}
+      <${MissionList} rows=${listed} wide chosen=${picked.value} onChoose=${pick} onEnd=${beyond && !countedPast.value ? () => past.more() : undefined} onLook=${look} onFirst=${(/** @type {number} */ row) => (first.value = row)} empty=${beyond ? html`<${Nothing} loading=${past.rows.value === null && past.problem.value === ""} problem=${past.problem.value} onRetry=${() => past.again()}><p><strong>No mission matches.</strong></p><//>` : asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
     </section>
   `;
 }
+
+/** Where the reader is. @param {{at: number, total: number, counted: boolean}} props */
+const Position = ({ at, total, counted }) =>
+  html`${total > 0 && `${count(Math.min(at + 1, total))} of `}${count(total)}${counted ? "" : " read, more below"}`;
 
 /** @param {string} id */
 function pick(id) {
