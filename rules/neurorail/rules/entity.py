@@ -72,6 +72,7 @@ class Entity:
         "last_transition",
         "level",
         "limits_by_hand",
+        "limits_known",
         "ordinal",
         "orphan_at",
         "reported",
@@ -117,6 +118,8 @@ class Entity:
         self.budget: Budget | None = None
         self.limits_by_hand = 0
         """A bit for each place in `KINDS` of limits whose amount a person set."""
+        self.limits_known: tuple[Any, ...] | None = None
+        """The manifest's limits that were found last, and of what they follow; never written."""
         self.children: list[str] = []
         self.seen: list[tuple[str, int]] = []
         self.waiting: list[Waiting] = []

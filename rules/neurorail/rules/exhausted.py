@@ -57,6 +57,8 @@ def pool_checked(
 ) -> None:
     """A pool was looked at: suspend what belongs to it until it renews, or let it go on.
 
+    There is nothing to let go on where no directive holds: then it need not be told.
+
     Args:
         state: the engine's state.
         rule: the pool's rule.
@@ -65,8 +67,6 @@ def pool_checked(
         exhausted: whether it is used up.
         renews_at: when its period ends or its oldest usage leaves; 0 for never.
     """
-    if not exhausted and not directives.hold(state):
-        return
     key = name.partition("|")[2]
     directive_id = f"budget:pool {rule.id}:{key}:{kind}"
     if not exhausted:

@@ -87,7 +87,8 @@ class Kept:
 
     def number(self, kind: Kind[Any], tenant: str) -> int:
         """How many objects of a kind a tenant has."""
-        return len(self._objects[kind.name].get(tenant, _NOTHING))
+        objects = self._objects[kind.name].get(tenant)
+        return len(objects) if objects else 0
 
     def total(self, kind: Kind[Any]) -> int:
         """How many objects of a kind there are."""

@@ -46,6 +46,24 @@ def test_a_level_whose_rules_are_all_for_others_has_no_limit() -> None:
     assert desk.said("budget_violation") == []
 
 
+def test_what_a_mission_says_of_itself_later_changes_its_limits() -> None:
+    desk = budgeted(cost(1, when=Condition({"agent": "writer"})))
+    desk.call(*IDS, cost=2 * CENT)
+    desk.call(*IDS, cost=2 * CENT)
+    assert desk.said("budget_violation") == []
+    desk.begin("m_1", agent="writer")
+    desk.call(*IDS, cost=2 * CENT)
+    (broken,) = desk.said("budget_violation")
+    assert broken["consumed"] == 6 * CENT
+
+
+def test_limits_that_follow_from_amounts_are_looked_at_each_time() -> None:
+    desk = budgeted(cost(3, when=Condition({"cost_usd_pico": {"more_than": 3 * CENT}})))
+    for _ in range(2):
+        desk.call(*IDS, cost=2 * CENT)
+    assert [one["consumed"] for one in desk.said("budget_violation")] == [4 * CENT]
+
+
 def test_rules_hold_for_what_they_are_for_and_are_meant_as_they_say() -> None:
     desk = budgeted(
         cost(1, "job", id="jobs", when=Condition({"job_type": "llm_call"}), severity="observe"),
@@ -61,7 +79,7 @@ def test_rules_hold_for_what_they_are_for_and_are_meant_as_they_say() -> None:
 
 
 def test_what_rest_reports_counts_too() -> None:
-    desk = budgeted(cost(10))
+    desk = budgeted(cost(10), cost(1, "attempt", id="attempts"))
     desk.ask("m_1", cost_usd_pico=10 * CENT)
     desk.report("reconcile", "v1", cost_usd_pico=12 * CENT)
     (broken,) = desk.said("budget_violation")

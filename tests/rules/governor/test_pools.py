@@ -10,7 +10,8 @@ from tests.rules.scenario import BASE, SECOND
 from neurorail.rules.governor import accounts, pools
 from neurorail.rules.manifest.condition import Condition
 from neurorail.rules.manifest.limits import Limits
-from neurorail.rules.manifest.model import FORMAT, Manifest, PoolRule
+from neurorail.rules.manifest.model import FORMAT, Manifest, PoolRule, ReflexRule
+from neurorail.rules.manifest.triggers import BurnRate
 from neurorail.rules.manifest.windows import Window, Zone
 from neurorail.rules.observations import Usage
 
@@ -297,3 +298,15 @@ def test_too_many_pools() -> None:
     assert desk.books(agent="ann") == {'spend["ann"]': (0, 1, 0)}
     assert desk.state.counters["pool_refused"] == 2
     assert desk.books("m_1")["m_1"] == (1, 1, 0)
+
+
+def test_the_burn_rate_looks_at_its_own_pool_alone() -> None:
+    trigger = BurnRate(pool="spend", kind="cost", lookback_ms=60_000, min_used_percent=0)
+    soon = ReflexRule(id="soon", trigger=trigger)
+    desk = Desk(pooled(rule(10, id="other"), rule(100), reflexes=(soon,)))
+    for _ in range(3):
+        desk.wait(10)
+        desk.call(*IDS, cost=9 * CENT)
+    told = desk.said("trigger_activated")
+    assert [one["trigger_id"] for one in told] == ["soon"]
+    assert told[0]["evidence"]["left"] == 91 * CENT

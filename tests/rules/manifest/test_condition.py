@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from neurorail.rules.manifest import cel
 from neurorail.rules.manifest.cel import COST_MAX, LENGTH_MAX
 from neurorail.rules.manifest.condition import ALWAYS, DEPTH_MAX, Condition
 from neurorail.rules.manifest.expression import InvalidExpression
@@ -89,6 +90,18 @@ def test_condition_that_cannot_be_decided_holds_as_its_rule_says(source: dict[st
     assert condition.fails(FACTS)
     assert condition.matches(FACTS)
     assert not condition.on_error(False).matches(FACTS)
+
+
+def test_what_an_expression_gave_is_remembered_for_so_many_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cel, "REMEMBERED_MAX", 2)
+    condition = Condition({"cel": "100 / tokens > 10"}, on_error_matches=False)
+    for _ in range(2):
+        assert [condition.matches({"tokens": n}) for n in range(12)] == [
+            False, *[True] * 9, False, False
+        ]  # fmt: skip
+        assert condition.fails({})
 
 
 def test_condition_that_is_decided_otherwise_does_not_need_what_fails() -> None:

@@ -3,7 +3,7 @@ from neurorail.rules.engine import Engine
 from neurorail.rules.governor.amounts import none
 from neurorail.rules.manifest.judge import judge
 from neurorail.rules.manifest.load import load
-from neurorail.rules.observations import NO_IDS
+from neurorail.rules.observations import NO_IDS, Budget, Fields, TransitionReported
 from neurorail.rules.state import State
 
 HEAD = "neurorail_manifest: 1\nname: t\nversion: '1'\ndefault_mode: direct\n"
@@ -47,3 +47,22 @@ def test_directly_nothing_is_asked() -> None:
 def test_manifest_without_rules_has_nothing_against_a_call() -> None:
     found = judge(world(""), {}, NO_IDS, none())
     assert (found.mode, found.refusals) == ("direct", ())
+
+
+def test_a_mission_that_states_a_budget_is_held_to_it() -> None:
+    engine = Engine(EngineConfig())
+    engine.state.manifests["default"] = load(HEAD.replace("direct", "rail"))
+    ids = ("m_1", *NO_IDS[1:])
+    fields = Fields(budget=Budget(max_tokens=5))
+    engine.apply(1, "default", [TransitionReported(0, ids, "create", 1, "log", fields=fields)])
+    found = judge(engine.state, {}, ("m_1", "p_unknown", *NO_IDS[2:]), [6, *none()[1:]])
+    assert [(one.code, one.rule_id) for one in found.refusals] == [("NR-E002", "own_budget")]
+
+
+def test_the_manifests_budgets_of_entities_count_on_the_rail() -> None:
+    budgets = "budgets: {defaults: [{id: all, level: mission, limits: {max_tokens: 5}}]}\n"
+    state = Engine(EngineConfig()).state
+    state.tenant = "default"
+    state.manifests["default"] = load(HEAD.replace("direct", "rail") + budgets)
+    found = judge(state, {}, ("m_1", *NO_IDS[1:]), [6, *none()[1:]])
+    assert [one.rule_id for one in found.refusals] == ["all"]

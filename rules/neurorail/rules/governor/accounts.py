@@ -90,9 +90,12 @@ class Account:
         """When a slice has wholly left the window."""
         return begins + self.slice_ns + self.window_ns
 
-    def outside(self, at: int, now: int) -> bool:
-        """Whether what happened at a moment has left a rolling window already."""
-        return bool(self.window_ns) and self.leaves_at(at - at % self.slice_ns) <= now
+    def takes(self, at: int, now: int) -> bool:
+        """Whether what happened at a moment still counts. A rolling window has moved on to now."""
+        if not self.window_ns:
+            return True
+        self.roll(now)
+        return self.leaves_at(at - at % self.slice_ns) > now
 
     def roll(self, now: int) -> None:
         """Forget the slices that have left a rolling window."""

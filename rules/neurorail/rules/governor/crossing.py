@@ -19,15 +19,10 @@ VIOLATION: Final = "violation"
 _SEVERITY: Final = {OBSERVE: events.INFO, WARN: events.WARNING, ENFORCE: events.ERROR}
 
 
-def is_near(limit: Limit, consumed: int) -> bool:
-    """Whether a limit has any level of consumption to say something of, that is reached."""
-    if consumed > limit.amount:
-        return True
-    return any(consumed * 100 >= limit.amount * share for share in limit.warn_percent)
-
-
 def crossed(books: Account, limit: Limit, consumed: int) -> str | None:
     """What there is to say about a limit now, if it was not said before."""
+    if consumed < limit.near and not books.warned and not books.violated:
+        return None
     mark = f"{limit.rule_id} {limit.kind}"
     if consumed > limit.amount:
         if mark in books.violated:

@@ -7,65 +7,108 @@ from __future__ import annotations
 
 from typing import Final
 
-from neurorail.rules import exhausted
-from neurorail.rules.entity import LEVEL_NAMES, Entity
+from neurorail.rules import directives, exhausted
+from neurorail.rules.entity import (
+    COST,
+    INPUT,
+    LEVEL_NAMES,
+    MODEL_CALLS,
+    OUTPUT,
+    TOOL_CALLS,
+    Entity,
+)
 from neurorail.rules.governor import by_hand
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
-from neurorail.rules.governor.amounts import PARALLEL, PLACE, RETRIES, USED
-from neurorail.rules.governor.consumed import consumed_by
+from neurorail.rules.governor.amounts import PLACE
 from neurorail.rules.governor.crossing import (
     VIOLATION,
     WARNING,
     crossed,
-    is_near,
     tell_violation,
     tell_warning,
 )
+from neurorail.rules.manifest.entity_limits import EntityLimits
 from neurorail.rules.manifest.facts import entity_facts
 from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, Limit
-from neurorail.rules.observations import ATTEMPT, JOB, Ids
+from neurorail.rules.observations import JOB, MISSION, Ids
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 
-_USED: Final = frozenset(USED)
-_ATTEMPTS: Final = frozenset({RETRIES, PARALLEL})
+_PLACES: Final = {
+    "tokens": (INPUT, OUTPUT),
+    "input_tokens": (INPUT,),
+    "output_tokens": (OUTPUT,),
+    "cost": (COST,),
+    "tool_calls": (TOOL_CALLS,),
+    "model_calls": (MODEL_CALLS,),
+}
+"""Where `Entity.totals` has what calls use up."""
 
 
 def usage_charged(state: State, ids: Ids) -> None:
     """A call was charged: look at the levels that the manifest gives budgets."""
-    policy = state.manifest
-    for level, entity_id in enumerate(ids[: ATTEMPT + 1]):
-        if entity_id is not None and policy.has_budgets(LEVEL_NAMES[level]):
-            _check(state, state.existing(entity_id), _USED)
+    for level in state.manifest.budget_levels:
+        entity_id = ids[level]
+        if entity_id is not None:
+            _usage_of(state, state.existing(entity_id))
+
+
+def _usage_of(state: State, entity: Entity) -> None:
+    totals = entity.totals
+    for limit in _limits(state, entity):
+        places = _PLACES.get(limit.kind)
+        if places is not None:
+            consumed = totals[places[0]] if len(places) == 1 else totals[INPUT] + totals[OUTPUT]
+            _look(state, entity, limit, consumed)
 
 
 def attempt_started(state: State, attempt: Entity) -> None:
     """An attempt runs: look at retries and attempts at once on the levels above."""
-    policy = state.manifest
-    for level, entity_id in enumerate(attempt.ids[: JOB + 1]):
-        if entity_id is not None and policy.has_budgets(LEVEL_NAMES[level]):
-            _check(state, state.existing(entity_id), _ATTEMPTS)
+    for level in state.manifest.budget_levels:
+        entity_id = attempt.ids[level] if level <= JOB else None
+        if entity_id is not None:
+            _attempts_of(state, state.existing(entity_id))
 
 
-def _check(state: State, entity: Entity, places: frozenset[int]) -> None:
-    limits = state.manifest.entity_limits(entity.type, entity_facts(state, entity))
-    if not limits:
-        return
-    consumed = consumed_by(state, entity)
-    for limit in by_hand.in_force(entity, limits):
-        place = PLACE[limit.kind]
-        if place in places:
-            _look(state, entity, limit, consumed[place])
+def _attempts_of(state: State, entity: Entity) -> None:
+    for limit in _limits(state, entity):
+        if limit.kind == "retries":
+            _look(state, entity, limit, entity.retries)
+        elif limit.kind == "parallel":
+            _look(state, entity, limit, entity.attempts_running)
+
+
+def _limits(state: State, entity: Entity) -> tuple[Limit, ...]:
+    """The manifest's limits of an entity that hold."""
+    of_level = state.manifest.limits_at(entity.type)
+    assert of_level is not None, "asked of levels alone that have budgets"
+    limits = of_level.of_all
+    if limits is None:
+        limits = _found(state, entity, of_level)
+    return by_hand.in_force(entity, limits) if limits else limits
+
+
+def _found(state: State, entity: Entity, of_level: EntityLimits) -> tuple[Limit, ...]:
+    """Limits that depend on facts. What a mission says of itself seldom changes."""
+    known = entity.limits_known
+    if known is not None and known[0] is of_level and known[1] is entity.fields:
+        found: tuple[Limit, ...] = known[2]
+        return found
+    limits = of_level.of(entity_facts(state, entity))
+    if entity.level == MISSION and of_level.by_words:
+        entity.limits_known = (of_level, entity.fields, limits)
+    return limits
 
 
 def _look(state: State, entity: Entity, limit: Limit, consumed: int) -> None:
     if limit.severity == ENFORCE:
         over = consumed >= limit.amount
-        exhausted.entity_checked(state, entity, limit.kind, exhausted=over, rule=limit.rule_id)
+        if over or directives.hold(state):
+            exhausted.entity_checked(state, entity, limit.kind, exhausted=over, rule=limit.rule_id)
     kept, tenant = state.kept, state.tenant
     books = kept.get(ENTITY_ACCOUNTS, tenant, entity.id)
     if books is None:
-        if not is_near(limit, consumed):
+        if consumed < limit.near:
             return
         books = Account()
     what = crossed(books, limit, consumed)
@@ -98,10 +141,9 @@ def timeout_ms(state: State, entity: Entity) -> int | None:
     policy = state.manifest
     if LEVEL_NAMES[entity.level] not in policy.timed_levels:
         return own
-    limits = policy.entity_limits(entity.type, entity_facts(state, entity))
     stated = [
         limit.amount
-        for limit in by_hand.in_force(entity, limits)
+        for limit in _limits(state, entity)
         if limit.kind == "wall_time" and limit.severity == ENFORCE
     ]
     return min([*stated, *([] if own is None else [own])], default=None)

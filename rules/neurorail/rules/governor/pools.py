@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from neurorail.rules import exhausted
+from neurorail.rules import directives, exhausted
 from neurorail.rules.config import MS
 from neurorail.rules.governor import accounts
 from neurorail.rules.governor.accounts import POOL_ACCOUNTS_MAX, Account
@@ -19,7 +18,7 @@ from neurorail.rules.governor.crossing import (
 from neurorail.rules.kept import Kind
 from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.limits import ENFORCE, Limit
-from neurorail.rules.manifest.model import Manifest, PoolRule
+from neurorail.rules.manifest.model import KeyedPool, Manifest, PoolRule
 from neurorail.rules.observations import Ids
 from neurorail.rules.state import State
 
@@ -30,7 +29,7 @@ KEEP_NS: Final = 3_600_000 * MS
 class PoolWindow:
     """One window of one pool. Another length of a rolling window is another pool."""
 
-    __slots__ = ("begins", "ends", "key", "limits", "name", "rule")
+    __slots__ = ("begins", "ends", "key", "kinds", "limits", "name", "named", "rule")
 
     def __init__(self, policy: Manifest, rule: PoolRule, key: str, begins: int, ends: int) -> None:
         self.rule = rule
@@ -43,6 +42,10 @@ class PoolWindow:
         span = f"~{rolling}" if rolling is not None else f"@{begins // (1_000 * MS)}"
         self.name = f"{rule.id}{span}|{key}"
         """The name of its account."""
+        self.named = [rule.id, self.name]
+        """How what is charged is remembered; never changed."""
+        self.kinds = frozenset([limit.kind for limit in self.limits])
+        """What is limited."""
 
     @property
     def label(self) -> dict[str, str]:
@@ -63,13 +66,21 @@ class PoolWindow:
         return account.leaves_at(account.slices[0][0])
 
 
-def matching(policy: Manifest, facts: Facts, at: int) -> Iterator[PoolWindow]:
+def matching(policy: Manifest, facts: Facts, at: int) -> list[PoolWindow]:
     """The pool windows that facts belong to at a moment."""
-    for rule, key in policy.pools_of.matching(facts):
-        begins = ends = 0
-        if rule.window.rolling_ms is None:
-            begins, ends = policy.period(rule, at)
-        yield PoolWindow(policy, rule, key, begins, ends)
+    return [_window_at(policy, pool, at) for pool in policy.pools_of.matching(facts)]
+
+
+def _window_at(policy: Manifest, pool: KeyedPool, at: int) -> PoolWindow:
+    """The window of a pool that holds a moment: mostly the one that was asked for last."""
+    known: PoolWindow | None = pool.window
+    if known is not None and (not known.ends or known.begins <= at < known.ends):
+        return known
+    begins = ends = 0
+    if pool.rule.window.rolling_ms is None:
+        begins, ends = policy.period(pool.rule, at)
+    pool.window = window = PoolWindow(policy, pool.rule, pool.key, begins, ends)
+    return window
 
 
 def window_named(policy: Manifest, name: str, books: Account) -> PoolWindow | None:
@@ -109,9 +120,7 @@ def consume(
 ) -> None:
     """Charge amounts to the books of a window, and say what that means for its limits."""
     books = state.kept.get(POOLS, state.tenant, name) or _begun_anew(state, name)
-    if books is not None:
-        books.roll(state.now)
-    if books is None or books.outside(at, state.now):
+    if books is None or not books.takes(at, state.now):
         state.count("pool_usage_outside")  # So late that its window is forgotten.
         return
     books.consume(amounts, at)
@@ -136,7 +145,7 @@ def _begun_anew(state: State, name: str) -> Account | None:
 def _check(state: State, books: Account, name: str, ids: Ids, limit: Limit) -> None:
     place = PLACE[limit.kind]
     consumed = books.consumed[place]
-    if limit.severity == ENFORCE:
+    if limit.severity == ENFORCE and (consumed >= limit.amount or directives.hold(state)):
         _tell_agents(state, books, name, limit, consumed)
     what = crossed(books, limit, consumed)
     if what is None:

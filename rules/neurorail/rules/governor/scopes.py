@@ -88,6 +88,21 @@ def scopes_of(state: State, policy: Manifest, ids: Ids, facts: Facts) -> list[Sc
     return found
 
 
+def limited_scopes(state: State, policy: Manifest, ids: Ids, facts: Facts) -> list[Scope]:
+    """Those scopes of a request that may limit it, in the same order."""
+    found = []
+    for level, entity_id in enumerate(ids):
+        if entity_id is None:
+            continue
+        if policy.limits_at(LEVEL_NAMES[level]) is None:
+            entity = state.entity(entity_id)
+            if entity is None or entity.budget is None:
+                continue
+        found.append(scope_at(state, policy, level, entity_id, facts))
+    found += [pool_scope(state, pool) for pool in pools.matching(policy, facts, state.now)]
+    return found
+
+
 def pool_scope(state: State, pool: pools.PoolWindow) -> Scope:
     """A window of a pool as it stands now."""
     account = pools.account(state, pool)
@@ -110,8 +125,11 @@ def scope_at(state: State, policy: Manifest, level: int, entity_id: str, facts: 
         scope.started, scope.attempts = bool(entity.started), entity.attempts
         if entity.budget is not None:
             scope.limits = own_limits(entity.budget, state.config.warn_percent)
-    if policy.has_budgets(LEVEL_NAMES[level]):
-        limits = policy.entity_limits(LEVEL_NAMES[level], _facts_at(level, facts))
+    of_level = policy.limits_at(LEVEL_NAMES[level])
+    if of_level is not None:
+        limits = of_level.of_all
+        if limits is None:
+            limits = of_level.of(_facts_at(level, facts))
         scope.limits += limits if entity is None else by_hand.in_force(entity, limits)
     scope.account = state.kept.get(ENTITY_ACCOUNTS, state.tenant, entity_id)
     if scope.account is not None:

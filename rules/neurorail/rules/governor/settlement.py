@@ -72,14 +72,13 @@ def usage_charged(
         facts = of_call = call_facts(state, seen, ids, totals)
         own = facts_apart(of_call)
         charged += _further_pools(state, facts, at, charged)
+    amounts = of_totals(totals)
     if in_shadows:
-        shadow_pools.charged(state, facts, of_totals(totals), at, one)
+        shadow_pools.charged(state, facts, amounts, at, one)
     if charged:
-        amounts = of_totals(totals)
         _consume(state, charged, ids, amounts, at)
         _tell_reflexes(state, charged, facts, ids, amounts)
     if one is not None:
-        amounts = of_totals(totals)
         add(one.seen, amounts)
         correction = _correct(state, one, amounts, at)
         _settled(state, one, "settled", seen.end_unix_nano, correction)
@@ -96,14 +95,11 @@ def _belongs(one: Reservation, ids: Ids) -> bool:
 def _further_pools(state: State, facts: Facts, at: int, known: list[list[str]]) -> list[list[str]]:
     """The pools that a call belongs to, besides those in which it had a reservation."""
     keys = {(rule_id, name.partition("|")[2]) for rule_id, name in known}
-    found = []
-    policy = state.manifest
-    for pool in pools.matching(policy, facts, at):
-        if (pool.rule.id, pool.key) in keys:
-            continue
-        if pools.open_account(state, pool) is not None:
-            found.append([pool.rule.id, pool.name])
-    return found
+    return [
+        pool.named
+        for pool in pools.matching(state.manifest, facts, at)
+        if (pool.rule.id, pool.key) not in keys and pools.open_account(state, pool) is not None
+    ]
 
 
 def _consume(state: State, charged: list[list[str]], ids: Ids, amounts: Amounts, at: int) -> None:
@@ -116,10 +112,13 @@ def _tell_reflexes(
     state: State, charged: list[list[str]], facts: Facts, ids: Ids, amounts: Amounts
 ) -> None:
     """Let reflexes see how fast pools are used up."""
+    watched = observe.watched_pools(state)
+    if not watched:
+        return
     policy = state.manifest
     for rule_id, name in charged:
         books = state.kept.get(pools.POOLS, state.tenant, name)
-        if books is None or not observe.watches_pool(state, rule_id):
+        if books is None or rule_id not in watched:
             continue
         for limit in policy.pool_limits(rule_id):
             place = PLACE[limit.kind]

@@ -169,7 +169,8 @@ def corrected(state: State, one: Reservation, correction: Amounts, at: int) -> N
 
 def count_usage(state: State) -> bool:
     """Whether any shadow has pools."""
-    return any(entry.manifest.pools for entry in state.shadows)
+    shadows = state.shadows
+    return bool(shadows) and any(entry.manifest.pools for entry in shadows)
 
 
 def charged(
@@ -209,9 +210,7 @@ def _pool_of(name: str) -> tuple[str, str]:
 def _consume(state: State, names: Iterable[str], amounts: Amounts, at: int) -> None:
     for name in names:
         books = state.kept.get(SHADOW_POOLS, state.tenant, name)
-        if books is not None:
-            books.roll(state.now)
-        if books is None or books.outside(at, state.now):
+        if books is None or not books.takes(at, state.now):
             state.count("shadow_pool_usage_outside")
             continue
         books.consume(amounts, at)

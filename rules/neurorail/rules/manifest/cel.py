@@ -22,6 +22,9 @@ LENGTH_MAX: Final = 2_000
 COST_MAX: Final = 2_000
 """Steps an evaluation takes at most, counted in the checked expression."""
 
+REMEMBERED_MAX: Final = 1_024
+"""Values that an expression was evaluated for and that are remembered with what it gave."""
+
 _ABSENT: Final[dict[str, str | int | bool]] = {TEXT: "", NUMBER: 0, FLAG: False}
 _PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -57,17 +60,33 @@ def _evaluator(compiled: cel.Expression, names: frozenset[str]) -> Callable[[Fac
     variables = [(name, _ABSENT[fact.type]) for name, fact in FACTS.items() if name in names]
     maps = [family for family in FAMILIES if family[:-1] in names]
 
-    def evaluate(facts: Facts) -> bool | None:
+    def evaluate(data: dict[str, Any]) -> bool | None:
+        found = compiled.eval(data=data).value()
+        return found if isinstance(found, bool) else None
+
+    def of_all(facts: Facts) -> bool | None:
         data: dict[str, Any] = {name: facts.get(name, absent) for name, absent in variables}
         for family in maps:
             at = len(family)
             data[family[:-1]] = {
                 name[at:]: value for name, value in facts.items() if name.startswith(family)
             }
-        found = compiled.eval(data=data).value()
-        return found if isinstance(found, bool) else None
+        return evaluate(data)
 
-    return evaluate
+    known: dict[tuple[Any, ...], bool | None] = {}
+
+    def of_some(facts: Facts) -> bool | None:
+        """One call is asked about more than once, and by more than one manifest's rules."""
+        values = tuple([facts.get(name, absent) for name, absent in variables])
+        if values not in known:
+            if len(known) >= REMEMBERED_MAX:
+                known.clear()
+            known[values] = evaluate(
+                {name: value for (name, _), value in zip(variables, values, strict=True)}
+            )
+        return known[values]
+
+    return of_all if maps else of_some
 
 
 @lru_cache(maxsize=1)

@@ -122,36 +122,31 @@ def as_text(value: object) -> str:
 # ── reading them ─────────────────────────────────────────────────────────────────────────────
 
 
-class ChainFacts(Mapping[str, FactValue]):
-    """The facts of something in a chain: its own, and from above what the nearest level says.
+class Lookup(dict[str, "FactValue | None"]):
+    """Facts by name, None where there is none: what was not asked for yet is looked up.
 
-    What the chain says is looked up when a rule asks for it. They are facts of the moment: ask them
-    while that lasts.
+    Reading several at once by `operator.itemgetter` is quick where they are known already.
     """
 
-    __slots__ = ("_fields", "_known", "_state", "ids", "own", "tenant")
+    __slots__ = ("_fields", "_state", "ids", "own", "tenant")
 
     def __init__(self, state: State, ids: Ids, own: dict[str, FactValue]) -> None:
+        super().__init__(own)
         self._state = state
         self.tenant = state.tenant
         self.ids = ids
         self.own = own
         """What it does not have from its chain; stronger than that."""
-        self._known: dict[str, FactValue | None] = {**own}
-        """What was asked for, and what is its own."""
         self._fields: list[Fields] | None = None
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The fact with this name."""
-        value = self._known.get(name, _UNKNOWN)
-        if value is _UNKNOWN:
-            value = self._known[name] = self.above(name)
-        return default if value is None else value
+    def __missing__(self, name: str) -> FactValue | None:
+        value = self[name] = self.above(name)
+        return value
 
     def above(self, name: str) -> FactValue | None:
         """What the chain says of this name, whatever is its own."""
         if name in _FIELD_NAMES:
-            for fields in self._levels():
+            for fields in self.levels():
                 value: FactValue | None = getattr(fields, name)
                 if value is not None:
                     return value
@@ -168,66 +163,49 @@ class ChainFacts(Mapping[str, FactValue]):
         return self.tenant if name == "tenant" else None
 
     def _tag(self, key: str) -> str | None:
-        for fields in self._levels():
+        for fields in self.levels():
             for name, value in reversed(fields.tags):
                 if name == key:
                     return value
         return None
 
-    def _levels(self) -> list[Fields]:
+    def levels(self) -> list[Fields]:
         """What each level says of itself, the nearest first."""
         if self._fields is not None:
             return self._fields
         state, found = self._state, []
-        in_memory = state.entities.get
         for entity_id in self.ids[::-1]:
             if entity_id is None:
                 continue
-            entity = in_memory(f"{self.tenant}|{entity_id}") or state.entity(entity_id)
+            entity = state.entity(entity_id)
             if entity is not None and entity.fields is not None:
                 found.append(entity.fields)
         self._fields = found
         return found
 
-    def _whole(self) -> dict[str, FactValue]:
+    def whole(self) -> dict[str, FactValue]:
+        """All facts: gathered at once."""
         facts: dict[str, FactValue] = {"tenant": self.tenant}
         facts |= {
             name: own for name, own in zip(ID_FACTS, self.ids, strict=True) if own is not None
         }
-        for fields in reversed(self._levels()):
+        for fields in reversed(self.levels()):
             _say(facts, fields)
         return facts | self.own
 
-    def without(self, names: Iterable[str]) -> ChainFacts:
-        """The same facts, some of its own aside."""
-        left = dict(self.own)
+    def without(self, names: Iterable[str]) -> Lookup:
+        """The same, some of its own aside; what the chain says is known already."""
+        left = Lookup(self._state, self.ids, dict(self.own))
+        left.update(self)
+        left._fields = self._fields
         for name in names:
+            left.own.pop(name, None)
             left.pop(name, None)
-        return ChainFacts(self._state, self.ids, left)
-
-    def items(self) -> ItemsView[str, FactValue]:
-        """All facts: gathered at once."""
-        return self._whole().items()
-
-    def __getitem__(self, name: str) -> FactValue:
-        value: FactValue | None = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
+        return left
 
 
-_UNKNOWN: Final = object()
-_LEVEL_OF_ID: Final = {name: level for level, name in enumerate(ID_FACTS)}
-
-
-class EntityFacts(ChainFacts):
-    """The facts of an entity. What it consumed is gathered when a rule asks for it."""
+class _EntityLookup(Lookup):
+    """What an entity consumed is gathered when a rule asks for it."""
 
     __slots__ = ("_entity",)
 
@@ -235,21 +213,63 @@ class EntityFacts(ChainFacts):
         super().__init__(state, entity.ids, {"entity_type": entity.type, **more})
         self._entity: Entity | None = entity
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The fact with this name."""
+    def __missing__(self, name: str) -> FactValue | None:
         if self._entity is not None and name in _OF_ENTITY:
             self._gather(self._entity)
-        return super().get(name, default)
+            if name in self.own:
+                return self.own[name]
+        return super().__missing__(name)
 
     def _gather(self, entity: Entity) -> None:
         self._entity = None
         self.own = _consumed(entity) | self.own
-        self._known |= self.own
+        self.update(self.own)
 
-    def _whole(self) -> dict[str, FactValue]:
+    def whole(self) -> dict[str, FactValue]:
         if self._entity is not None:
             self._gather(self._entity)
-        return super()._whole()
+        return super().whole()
+
+
+class ChainFacts(Mapping[str, FactValue]):
+    """The facts of something in a chain: its own, and from above what the nearest level says.
+
+    What the chain says is looked up when a rule asks for it. They are facts of the moment: ask them
+    while that lasts.
+    """
+
+    __slots__ = ("lookup",)
+
+    def __init__(self, lookup: Lookup) -> None:
+        self.lookup = lookup
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The fact with this name."""
+        value = self.lookup[name]
+        return default if value is None else value
+
+    def without(self, names: Iterable[str]) -> ChainFacts:
+        """The same facts, some of its own aside."""
+        return ChainFacts(self.lookup.without(names))
+
+    def items(self) -> ItemsView[str, FactValue]:
+        """All facts: gathered at once."""
+        return self.lookup.whole().items()
+
+    def __getitem__(self, name: str) -> FactValue:
+        value: FactValue | None = self.lookup[name]
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.lookup.whole())
+
+    def __len__(self) -> int:
+        return len(self.lookup.whole())
+
+
+_LEVEL_OF_ID: Final = {name: level for level, name in enumerate(ID_FACTS)}
 
 
 def entity_facts(
@@ -262,7 +282,7 @@ def entity_facts(
         entity: the entity.
         more: what else is known of the occasion.
     """
-    return EntityFacts(state, entity, more)
+    return ChainFacts(_EntityLookup(state, entity, more))
 
 
 def _consumed(entity: Entity) -> dict[str, FactValue]:
@@ -305,7 +325,9 @@ def call_facts(
         return known[2]
     if outcome is None:
         outcome = outcome_of(seen.outcome, seen.error)
-    facts = ChainFacts(state, ids, _said(seen) | _measured(seen, amounts, outcome))
+    own = _said(seen)
+    _measure(own, seen, amounts, outcome)
+    facts = ChainFacts(Lookup(state, ids, own))
     state.facts_of_call = (seen, amounts, facts)
     return facts
 
@@ -325,21 +347,20 @@ def _said(seen: SpanObserved) -> dict[str, FactValue]:
     return facts
 
 
-def _measured(seen: SpanObserved, amounts: list[int], outcome: str) -> dict[str, FactValue]:
-    """What a call used, and how it ended."""
-    facts: dict[str, FactValue] = {
-        "input_tokens": amounts[INPUT],
-        "output_tokens": amounts[OUTPUT],
-        "tokens": amounts[INPUT] + amounts[OUTPUT],
-        "cost_usd_pico": amounts[COST],
-        "tool_calls": amounts[TOOL_CALLS],
-        "model_calls": amounts[MODEL_CALLS],
-        "duration_ms": max(0, seen.end_unix_nano - seen.start_unix_nano) // MS,
-    }
+def _measure(
+    facts: dict[str, FactValue], seen: SpanObserved, amounts: list[int], outcome: str
+) -> None:
+    """Add what a call used, and how it ended."""
+    facts["input_tokens"] = amounts[INPUT]
+    facts["output_tokens"] = amounts[OUTPUT]
+    facts["tokens"] = amounts[INPUT] + amounts[OUTPUT]
+    facts["cost_usd_pico"] = amounts[COST]
+    facts["tool_calls"] = amounts[TOOL_CALLS]
+    facts["model_calls"] = amounts[MODEL_CALLS]
+    facts["duration_ms"] = max(0, seen.end_unix_nano - seen.start_unix_nano) // MS
     if seen.first_signal_ms is not None:
         facts["first_signal_ms"] = seen.first_signal_ms
     _ended(facts, outcome, seen.error_code)
-    return facts
 
 
 _OF_CALL: Final = ("operation", "provider", "model", "tool")
@@ -347,16 +368,17 @@ _OF_CALL: Final = ("operation", "provider", "model", "tool")
 
 def facts_apart(facts: ChainFacts) -> dict[str, FactValue]:
     """What a call says and measured itself, and does not only have from its chain."""
-    apart = {
-        name: value
-        for name, value in facts.own.items()
-        if (name not in _FROM_ABOVE and name[:4] != TAG) or facts.above(name) != value
-    }
-    if facts.ids[RESOURCE] is not None:
+    lookup = facts.lookup
+    own = lookup.own
+    apart = own.copy()
+    for name in own.keys() & _FROM_ABOVE | {name for name in own if name[:4] == TAG}:
+        if lookup.above(name) == own[name]:
+            del apart[name]
+    if lookup.ids[RESOURCE] is not None:
         del apart["entity_type"]
     for name in _OF_CALL:
         if name not in apart:
-            value = facts.get(name)
+            value = lookup[name]
             if value is not None:
                 apart[name] = value
     return apart
@@ -383,7 +405,7 @@ def request_facts(
         context: the request's `context`.
         estimates: `tokens`, `cost_usd_pico`, `tool_calls`, `duration_ms`, where they are given.
     """
-    facts = dict(ChainFacts(state, ids, {}))
+    facts = Lookup(state, ids, {}).whole()
     named = [level for level, entity_id in enumerate(ids) if entity_id is not None]
     if named:
         facts["entity_type"] = entity_type_of(named[-1])
@@ -422,6 +444,14 @@ _FIELD_NAMES: Final = (
     "provider",
     "tool",
 )
+_SAID: Final = frozenset({*_FIELD_NAMES, *_LIFTED, *_LIFTED_FLAGS})
+
+
+def is_said(name: str) -> bool:
+    """Whether a fact is what something says of itself, or what is above it in its chain."""
+    return name in _SAID or name.startswith(TAG)
+
+
 _FROM_ABOVE: Final = frozenset({*_FIELD_NAMES, *_LIFTED, *_LIFTED_FLAGS}) - {*_OF_CALL}
 """Names that a call may only have from its chain, besides tags."""
 

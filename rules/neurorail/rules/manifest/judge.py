@@ -13,10 +13,10 @@ from neurorail.rules import directives
 from neurorail.rules.governor.amounts import Amounts
 from neurorail.rules.governor.limits import shortfalls
 from neurorail.rules.governor.reasons import Reason, ordered
-from neurorail.rules.governor.scopes import scopes_of
+from neurorail.rules.governor.scopes import limited_scopes
 from neurorail.rules.manifest.facts import Facts
 from neurorail.rules.manifest.limits import ENFORCE
-from neurorail.rules.manifest.model import CONFIRM, RAIL, REFUSE
+from neurorail.rules.manifest.model import CONFIRM, RAIL, REFUSE, Manifest
 from neurorail.rules.observations import Ids
 
 if TYPE_CHECKING:
@@ -53,18 +53,30 @@ def judge(state: State, facts: Facts, ids: Ids, asked: Amounts) -> Judgement:
     but it is told of directives, also of those that say that a budget is used up.
     """
     policy = state.manifest
-    against: list[Reason] = []
-    for rule in policy.modes_of.matching(facts):
-        if rule.severity == ENFORCE and rule.effect in _CODES:
-            message = rule.reason or f"rule {rule.id} says {rule.effect}"
-            code = rule.code or _CODES[rule.effect]
-            against.append(Reason(rule.id, code, ENFORCE, message))
     mode = policy.mode_of(facts)
-    told = [
-        Reason(one.rule or one.directive_id, one.code, ENFORCE, one.reason, one.retry_after_ms)
-        for one in directives.blocking(state, facts, reserved=mode == RAIL)
-    ]
-    if mode != RAIL:
+    on_rail = mode == RAIL
+    told: list[Reason] = []
+    if directives.hold(state):
+        told = [
+            Reason(one.rule or one.directive_id, one.code, ENFORCE, one.reason, one.retry_after_ms)
+            for one in directives.blocking(state, facts, reserved=on_rail)
+        ]
+    if not on_rail:
         return Judgement(mode, tuple(told))
-    short = shortfalls(scopes_of(state, policy, ids, facts), asked, state.now)
-    return Judgement(mode, tuple(one for one in ordered([*told, *against, *short]) if one.refuses))
+    short = shortfalls(limited_scopes(state, policy, ids, facts), asked, state.now)
+    reasons = ordered([*told, *_against(policy, facts), *short])
+    return Judgement(mode, tuple(one for one in reasons if one.refuses))
+
+
+def _against(policy: Manifest, facts: Facts) -> list[Reason]:
+    """What mode rules have against a call."""
+    return [
+        Reason(
+            rule.id,
+            rule.code or _CODES[rule.effect],
+            ENFORCE,
+            rule.reason or f"rule {rule.id} says {rule.effect}",
+        )
+        for rule in policy.modes_of.matching(facts)
+        if rule.severity == ENFORCE and rule.effect in _CODES
+    ]

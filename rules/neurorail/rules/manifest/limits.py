@@ -103,3 +103,10 @@ class Limit:
     warn_percent: tuple[int, ...]
     """Shares of the limit at which a warning is given, ascending."""
     rule_id: str
+    near: int = field(init=False, compare=False, repr=False)
+    """From here on there is something to say: the first warning, or that it is passed."""
+
+    def __post_init__(self) -> None:
+        amount = self.amount
+        warned_at = [-(-amount * share // 100) for share in self.warn_percent]
+        object.__setattr__(self, "near", min([*warned_at, amount + 1]))

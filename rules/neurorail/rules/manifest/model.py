@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from neurorail.rules.manifest.actions import ACTIONS, Action, Breaker
 from neurorail.rules.manifest.condition import ALWAYS, Condition
+from neurorail.rules.manifest.entity_limits import EntityLimits
 from neurorail.rules.manifest.facts import Facts, FactValue
 from neurorail.rules.manifest.kinds import (
     ID,
@@ -32,7 +33,7 @@ from neurorail.rules.manifest.kinds import (
     Whole,
     spec,
 )
-from neurorail.rules.manifest.limits import ENFORCE, KINDS, OBSERVE, SEVERITIES, Limit, Limits
+from neurorail.rules.manifest.limits import ENFORCE, OBSERVE, SEVERITIES, Limit, Limits
 from neurorail.rules.manifest.selection import ByValues, Chosen, Selection
 from neurorail.rules.manifest.settings import Estimates, Gate, Policies, Times
 from neurorail.rules.manifest.triggers import TRIGGERS, ConditionMet, Trigger
@@ -178,6 +179,18 @@ class PoolRule(Rule):
     def key_of(self, facts: Facts) -> str:
         """Which of its pools the facts belong to. An absent fact is a value like any other."""
         return key_text(self.key, facts)
+
+
+class KeyedPool:
+    """A pool that some facts belong to: a rule, and the key that they have."""
+
+    __slots__ = ("key", "rule", "window")
+
+    def __init__(self, rule: PoolRule, facts: Facts) -> None:
+        self.rule = rule
+        self.key = rule.key_of(facts)
+        self.window: Any = None
+        """Of the governor: the window that was asked for last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,8 +374,17 @@ class Manifest:
         return self._mode if names is None else ByValues(names, self._mode).of
 
     def _mode(self, facts: Facts) -> str:
-        rules = [rule for rule in self.modes_of.matching(facts) if rule.severity != OBSERVE]
-        return self.strictest_mode(rules)
+        if self._settled_mode.of(facts) == MODES[-1]:
+            return MODES[-1]  # Nothing that is left to ask could say more.
+        return self._mode_said_by(self.modes_of.matching(facts))
+
+    @cached_property
+    def _settled_mode(self) -> ByValues[str]:
+        rules = self.modes_of
+        return ByValues(rules.settled_names, lambda facts: self._mode_said_by(rules.settled(facts)))
+
+    def _mode_said_by(self, rules: Sequence[ModeRule]) -> str:
+        return self.strictest_mode([rule for rule in rules if rule.severity != OBSERVE])
 
     def strictest_mode(self, matching: Sequence[ModeRule]) -> str:
         """The strictest mode that any of some rules says, else the default."""
@@ -370,9 +392,9 @@ class Manifest:
         return max(said, key=MODES.index, default=self.default_mode)
 
     @cached_property
-    def pools_of(self) -> Chosen[PoolRule, tuple[PoolRule, str]]:
+    def pools_of(self) -> Chosen[PoolRule, KeyedPool]:
         """The pool rules by what they concern, each with the key of the pool that it means."""
-        return Chosen(self.pools, _pool_and_key, _key_names)
+        return Chosen(self.pools, KeyedPool, _key_names)
 
     def pool_limits(self, rule_id: str) -> tuple[Limit, ...]:
         """The limits of every pool of a rule; none if there is no such rule."""
@@ -388,6 +410,11 @@ class Manifest:
             for rule in self.pools
         }
 
+    @cached_property
+    def pooled_kinds(self) -> frozenset[str]:
+        """The kinds of limit that any pool has."""
+        return frozenset(kind for rule in self.pools for kind, _ in rule.limits.stated())
+
     def period(self, rule: PoolRule, at_unix_nano: int) -> tuple[int, int]:
         """Beginning and end of the calendar period of a pool that holds a moment."""
         begins, ends = self._periods.get(rule.id, _NEVER)
@@ -402,13 +429,24 @@ class Manifest:
         return {}
 
     @cached_property
-    def _entity_limits(self) -> dict[str, _EntityLimits]:
+    def _entity_limits(self) -> dict[str, EntityLimits]:
         levels = {rule.level for rule in (*self.budgets.overrides, *self.budgets.defaults)}
-        return {level: _EntityLimits(self.budgets, level) for level in sorted(levels)}
+        return {level: EntityLimits(self.budgets, level) for level in sorted(levels)}
 
     def has_budgets(self, level: str) -> bool:
         """Whether any rule gives entities of a level a budget."""
         return level in self._entity_limits
+
+    @cached_property
+    def budget_levels(self) -> tuple[int, ...]:
+        """The levels at which any rule gives entities a budget, from the mission down."""
+        return tuple(
+            place for place, level in enumerate(BUDGET_LEVELS) if level in self._entity_limits
+        )
+
+    def limits_at(self, level: str) -> EntityLimits | None:
+        """The limits of the entities of a level; None if no rule gives them a budget."""
+        return self._entity_limits.get(level)
 
     @cached_property
     def timed_levels(self) -> frozenset[str]:
@@ -432,49 +470,5 @@ class Manifest:
 _NEVER: Final = (0, 0)
 
 
-def _pool_and_key(rule: PoolRule, facts: Facts) -> tuple[PoolRule, str]:
-    return rule, rule.key_of(facts)
-
-
 def _key_names(rule: PoolRule) -> tuple[str, ...]:
     return rule.key
-
-
-class _EntityLimits:
-    """The limits of the entities of one level."""
-
-    def __init__(self, budgets: Budgets, level: str) -> None:
-        self._groups = [
-            Selection(rule for rule in rules if rule.level == level)
-            for rules in (budgets.overrides, budgets.defaults)
-        ]
-        names: list[str] | None = []
-        for group in self._groups:
-            names = None if names is None or group.names is None else [*names, *group.names]
-        self.of = self._limits if names is None else ByValues(names, self._limits).of
-        """The limits of an entity with these facts."""
-
-    def _limits(self, facts: Facts) -> tuple[Limit, ...]:
-        found: list[Limit] = []
-        matching = [rules.matching(facts) for rules in self._groups]
-        for kind in KINDS:
-            for rules in matching:
-                limits = [
-                    Limit(kind, amount, rule.severity, rule.warn_percent, rule.id)
-                    for rule in rules
-                    if (amount := rule.limits.get(kind)) is not None
-                ]
-                if limits:
-                    found.extend(_strictest_by_severity(limits))
-                    break
-        return tuple(found)
-
-
-def _strictest_by_severity(limits: list[Limit]) -> list[Limit]:
-    """The lowest limit of each severity: a mild rule never hides a strict one."""
-    kept: dict[str, Limit] = {}
-    for limit in limits:
-        known = kept.get(limit.severity)
-        if known is None or limit.amount < known.amount:
-            kept[limit.severity] = limit
-    return [kept[severity] for severity in SEVERITIES if severity in kept]

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from neurorail.rules.manifest.condition import LOGIC, Condition, facts_read
-from neurorail.rules.manifest.facts import FACTS, ID_FACTS, NUMBER, Facts
+from neurorail.rules.manifest.facts import FACTS, ID_FACTS, NUMBER, ChainFacts, Facts
 
 REMEMBERED_MAX: Final = 4_096
 """Combinations of values that are remembered; when there are more, all are worked out anew."""
@@ -34,17 +34,20 @@ T = TypeVar("T")
 class ByValues(Generic[T]):
     """What follows from the values of a few facts alone, worked out once for each."""
 
-    __slots__ = ("_known", "_names", "_work_out")
+    __slots__ = ("_known", "_names", "_read", "_work_out")
 
     def __init__(self, names: Iterable[str], work_out: Callable[[Facts], T]) -> None:
         self._names = tuple(dict.fromkeys(names))
+        self._read: Callable[[Any], Any] = itemgetter(*self._names) if self._names else _nothing
         self._work_out = work_out
-        self._known: dict[tuple[Any, ...], T] = {}
+        self._known: dict[Any, T] = {}
 
     def of(self, facts: Facts) -> T:
         """What follows from these facts."""
-        get = facts.get
-        values = tuple([get(name) for name in self._names])
+        if isinstance(facts, ChainFacts):
+            values = self._read(facts.lookup)
+        else:
+            values = tuple([facts.get(name) for name in self._names])
         found = self._known.get(values)
         if found is None:
             if len(self._known) >= REMEMBERED_MAX:
@@ -79,7 +82,9 @@ class Chosen(Generic[R, T]):
             else:
                 settled.append((place, rule))
                 names.update(dict.fromkeys(read))
-        self.names = None if others else tuple(names)
+        self.settled_names = tuple(names)
+        """The facts that those rules depend on whose facts have few values."""
+        self.names = None if others else self.settled_names
         """The facts that all of it depends on; None if these have too many values."""
         self._settled = _Index(settled)
         self._others = _Index(others)
@@ -99,6 +104,10 @@ class Chosen(Generic[R, T]):
             return made
         return [one for _, one in sorted([*found, *more], key=_place)]
 
+    def settled(self, facts: Facts) -> Sequence[T]:
+        """What is made of those rules that apply and depend on facts of few values."""
+        return self._by_values.of(facts)[1]
+
     def _of_settled(self, facts: Facts) -> tuple[list[tuple[int, T]], tuple[T, ...]]:
         found = self._make(self._settled, facts)
         return found, tuple([one for _, one in found])
@@ -115,7 +124,7 @@ def _itself(rule: R, facts: Facts) -> R:
     return rule
 
 
-def _nothing(rule: Conditional) -> tuple[str, ...]:
+def _nothing(of: object) -> tuple[str, ...]:
     return ()
 
 

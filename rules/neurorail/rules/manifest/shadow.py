@@ -53,9 +53,9 @@ def opinion(manifest: Manifest, facts: Facts, ids: Ids) -> Opinion:
         for limit in manifest.entity_limits(LEVEL_NAMES[level], facts)
     ]
     in_pools = [
-        (rule.window.text, limit)
-        for rule, _ in manifest.pools_of.matching(facts)
-        for limit in manifest.pool_limits(rule.id)
+        (pool.rule.window.text, limit)
+        for pool in manifest.pools_of.matching(facts)
+        for limit in manifest.pool_limits(pool.rule.id)
     ]
     return Opinion(manifest.mode_of(facts), tuple(stops), tuple(limits), tuple(in_pools))
 

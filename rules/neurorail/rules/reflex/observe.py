@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from neurorail.rules.config import MS
@@ -21,7 +21,14 @@ from neurorail.rules.reflex.circuit import CIRCUITS, circuit_named
 from neurorail.rules.reflex.plan import Plan, plan_of
 from neurorail.rules.reflex.scope import scope_of
 from neurorail.rules.reflex.step import CHILD, END, USE, VIOLATION, Step
-from neurorail.rules.reflex.watch import observe, watch_name, watch_named
+from neurorail.rules.reflex.watch import (
+    WATCHES,
+    be_quiet,
+    begin_watch,
+    observe,
+    watch_name,
+    watch_named,
+)
 from neurorail.rules.state import State
 
 REFUSALS: Final = frozenset({"NR-E002", "NR-E006", "NR-E008", "NR-E009", "NR-E010", "NR-E011"})
@@ -45,10 +52,11 @@ def call_ended(state: State, seen: SpanObserved, ids: Ids, amounts: list[int]) -
 
 
 def _call_step(facts: ChainFacts, seen: SpanObserved) -> Step:
-    own = facts.own
-    tool = facts.get("tool")
-    name = str(tool or facts.get("agent") or facts.get("model") or "")
-    called = tool or facts.get("model") or name
+    lookup = facts.lookup
+    own = lookup.own
+    tool = lookup["tool"]
+    name = str(tool or lookup["agent"] or lookup["model"] or "")
+    called = tool or lookup["model"] or name
     return Step(
         END,
         _failed(str(own["outcome"]), seen.error_code),
@@ -103,10 +111,10 @@ def violated(state: State, entity: Entity, kind: str) -> None:
         _see(state, rule, entity.ids, Step(VIOLATION, facts=facts))
 
 
-def watches_pool(state: State, pool: str) -> bool:
-    """Whether any reflex looks at how fast a pool is used up."""
+def watched_pools(state: State) -> Collection[str]:
+    """The pools of which any reflex looks at how fast they are used up."""
     plan = _plan(state)
-    return plan is not None and pool in plan.pools
+    return () if plan is None else plan.pools
 
 
 def pool_used(
@@ -162,14 +170,19 @@ def _see_all(
     calls: tuple[str | None, ...],
 ) -> None:
     """Let rules that apply see an end: each one's breaker while that heals, else its trigger."""
-    circuits_known = state.kept.number(CIRCUITS, state.tenant)
+    kept, tenant, now = state.kept, state.tenant, state.now
+    circuits_known = kept.number(CIRCUITS, tenant)
     for rule, name in watched:
         if circuits_known and _heals(state, rule, step, started, calls):
             continue
-        fired = observe(state, rule, watch_named(state, rule, name), step)
+        watch = kept.renew(WATCHES, tenant, name) or begin_watch(state, rule, name)
+        if now < watch.quiet_until:
+            continue
+        fired = (watch.machine or watch.trigger(rule)).observe(now, step)
         if fired is not None:
+            be_quiet(state, rule, watch)
             actions.triggered(state, rule, step.facts, ids, fired)
-            circuits_known = state.kept.number(CIRCUITS, state.tenant)
+            circuits_known = kept.number(CIRCUITS, tenant)
 
 
 def _see(state: State, rule: ReflexRule, ids: Ids, step: Step, entity_id: str = "") -> None:

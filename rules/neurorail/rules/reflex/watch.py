@@ -66,11 +66,14 @@ def watch_name(rule: ReflexRule, facts: Facts, entity_id: str = "") -> str:
 
 def watch_named(state: State, rule: ReflexRule, name: str, entity_id: str = "") -> Watch:
     """The trigger of a rule with this name, as the youngest; a new one if there is none."""
-    kept, tenant = state.kept, state.tenant
-    watch = kept.renew(WATCHES, tenant, name)
-    if watch is None:
-        watch = Watch(rule.id, entity_id)
-        kept.put(WATCHES, tenant, name, watch)
+    watch = state.kept.renew(WATCHES, state.tenant, name)
+    return begin_watch(state, rule, name, entity_id) if watch is None else watch
+
+
+def begin_watch(state: State, rule: ReflexRule, name: str, entity_id: str = "") -> Watch:
+    """A new trigger of a rule, with this name."""
+    watch = Watch(rule.id, entity_id)
+    state.kept.put(WATCHES, state.tenant, name, watch)
     return watch
 
 
@@ -81,8 +84,13 @@ def observe(state: State, rule: ReflexRule, watch: Watch, step: Step) -> Fired |
     machine = watch.machine or watch.trigger(rule)
     fired = machine.observe(state.now, step)
     if fired is not None:
-        watch.quiet_until = state.now + rule.quiet_ms * MS
+        be_quiet(state, rule, watch)
     return fired
+
+
+def be_quiet(state: State, rule: ReflexRule, watch: Watch) -> None:
+    """It fired: it sees nothing for a while."""
+    watch.quiet_until = state.now + rule.quiet_ms * MS
 
 
 def forget_rules(state: State, rules: frozenset[str]) -> None:
