@@ -6,10 +6,8 @@ thread that receives; any thread may send.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from neurorail.collector.engine.journal import OutboxBatch
@@ -192,28 +190,3 @@ def row_of(envelope: Envelope) -> tuple[Any, ...]:
 def envelope_of(row: tuple[Any, ...]) -> Envelope:
     """The envelope that `row_of` wrote."""
     return Envelope(row[0], Kind(row[1]), Signal(row[2]), *row[3:])
-
-
-class Pipe:
-    """One end of the pipe; sending is safe from any thread, receiving belongs to one."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-
-    def send(self, message: ToEngine | FromEngine) -> None:
-        """Send a message. Blocks while the other side is behind.
-
-        Raises:
-            OSError: the other side is gone.
-        """
-        with self._lock:
-            self._connection.send(message)
-
-    def receive(self) -> Any:
-        """The next message. Raises EOFError or OSError when the other side is gone."""
-        return self._connection.recv()
-
-    def close(self) -> None:
-        """Close this end."""
-        self._connection.close()

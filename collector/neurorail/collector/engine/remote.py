@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -25,6 +24,7 @@ from neurorail.collector.engine import messages
 from neurorail.collector.engine.answers import Answers
 from neurorail.collector.engine.applier import Busy, InboxReader
 from neurorail.collector.engine.journal import RECENT_BYTES_MAX, OutboxBatch, up_to
+from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.engine.records import RecordBuffer
 from neurorail.collector.envelope import Kind, Stamp
 from neurorail.collector.inbox.errors import InboxError
@@ -88,7 +88,7 @@ class EngineProcess:
         self._failed = failed
         self._unapplied_bytes_max = unapplied_bytes_max
         self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: messages.Pipe | None = None
+        self._pipe: Pipe | None = None
         # Bounded by what its senders may have open: questions and one tick.
         self._outgoing: queue.SimpleQueue[messages.ToEngine | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -134,7 +134,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
-        self._pipe = messages.Pipe(Connection(ours.detach()))
+        self._pipe = Pipe(ours)
 
     @property
     def pid(self) -> int | None:
@@ -306,7 +306,7 @@ class EngineProcess:
         room = self._unapplied_bytes < self._unapplied_bytes_max
         return room and len(self._in_flight) < IN_FLIGHT_MAX
 
-    def _feed(self, pipe: messages.Pipe) -> None:
+    def _feed(self, pipe: Pipe) -> None:
         try:
             while not self._stopping.is_set() and self.failure is None:
                 with self._changed:
@@ -340,7 +340,7 @@ class EngineProcess:
         except Exception as error:
             self._fail(error)
 
-    def _send(self, pipe: messages.Pipe) -> None:
+    def _send(self, pipe: Pipe) -> None:
         while (message := self._outgoing.get()) is not None:
             if self.failure is not None:
                 continue
@@ -353,7 +353,7 @@ class EngineProcess:
 
     # ── what the engine says ─────────────────────────────────────────────────────────────────
 
-    def _receive(self, pipe: messages.Pipe) -> None:
+    def _receive(self, pipe: Pipe) -> None:
         try:
             while not self._stopped.is_set():
                 self._take(pipe.receive())

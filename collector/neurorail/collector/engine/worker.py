@@ -14,13 +14,13 @@ import os
 import pickle
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from neurorail.collector.decode.own_attributes import ManifestDecoder
 from neurorail.collector.engine import messages
 from neurorail.collector.engine.applier import Applier, Busy
 from neurorail.collector.engine.journal import Journal, OutboxBatch
+from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
 from neurorail.collector.lifeline import end_with_the_server
@@ -84,7 +85,7 @@ GROUPS_MAX: Final = 32
 class FedInbox:
     """What the applier sees of the inbox: records that arrive over the pipe."""
 
-    def __init__(self, pipe: messages.Pipe) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._changed = threading.Condition()
         self._records: deque[Envelope] = deque()
@@ -169,7 +170,7 @@ class FedInbox:
 class Worker:
     """Runs until it is told to stop, or the server is gone."""
 
-    def __init__(self, pipe: messages.Pipe) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         begin = pipe.receive()
         assert isinstance(begin, messages.Begin), "the server begins"
@@ -353,7 +354,7 @@ def main() -> None:
     # When the processor is short, taking in comes before deciding: the inbox holds what waits.
     os.nice(ENGINE_NICE)
     gc.set_threshold(*GC_THRESHOLD)
-    worker = Worker(messages.Pipe(Connection(descriptor)))
+    worker = Worker(Pipe(socket.socket(fileno=descriptor)))
     gc.collect()
     gc.freeze()
     worker.run()
