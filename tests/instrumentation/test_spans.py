@@ -5,7 +5,7 @@ from opentelemetry import context
 from opentelemetry.trace import INVALID_SPAN
 from tests.instrumentation.conftest import Told
 
-from neurorail.instrumentation import mission
+from neurorail.instrumentation import attempt, job, mission, plan, resource
 from neurorail.instrumentation.gate.call import CALL, Call, complete_ids
 from neurorail.instrumentation.gate.reservation import Reservation
 from neurorail.instrumentation.spans import is_call_span
@@ -52,4 +52,34 @@ def test_their_spans_carry_the_reservation_and_no_other_does(told: Told) -> None
     assert stamped[names.RESERVATION_ID] == "v_1"
     assert stamped[names.MISSION_ID] == m.id
     assert stamped[names.RESOURCE_ID] == call.ids[names.RESOURCE_ID]
+    assert stamped[names.ENTITY_TYPE] == "resource"
     assert names.RESERVATION_ID not in (told.span("POST").attributes or {})
+
+
+def test_the_first_span_of_a_call_is_the_resource_and_one_below_it_is_not(told: Told) -> None:
+    call = complete_ids(Call("inference", model="gpt-4o"))
+    with mission("m"):
+        token = context.attach(context.set_value(CALL, call))
+        framework = told.provider.get_tracer("opentelemetry.instrumentation.langchain")
+        client = told.provider.get_tracer("opentelemetry.instrumentation.openai.v1")
+        with framework.start_as_current_span("ChatOpenAI"), client.start_as_current_span("chat"):
+            pass
+        context.detach(token)
+    outer = told.span("ChatOpenAI").attributes or {}
+    inner = told.span("chat").attributes or {}
+    assert outer[names.RESOURCE_ID] == inner[names.RESOURCE_ID]
+    assert outer[names.ENTITY_TYPE] == "resource"
+    assert names.ENTITY_TYPE not in inner
+
+
+def test_a_call_within_a_named_resource_is_no_resource(told: Told) -> None:
+    with mission("m"), plan(), job("llm_call"), attempt(), resource("llm_call") as r:
+        call = complete_ids(Call("inference", model="gpt-4o"))
+        token = context.attach(context.set_value(CALL, call))
+        client = told.provider.get_tracer("opentelemetry.instrumentation.openai.v1")
+        with client.start_as_current_span("chat"):
+            pass
+        context.detach(token)
+    stamped = told.span("chat").attributes or {}
+    assert stamped[names.RESOURCE_ID] == r.id
+    assert names.ENTITY_TYPE not in stamped

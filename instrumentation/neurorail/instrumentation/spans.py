@@ -33,6 +33,9 @@ def is_call_span(span: Span) -> bool:
 
 def stamp_call(span: Span, call: Call) -> None:
     """Let a span stand for a governed call: its chain, its resource, its reservation."""
+    if call.is_resource and call.span is None:
+        # It begins and ends with its first span: a framework's, whose client makes one below.
+        span.set_attribute(names.ENTITY_TYPE, "resource")
     call.span = span
     span.set_attributes(dict(call.ids))
     if call.reservation is not None:

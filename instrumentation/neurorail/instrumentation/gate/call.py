@@ -77,6 +77,8 @@ class Call:
     reservation: Reservation | None = None
     span: Span | None = None
     """The span of the call, once somebody started it."""
+    is_resource: bool = False
+    """Whether it is a resource of its own, rather than part of one that the agent named."""
     frame: bool = False
     """Whether a framework makes it, whose client may be governed too: one of both asks."""
     covered: bool = False
@@ -137,6 +139,7 @@ def complete_ids(call: Call) -> Call:
             ids[name] = new_id(level)
     if call.entity is None or call.entity.level < 4 or CHAIN_IDS[4] not in ids:
         ids[CHAIN_IDS[4]] = new_id(4)
+        call.is_resource = True
     return call
 
 
