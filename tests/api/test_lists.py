@@ -264,6 +264,46 @@ async def test_pages_of_events_lose_and_double_nothing_while_more_come(
     assert seen == expected
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_pages_of_a_history_lose_and_double_nothing_while_it_goes_on(
+    past: Past, seed: int
+) -> None:
+    chance = random.Random(seed)
+    name, end = f"h{seed}", chance.choice(["succeed", "fail", "timeout", "cancel"])
+    level, of = chance.choice([(0, "mission"), (1, "plan"), (2, "job"), (3, "attempt")])
+    ids = [f"{letter}_{name}" for letter in "mpja"]
+    for above in range(level + 1):
+        chain = [*ids[: above + 1], *[None] * (4 - above)]
+        past.write(CreateCommand(above, (chain[0], chain[1], chain[2], chain[3], chain[4])))
+        if above < level:
+            past.move((chain[0], chain[1], chain[2], chain[3], chain[4]), above, "enqueue", "start")
+    own: Ids = (chain[0], chain[1], chain[2], chain[3], chain[4])
+    path = f"/lifecycle/history/{of}/{ids[level]}"
+    past.move(own, level, "enqueue")
+    left = ["start", end]
+    seen: list[str] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        if chance.random() < 0.5:
+            past.live.archive(past.store)
+        body = await past.rail.get(
+            path, tenant=past.tenant, limit=chance.choice([1, 1, 2]), **cursor
+        )
+        seen += [one["transition"] for one in body["transitions"]]
+        if body["next_cursor"] is None:
+            break
+        cursor = {"cursor": body["next_cursor"]}
+        # Meanwhile it goes on, others begin, and what happened is archived.
+        if left and chance.random() < 0.8:
+            past.move(own, level, left.pop(0))
+        past.mission(f"{name}x{len(seen)}")
+        if chance.random() < 0.5:
+            past.live.archive(past.store)
+    whole = await past.rail.get(path, tenant=past.tenant)
+    assert seen == [one["transition"] for one in whole["transitions"]]
+    assert seen == ["create", "enqueue", "start", end][: len(seen)]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [

@@ -86,12 +86,21 @@ class StoreHistory:
 
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
         """Counts of events, by type, severity and category."""
-        where, parameters = _where(wanted, outside)
-        rows = await self._query(
-            "SELECT event_type, severity, event_category, count() AS events FROM neurorail_audit "
-            f"WHERE {where} GROUP BY event_type, severity, event_category",
-            parameters,
-        )
+        where, parameters = _where(wanted, None)
+        counted = "SELECT event_type, severity, event_category, toInt64(count()) AS events"
+        by = "GROUP BY event_type, severity, event_category"
+        sql = f"{counted} FROM neurorail_audit WHERE {where} {by}"
+        if outside is not None:
+            # All, which a projection has counted, less the newest, which are few: both of one
+            # moment, in one query. A condition on positions would have every row read.
+            beyond, parameters = _beyond(parameters, outside)
+            less = f"{counted} FROM neurorail_audit WHERE {where} AND {beyond} {by}"
+            sql = (
+                "SELECT event_type, severity, event_category, sum(events) AS events "
+                f"FROM ({sql} UNION ALL {less.replace('toInt64', '-toInt64')}) {by} "
+                "HAVING events > 0"
+            )
+        rows = await self._query(sql, parameters)
         counts = EventCounts()
         for row in rows:
             counts.add(row["event_type"], row["severity"], row["event_category"], row["events"])
@@ -202,6 +211,15 @@ def _outside(
         "out_seq": seq,
         "out_index": index,
     }
+
+
+def _beyond(parameters: Parameters, outside: Boundary) -> tuple[str, Parameters]:
+    """The events of the boundary's node at or after its position."""
+    _, more = _outside("", parameters, outside)
+    return (
+        "node = {out_node:String} AND seq >= {out_seq:UInt64} AND (epoch, seq, `index`) >= "
+        "({out_epoch:UInt32}, {out_seq:UInt64}, {out_index:UInt32})"
+    ), more
 
 
 def _key_parameters(key: EventKey) -> Parameters:

@@ -21,21 +21,35 @@ GROUPS: Final = MappingProxyType(
         "tool": "u.tool",
         "mission": "u.mission_id",
         "job_type": "j.kind",
-        "tag": "m.tags[{tag:String}]",
+        "tag": "m.value",
         "hour": "toStartOfHour(toDateTime(u.event_time, 'UTC'))",
         "day": "toStartOfDay(toDateTime(u.event_time, 'UTC'))",
     }
 )
 """What usage may be grouped by, and the column of each."""
 
+_ENTITIES: Final = (
+    "FROM neurorail_entities WHERE tenant = {tenant:String} "
+    "AND created < fromUnixTimestamp64Nano({created_before:Int64}) "
+    "AND timestamp >= fromUnixTimestamp64Nano({ended_after:Int64})"
+)
 _JOINS: Final = MappingProxyType(
     {
-        "job_type": "LEFT ANY JOIN (SELECT entity_id, kind FROM neurorail_entities WHERE "
-        "tenant = {tenant:String} AND entity_type = 'job') AS j ON j.entity_id = u.job_id",
-        "tag": "LEFT ANY JOIN (SELECT entity_id, tags FROM neurorail_entities WHERE "
-        "tenant = {tenant:String} AND entity_type = 'mission') AS m ON m.entity_id = u.mission_id",
+        "job_type": f"LEFT ANY JOIN (SELECT entity_id, kind {_ENTITIES} AND entity_type = 'job' "
+        "AND entity_id IN (SELECT u.job_id CALLS)) AS j ON j.entity_id = u.job_id",
+        "tag": f"LEFT ANY JOIN (SELECT entity_id, tags[{{tag:String}}] AS value {_ENTITIES} "
+        "AND entity_type = 'mission' AND mapContains(tags, {tag:String}) "
+        "AND entity_id IN (SELECT u.mission_id CALLS)) AS m ON m.entity_id = u.mission_id",
     }
 )
+"""Entities that made one of the calls; all that ever ended would be too many."""
+_SKEW_NS: Final = 86_400 * 10**9
+"""A call does not end longer before the creation of what it belongs to: clocks may differ."""
+_AFTERWARDS_NS: Final = 30 * 86_400 * 10**9
+"""A call does not end longer after the end of what it belongs to."""
+_SETTINGS: Final = "SETTINGS use_index_for_in_with_subqueries = 0"
+"""Looking for every id of a large set in the index of every granule costs more than it spares."""
+_TIME_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,8 @@ class UsageSums:
             "since": wanted.since_unix_nano,
             "until": wanted.until_unix_nano,
             "tag": tag or "",
+            "created_before": min(wanted.until_unix_nano + _SKEW_NS, _TIME_MAX),
+            "ended_after": max(wanted.since_unix_nano - _AFTERWARDS_NS, 0),
             "most": limit,
         }
         for name in ("agent", "model", "provider", "mission_id"):
@@ -87,7 +103,8 @@ class UsageSums:
                 parameters[name] = value
         named = "".join(f"{GROUPS[name]} AS {name}_group, " for name in groups)
         by = ", ".join(f"{name}_group" for name in groups)
-        joins = " ".join(_JOINS[name] for name in groups if name in _JOINS)
+        calls = f"FROM neurorail_usage AS u WHERE {where}"
+        joins = " ".join(_JOINS[name].replace("CALLS", calls) for name in groups if name in _JOINS)
         times = [f"{name}_group" for name in groups if name in ("hour", "day")]
         order = ", ".join([*times, "cost_usd_pico DESC", "calls DESC", *([by] if by else [])])
         sql = (
@@ -95,7 +112,8 @@ class UsageSums:
             "sum(u.input_tokens) AS input_tokens, sum(u.output_tokens) AS output_tokens, "
             "sum(u.cost_usd_pico) AS cost_usd_pico "
             f"FROM neurorail_usage AS u {joins} WHERE {where} "
-            + (f"GROUP BY {by} ORDER BY {order} LIMIT {{most:UInt32}}" if by else "")
+            + (f"GROUP BY {by} ORDER BY {order} LIMIT {{most:UInt32}} " if by else "")
+            + (_SETTINGS if joins else "")
         )
         try:
             return await self._store.query_async(sql, parameters)
