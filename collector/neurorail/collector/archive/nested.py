@@ -128,8 +128,12 @@ _REQUESTS: Final[Mapping[Signal, Callable[[], Message]]] = {
 }
 
 
-_LARGE_DOUBLE: Final = re.compile(rb"[\x0a\x12*]\x09!.{7}[\x44-\x7f\xc4-\xff]", re.DOTALL)
-"""A value of nine bytes that is a double of about 6e20 or more, infinite, or not a number."""
+_LARGE_DOUBLE: Final = re.compile(rb"\x09!(?<=[\x0a\x12*]\x09!).{7}[\x44-\x7f\xc4-\xff]", re.DOTALL)
+"""A value of nine bytes that is a double of about 6e20 or more, infinite, or not a number.
+
+It begins with two bytes that are searched for at memory speed; what is before them is looked at
+where they stand.
+"""
 
 
 class NestedValues:
