@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 READY := .venv/.ready
-WORKERS ?= logical
+# One more than there are processors: a worker often waits for a server, a browser or a disk.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS ?=
 KILLS ?= 50
 
-.PHONY: help demo test lint types fmt docs docs-gen bench kill soak ci lock clean
+.PHONY: help demo test slow lint types fmt docs docs-gen bench kill soak ci lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +17,9 @@ demo: $(READY) ## Run the server with live agents, until Ctrl-C
 
 test: $(READY) ## Run the tests in parallel and show the branch coverage
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
+
+slow: $(READY) ## Run the tests that `make test` leaves out
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -m slow $(ARGS)
 
 lint: $(READY) ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

@@ -100,6 +100,7 @@ def test_the_javascript_gate_hears_of_directives(
 
 
 @pytest.mark.slow
+@pytest.mark.toolchain
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("go") is None, reason="no Go on the path")
 def test_go(tmp_path: Path, rail: Rail) -> None:
@@ -108,6 +109,7 @@ def test_go(tmp_path: Path, rail: Rail) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.toolchain
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("mvn") is None, reason="no Maven on the path")
 def test_java(tmp_path: Path, rail: Rail) -> None:
@@ -144,6 +146,7 @@ def collector(folder: Path, rail: Rail, grpc_port: int, http_port: int) -> Itera
 
 
 @pytest.mark.slow
+@pytest.mark.toolchain
 @pytest.mark.node
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("go") is None, reason="no Go on the path")

@@ -108,7 +108,7 @@ def test_nobody_there() -> None:
         asyncio.run(asked())
 
 
-@pytest.mark.parametrize("asynchronous", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_stream_goes_on_across_a_restart(tmp_path: Path, asynchronous: bool) -> None:
     api = f"127.0.0.1:{free_port()}"
     expected = [f"m_{number}" for number in range(6)]

@@ -65,6 +65,7 @@ def test_a_type_that_is_not_known_is_said(served: SqlRail) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.toolchain
 def test_clickhouse_go_reads_over_http_as_grafana_does(served: SqlRail, tmp_path: Path) -> None:
     go = shutil.which("go")
     if go is None:
