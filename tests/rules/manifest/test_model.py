@@ -84,7 +84,7 @@ def test_shipped_manifest_limits_nothing_and_estimates() -> None:
     manifest = shipped()
     assert Manifest.from_json(manifest.json) == manifest
     assert manifest.default_mode == "direct"
-    assert not any(map(manifest.has_budgets, ("mission", "plan", "job", "attempt")))
+    assert manifest.budget_levels == ()
     assert manifest.estimates.for_job_type("tool_execution").tool_calls == 1
     assert manifest.estimates.for_job_type(None) == manifest.estimates.default
 
@@ -134,7 +134,7 @@ def test_default_holds_where_no_override_matches() -> None:
     )
     assert FULL.entity_limits("mission", {}) == ()
     assert FULL.entity_limits("resource", {}) == ()
-    assert FULL.has_budgets("job")
+    assert FULL.limits_at("job") is not None
 
 
 def test_pool_key_tells_absent_from_empty() -> None:

@@ -433,10 +433,6 @@ class Manifest:
         levels = {rule.level for rule in (*self.budgets.overrides, *self.budgets.defaults)}
         return {level: EntityLimits(self.budgets, level) for level in sorted(levels)}
 
-    def has_budgets(self, level: str) -> bool:
-        """Whether any rule gives entities of a level a budget."""
-        return level in self._entity_limits
-
     @cached_property
     def budget_levels(self) -> tuple[int, ...]:
         """The levels at which any rule gives entities a budget, from the mission down."""
