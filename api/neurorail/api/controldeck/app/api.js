@@ -15,13 +15,13 @@ export const address = (path) => new URL(path, ROOT).href;
  */
 export async function get(path) {
   const sent = current();
-  return read(path, sent, await fetch(address(path), { headers: { accept: "application/json" } }));
+  return read(path, sent, await reach(path, { headers: { accept: "application/json" } }));
 }
 
 /** @param {string} path @returns {Promise<string>} the answer as it came; rejects as `get` */
 export async function getText(path) {
   const sent = current();
-  const answer = await fetch(address(path));
+  const answer = await reach(path);
   return answer.ok ? answer.text() : read(path, sent, answer);
 }
 
@@ -29,7 +29,16 @@ export async function getText(path) {
 export async function post(path, body = {}) {
   const headers = { accept: "application/json", "content-type": "application/json", ...writing() };
   const sent = current();
-  return read(path, sent, await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
+  return read(path, sent, await reach(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Browsers each have words of their own for a server that is away. @param {string} path @param {RequestInit} [how] */
+async function reach(path, how) {
+  try {
+    return await fetch(address(path), how);
+  } catch {
+    throw new Error("the server cannot be reached");
+  }
 }
 
 /** @param {string} path @param {string} sent @param {Response} answer */

@@ -5,7 +5,7 @@ import { batch, signal, useEffect, useMemo } from "../vendor/ui.js";
 import { getEvents } from "./api.js";
 import { time } from "./entity.js";
 import { readEvent } from "./events.js";
-import { follow, noteCodes } from "./store.js";
+import { connection, follow, noteCodes } from "./store.js";
 
 /** @typedef {import("./events.js").StreamEvent} StreamEvent */
 
@@ -120,5 +120,8 @@ export function useEventLog(types, mission = "") {
     void log.older();
     return log.live();
   }, [log]);
+  useEffect(() => {
+    if (connection.value === "live" && log.state.value === "failed") void log.older();
+  }, [connection.value, log]);
   return log;
 }

@@ -9,6 +9,7 @@ import { GOVERNOR, useReading } from "./reading.js";
 import { link } from "./route.js";
 import { now } from "./store.js";
 import { Tile } from "./tile.js";
+import { toldBy } from "./told.js";
 
 /** Numbers of the archive and of counters: nothing here need be younger. */
 const EVERY_MS = 5000;
@@ -23,9 +24,6 @@ export function dayBegan(nowMs, inZone) {
   return day.toISOString();
 }
 
-/** @param {ReturnType<typeof useReading>} reading @param {(answer: any) => string} text */
-const told = (reading, text) => (reading.value.value === null ? (reading.problem.value === "" ? "…" : "–") : text(reading.value.value));
-
 export function HealthTiles() {
   return html`<${SpendTile} /><${RefusalsTile} /><${CircuitsTile} />`;
 }
@@ -37,15 +35,15 @@ function SpendTile() {
   const fullest = useMemo(() => poolUses(pools.value.value)[0], [pools.value.value]);
   const note = fullest ? `${fullest.name} ${fullest.kind} ${percent(fullest.share)} used` : "no pool has a limit";
   const tone = fullest === undefined || fullest.share < FULL ? "" : fullest.share >= 1 ? "failed" : "timeout";
-  return html`<${Tile} name="spend" label="Spend today" href=${link("budget")} note=${told(pools, () => note)} tone=${tone}
-    value=${told(spend, ({ groups }) => money(groups[0]?.cost_usd ?? 0))} />`;
+  return html`<${Tile} name="spend" label="Spend today" href=${link("budget")} note=${toldBy(pools, () => note)} tone=${tone}
+    value=${toldBy(spend, ({ groups }) => money(groups[0]?.cost_usd ?? 0))} />`;
 }
 
 function RefusalsTile() {
   const stats = useReading(`${GOVERNOR}stats`, [], EVERY_MS);
   const refused = stats.value.value?.refused_count ?? 0;
   return html`<${Tile} name="refusals" label="Refusals" href=${link("governor")} tone=${refused > 0 ? "failed" : ""}
-    value=${told(stats, () => count(refused))} note=${told(stats, ({ total_decisions: total }) => `of ${count(total)} ${total === 1 ? "decision" : "decisions"}`)} />`;
+    value=${toldBy(stats, () => count(refused))} note=${toldBy(stats, ({ total_decisions: total }) => `of ${count(total)} ${total === 1 ? "decision" : "decisions"}`)} />`;
 }
 
 function CircuitsTile() {
@@ -53,5 +51,5 @@ function CircuitsTile() {
   const all = breakers.value.value?.breakers ?? [];
   const open = all.filter((/** @type {any} */ each) => each.state !== "closed").length;
   return html`<${Tile} name="circuits" label="Open circuits" href=${link("reflex")} tone=${open > 0 ? "failed" : ""}
-    value=${told(breakers, () => count(open))} note=${told(breakers, () => (all.length === 0 ? "none ever opened" : `of ${count(all.length)} that ever opened`))} />`;
+    value=${toldBy(breakers, () => count(open))} note=${toldBy(breakers, () => (all.length === 0 ? "none ever opened" : `of ${count(all.length)} that ever opened`))} />`;
 }

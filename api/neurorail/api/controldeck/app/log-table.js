@@ -5,8 +5,9 @@ import { html } from "../vendor/ui.js";
 import { Id } from "./badge.js";
 import { openEvent } from "./event-sheet.js";
 import { EVENT_COLUMNS, Export } from "./export.js";
-import { clock, count } from "./format.js";
+import { clock } from "./format.js";
 import { EmptyLog } from "./panel.js";
+import { toldRead } from "./told.js";
 import { Td, Th, VirtualList } from "./virtual.js";
 
 /** @typedef {import("./events.js").StreamEvent} StreamEvent */
@@ -17,7 +18,7 @@ export function LogTable({ log, name, children }) {
   // Where all are of one type, the type says nothing.
   const mixed = log.types.length !== 1;
   return html`
-    <div class="strip"><span>${count(rows.length)} read of ${count(log.total.value)}</span><${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} /></div>
+    <div class="strip"><span>${toldRead(log)}</span><${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} /></div>
     <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${460} template=${`92px ${mixed ? "minmax(126px, 0.9fr) " : ""}minmax(140px, 1.8fr) 112px`}
       head=${html`<${Th}>Received<//>${mixed && html`<${Th}>Event<//>`}<${Th}>What<//><${Th}>Mission<//>`}
       keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}

@@ -6,25 +6,27 @@ import { STATES } from "./entity.js";
 import { brief, count, money, percent, whole } from "./format.js";
 import { HealthTiles } from "./health-tiles.js";
 import { link } from "./route.js";
-import { rate, received, totals, totalsLoaded } from "./store.js";
+import { rate, readProblem, received, totals, totalsLoaded } from "./store.js";
 import { Tile } from "./tile.js";
+import { told } from "./told.js";
 
 export function Tiles() {
   const now = totals.value;
+  const say = (/** @type {string} */ text) => told(totalsLoaded.value, readProblem.value, () => text);
   return html`
     <dl class="tiles overview" aria-label="Live counts" data-loaded=${totalsLoaded.value}>
-      <${Tile} name="missions" label="Missions active" value=${count(now.missionsActive)} href=${link("trace", { state: "running" })}
-        note="${count(now.missions)} in all" tone=${now.missionsActive > 0 ? "running" : ""} />
-      <${Tile} name="jobs" label="Jobs running" value=${count(now.jobsRunning)} href=${link("lifecycle", { type: "job" })}
-        note="${count(now.jobs)} in all · ${count(now.jobsQueued)} queued" />
-      <${Tile} name="attempts" label="Attempts running" value=${count(now.attemptsRunning)} href=${link("lifecycle", { type: "attempt" })}
-        note="${count(now.attempts)} in all · ${percent(now.errorShare)} fail" />
-      <${Tile} name="tokens" label="Tokens" value=${count(now.tokens)} href=${link("budget")}
-        note="${brief(now.inputTokens)} in · ${brief(now.outputTokens)} out" />
-      <${Tile} name="cost" label="Cost" value=${money(now.costUsd)} href=${link("budget")}
-        note=${now.unpriced > 0 ? `${whole(now.unpriced)} calls unpriced` : "every call priced"} />
-      <${Tile} name="violations" label="Violations" value=${count(now.violations)} href=${link("budget")}
-        note=${now.orphans > 0 ? `and ${count(now.orphans)} ${now.orphans === 1 ? "orphan" : "orphans"}` : "budgets and lifecycle"}
+      <${Tile} name="missions" label="Missions active" value=${say(count(now.missionsActive))} href=${link("trace", { state: "running" })}
+        note=${say(`${count(now.missions)} in all`)} tone=${now.missionsActive > 0 ? "running" : ""} />
+      <${Tile} name="jobs" label="Jobs running" value=${say(count(now.jobsRunning))} href=${link("lifecycle", { type: "job" })}
+        note=${say(`${count(now.jobs)} in all · ${count(now.jobsQueued)} queued`)} />
+      <${Tile} name="attempts" label="Attempts running" value=${say(count(now.attemptsRunning))} href=${link("lifecycle", { type: "attempt" })}
+        note=${say(`${count(now.attempts)} in all · ${percent(now.errorShare)} fail`)} />
+      <${Tile} name="tokens" label="Tokens" value=${say(count(now.tokens))} href=${link("budget")}
+        note=${say(`${brief(now.inputTokens)} in · ${brief(now.outputTokens)} out`)} />
+      <${Tile} name="cost" label="Cost" value=${say(money(now.costUsd))} href=${link("budget")}
+        note=${say(now.unpriced > 0 ? `${whole(now.unpriced)} calls unpriced` : "every call priced")} />
+      <${Tile} name="violations" label="Violations" value=${say(count(now.violations))} href=${link("budget")}
+        note=${say(now.orphans > 0 ? `and ${count(now.orphans)} ${now.orphans === 1 ? "orphan" : "orphans"}` : "budgets and lifecycle")}
         tone=${now.violations > 0 ? "failed" : ""} />
       <${HealthTiles} />
       <${StatesTile} />

@@ -3,19 +3,19 @@
 
 import { html } from "../../vendor/ui.js";
 import { count, percent } from "../format.js";
-import { Nothing, Panel } from "../panel.js";
+import { EmptyLog, Panel } from "../panel.js";
 
 const COLOURS = ["failed", "timeout", "enforcement", "audit", "pending", "running", "metrics"];
 const R = 42;
 const AROUND = 2 * Math.PI * R;
 
-/** @param {{title: string, name: string, parts: [string, number][], loading: boolean}} props */
-export function Pie({ title, name, parts, loading }) {
+/** @param {{title: string, name: string, parts: [string, number][], log: import("../event-log.js").EventLog}} props `log`: what the parts were counted from */
+export function Pie({ title, name, parts, log }) {
   const sum = parts.reduce((all, [, value]) => all + value, 0);
   let turned = 0;
   return html`
     <${Panel} name=${name} class="pie" title=${title} note=${sum > 0 ? `${count(sum)} in all` : ""}>
-      ${sum === 0 && html`<${Nothing} loading=${loading}><p><strong>No budget was broken.</strong></p><p>Every entity stays within its limits.</p><//>`}
+      ${sum === 0 && html`<${EmptyLog} log=${log}><p><strong>No budget was broken.</strong></p><p>Every entity stays within its limits.</p><//>`}
       ${sum > 0 && html`
         <div class="pie-box">
           <svg viewBox="0 0 112 112" role="img" aria-label=${parts.map(([kind, value]) => `${value} ${words(kind)}`).join(", ")}>

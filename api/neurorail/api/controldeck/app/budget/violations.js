@@ -6,8 +6,9 @@ import { Id } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { amount } from "../events.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock, count } from "../format.js";
+import { clock } from "../format.js";
 import { EmptyLog } from "../panel.js";
+import { toldRead } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent} StreamEvent */
@@ -25,7 +26,7 @@ export function Violations({ log }) {
     <section class="panel violations" data-panel="violations" aria-labelledby="violations-title">
       <div class="panel-head">
         <h2 id="violations-title">Recent violations</h2>
-        <span class="panel-note">${count(log.rows.value.length)} read of ${count(log.total.value)}</span>
+        <span class="panel-note">${toldRead(log)}</span>
         <${Export} name="violations" rows=${log.rows.value} columns=${COLUMNS} />
       </div>
       <${VirtualList} rows=${log.rows.value} rowPx=${34} label="Recent violations" minWidthPx=${760}

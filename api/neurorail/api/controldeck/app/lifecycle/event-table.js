@@ -5,8 +5,9 @@ import { html } from "../../vendor/ui.js";
 import { Id, State } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock, count } from "../format.js";
+import { clock } from "../format.js";
 import { EmptyLog } from "../panel.js";
+import { toldRead } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent} StreamEvent */
@@ -16,7 +17,7 @@ export function EventTable({ log, name, type, children }) {
   const rows = type === "all" ? log.rows.value : log.rows.value.filter((event) => event.data.entity_type === type);
   return html`
     <div class="strip">
-      <span>${count(rows.length)} read of ${count(log.total.value)}</span>
+      <span>${toldRead(log)}</span>
       <${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} />
     </div>
     <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${560}

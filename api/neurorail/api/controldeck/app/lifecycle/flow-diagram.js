@@ -26,8 +26,8 @@ const EDGES = [
   { name: "cancel", from: "pending", to: "cancelled", path: "M114 166C136 268 250 264 686 262", label: [230, 256] },
 ];
 
-/** @param {{type: string, held: Record<string, number>, rates: Map<string, number>}} props */
-export function FlowDiagram({ type, held, rates }) {
+/** @param {{type: string, say: (state: string) => string, rates: Map<string, number>}} props `say`: how many are in a state */
+export function FlowDiagram({ type, say, rates }) {
   const moves = EDGES.map((edge) => ({ ...edge, rate: rates.get(edgeKey(type, edge.from, edge.to)) ?? 0 }));
   const most = Math.max(1, ...moves.map((edge) => edge.rate));
   const says = moves.filter((edge) => edge.rate > 0).map((edge) => `${edge.rate} ${edge.name}`).join(", ");
@@ -48,7 +48,7 @@ export function FlowDiagram({ type, held, rates }) {
             <g key=${state} class="node" data-node=${state} data-state=${state} transform=${`translate(${x} ${y})`}>
               <rect width=${W} height=${H} rx="9" />
               <text class="node-name" x="14" y="20">${state.toUpperCase()}</text>
-              <text class="node-count" x="14" y="40">${count(held[state] ?? 0)}</text>
+              <text class="node-count" x="14" y="40">${say(state)}</text>
             </g>`;
         })}
       </svg>

@@ -9,9 +9,10 @@ import { get } from "../api.js";
 import { openEvent } from "../event-sheet.js";
 import { useEventLog } from "../event-log.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock, count } from "../format.js";
+import { clock } from "../format.js";
 import { EmptyLog, Panel } from "../panel.js";
 import { may, signedIn, who } from "../session.js";
+import { toldOf } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent} StreamEvent */
@@ -62,7 +63,7 @@ function Myself() {
 function Denials() {
   const log = useEventLog(["access_denied"]);
   return html`
-    <${Panel} name="denials" title="Turned away" note=${count(log.total.value)}
+    <${Panel} name="denials" title="Turned away" note=${toldOf(log)}
       tools=${html`<${Export} name="denials" rows=${log.rows.value} columns=${EVENT_COLUMNS} />`}>
       <${VirtualList} rows=${log.rows.value} rowPx=${34} label="Denials, newest first" minWidthPx=${380} template="92px minmax(100px, 1fr) minmax(140px, 2fr)"
         head=${html`<${Th}>Received<//><${Th}>Reason<//><${Th}>What<//>`}

@@ -15,7 +15,8 @@ import { count, moment, clock } from "../format.js";
 import { Nothing, Tabs } from "../panel.js";
 import { adjust, place } from "../route.js";
 import { RowRange } from "../row-range.js";
-import { follow, noteCodes } from "../store.js";
+import { connection, follow, noteCodes } from "../store.js";
+import { told } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent} StreamEvent */
@@ -51,13 +52,16 @@ function Events() {
       range.close();
     };
   }, [range]);
+  useEffect(() => {
+    if (connection.value === "live" && range.state.value === "failed") range.again();
+  }, [connection.value, range]);
   // Every change of the range makes a new view of it, so that the list draws itself anew.
   const rows = useMemo(() => viewOf(range), [range, range.version.value]);
   return html`
     <section class="panel whole" data-panel="audit" aria-labelledby="audit-title">
       <div class="panel-head">
         <h2 id="audit-title">Events</h2>
-        <span class="panel-note" data-count=${range.total} data-held=${range.held}>${count(range.total)}${range.length < range.counted ? `, the newest ${count(range.length)} shown: narrow the time for older ones` : ""}</span>
+        <span class="panel-note" data-count=${range.total} data-held=${range.held}>${told(range.state.value === "ready", range.problem.value, () => count(range.total))}${range.length < range.counted ? `, the newest ${count(range.length)} shown: narrow the time for older ones` : ""}</span>
         ${range.waiting.length > 0 && html`<button type="button" onClick=${() => (goTo.value = { index: 0 })}>${count(range.waiting.length)} new</button>`}
         <${Export} name="audit" rows=${rows} columns=${EVENT_COLUMNS} />
       </div>

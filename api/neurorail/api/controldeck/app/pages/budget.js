@@ -10,7 +10,8 @@ import { Violations } from "../budget/violations.js";
 import { useEventLog } from "../event-log.js";
 import { count } from "../format.js";
 import { link } from "../route.js";
-import { totals } from "../store.js";
+import { readProblem, totals, totalsLoaded } from "../store.js";
+import { told, toldOf } from "../told.js";
 
 export function Budget() {
   const timeouts = useEventLog(["timeout_enforced"]);
@@ -30,12 +31,12 @@ export function Budget() {
     <dl class="tiles four" aria-label="Budgets at a glance">
       <${Card} name="timeouts" label="Timeouts" log=${timeouts} note="entities ran past their time" tone="timeout" />
       <${Card} name="violations" label="Budget violations" log=${violations} note="limits reached and passed" tone="failed" />
-      <${Card} name="retries" label="Retries" log=${retries} note=${`${count(exhausted.total.value)} exhausted their retries`} tone="" />
-      <div class="tile" data-tile="active"><dt><a href=${link("trace", { state: "running" })}>Active</a></dt><dd class="tile-value">${count(totals.value.missionsActive)}</dd><dd class="tile-note">missions · ${count(totals.value.attemptsRunning)} attempts</dd></div>
+      <${Card} name="retries" label="Retries" log=${retries} note=${`${toldOf(exhausted)} exhausted their retries`} tone="" />
+      <div class="tile" data-tile="active"><dt><a href=${link("trace", { state: "running" })}>Active</a></dt><dd class="tile-value">${told(totalsLoaded.value, readProblem.value, () => count(totals.value.missionsActive))}</dd><dd class="tile-note">missions · ${told(totalsLoaded.value, readProblem.value, () => count(totals.value.attemptsRunning))} attempts</dd></div>
     </dl>
     <div class="grid budget">
       <${Trend} logs=${{ timeouts, violations, retries }} />
-      <${Pie} title="Violations by kind" name="kinds" parts=${byType.value} loading=${violations.state.value === "loading"} />
+      <${Pie} title="Violations by kind" name="kinds" parts=${byType.value} log=${violations} />
       <${Near} />
       <${Spend} />
       <${Violations} log=${violations} />
@@ -48,7 +49,7 @@ function Card({ name, label, log, note, tone }) {
   const total = log.total.value;
   return html`
     <div class="tile" data-tile=${name} data-tone=${total > 0 ? tone : ""} data-loaded=${log.state.value === "ready"}>
-      <dt>${label}</dt><dd class="tile-value">${log.state.value === "loading" ? "…" : count(total)}</dd><dd class="tile-note">${note}</dd>
+      <dt>${label}</dt><dd class="tile-value">${toldOf(log)}</dd><dd class="tile-note">${note}</dd>
     </div>
   `;
 }

@@ -11,6 +11,7 @@ import { LogTable } from "../log-table.js";
 import { Tabs } from "../panel.js";
 import { GOVERNOR, useReading } from "../reading.js";
 import { place } from "../route.js";
+import { toldBy, toldOf } from "../told.js";
 
 const MANIFEST_EVENTS = ["manifest_created", "manifest_shadowed", "manifest_activated", "manifest_retired", "manifest_refused"];
 const tab = signal("decisions");
@@ -34,11 +35,11 @@ export function Governor() {
   const waiting = (questions.value.value?.confirmations ?? []).filter((/** @type {any} */ each) => each.state === "pending").length;
   return html`
     <dl class="tiles five" aria-label="The governor at a glance">
-      <div class="tile" data-tile="active"><dt>In force</dt><dd class="tile-value tile-text">${manifests.value.value?.active.version ?? "…"}</dd><dd class="tile-note id">${(manifests.value.value?.active.sha256 ?? "").slice(0, 16)}</dd></div>
-      <div class="tile" data-tile="decisions"><dt>Decisions</dt><dd class="tile-value">${count(total)}</dd><dd class="tile-note">${count(said?.rail_mode_count ?? 0)} rail · ${count(said?.direct_mode_count ?? 0)} direct</dd></div>
-      <div class="tile" data-tile="refused" data-tone=${said?.refused_count > 0 ? "failed" : ""}><dt>Refused</dt><dd class="tile-value">${count(said?.refused_count ?? 0)}</dd><dd class="tile-note" title=${codes}>${total > 0 ? [percent((said?.refused_count ?? 0) / total), codes].filter(Boolean).join(" · ") : "nobody asked yet"}</dd></div>
-      <div class="tile" data-tile="questions" data-tone=${waiting > 0 ? "timeout" : ""}><dt>Waiting for a person</dt><dd class="tile-value">${count(waiting)}</dd><dd class="tile-note">questions to approve or deny</dd></div>
-      <div class="tile" data-tile="diverged"><dt>Shadow differed</dt><dd class="tile-value">${count(diverged.total.value)}</dd><dd class="tile-note">times from the manifest in force</dd></div>
+      <div class="tile" data-tile="active"><dt>In force</dt><dd class="tile-value tile-text">${toldBy(manifests, ({ active }) => active.version)}</dd><dd class="tile-note id">${(manifests.value.value?.active.sha256 ?? "").slice(0, 16)}</dd></div>
+      <div class="tile" data-tile="decisions"><dt>Decisions</dt><dd class="tile-value">${toldBy(stats, () => count(total))}</dd><dd class="tile-note">${toldBy(stats, () => `${count(said?.rail_mode_count ?? 0)} rail · ${count(said?.direct_mode_count ?? 0)} direct`)}</dd></div>
+      <div class="tile" data-tile="refused" data-tone=${said?.refused_count > 0 ? "failed" : ""}><dt>Refused</dt><dd class="tile-value">${toldBy(stats, () => count(said?.refused_count ?? 0))}</dd><dd class="tile-note" title=${codes}>${toldBy(stats, () => (total > 0 ? [percent((said?.refused_count ?? 0) / total), codes].filter(Boolean).join(" · ") : "nobody asked yet"))}</dd></div>
+      <div class="tile" data-tile="questions" data-tone=${waiting > 0 ? "timeout" : ""}><dt>Waiting for a person</dt><dd class="tile-value">${toldBy(questions, () => count(waiting))}</dd><dd class="tile-note">questions to approve or deny</dd></div>
+      <div class="tile" data-tile="diverged"><dt>Shadow differed</dt><dd class="tile-value">${toldOf(diverged)}</dd><dd class="tile-note">times from the manifest in force</dd></div>
     </dl>
     <div class="columns reflex">
       <div class="column">

@@ -11,7 +11,8 @@ import { ENTITY_COLUMNS, Export } from "../export.js";
 import { MissionList } from "../mission-list.js";
 import { Nothing, Panel, Tabs } from "../panel.js";
 import { adjust, place } from "../route.js";
-import { edges, missions, missionsLoaded, totals, totalsLoaded } from "../store.js";
+import { edges, missions, missionsLoaded, readProblem, totals, totalsLoaded } from "../store.js";
+import { told, toldOf } from "../told.js";
 
 const TERMINAL_NOTE = { succeeded: "ended well", failed: "ended by an error", timeout: "ran out of time", cancelled: "were called off" };
 /** @type {Record<string, string>} */
@@ -22,6 +23,7 @@ const tab = signal("transitions");
 export function Lifecycle() {
   const type = LEVELS.includes(place.value.query.get("type") ?? "") ? /** @type {string} */ (place.value.query.get("type")) : "all";
   const held = countsOf(type);
+  const say = (/** @type {string} */ state) => told(totalsLoaded.value, readProblem.value, () => count(held[state] ?? 0));
   return html`
     <div class="bar-row">
       <div class="chips" role="group" aria-label="Type of entity">
@@ -32,13 +34,13 @@ export function Lifecycle() {
     <dl class="tiles states" aria-label="Entities in each state" data-loaded=${totalsLoaded.value}>
       ${STATES.map((state) => html`
         <div class="tile" key=${state} data-tile=${state} data-state=${state}>
-          <dt>${state.toUpperCase()}</dt><dd class="tile-value">${count(held[state] ?? 0)}</dd><dd class="tile-note">${NOTES[state]}</dd>
+          <dt>${state.toUpperCase()}</dt><dd class="tile-value">${say(state)}</dd><dd class="tile-note">${NOTES[state]}</dd>
         </div>`)}
     </dl>
     <div class="columns lifecycle">
       <div class="column">
         <${Panel} name="flow" class="flow" title="State flow" note="moves in the last minute">
-          <${FlowDiagram} type=${type} held=${held} rates=${edges.value} />
+          <${FlowDiagram} type=${type} say=${say} rates=${edges.value} />
         <//>
         <${Active} />
       </div>
@@ -89,9 +91,9 @@ function Moves({ type }) {
         <${Tabs} label="Which events" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
           tabs=${[
             ["transitions", "Transitions"],
-            ["rejected", "Rejected", count(rejected.total.value)],
-            ["orphans", "Orphans", count(orphans.total.value)],
-            ["late", "Late and gaps", count(late.total.value)],
+            ["rejected", "Rejected", toldOf(rejected)],
+            ["orphans", "Orphans", toldOf(orphans)],
+            ["late", "Late and gaps", toldOf(late)],
           ]} />
       </div>
       <${EventTable} key=${tab.value} log=${log} name=${tab.value} type=${type}>${says}<//>

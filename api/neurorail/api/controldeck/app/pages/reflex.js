@@ -11,6 +11,7 @@ import { Agents } from "../reflex/agents.js";
 import { Breakers } from "../reflex/breakers.js";
 import { Directives } from "../reflex/directives.js";
 import { Lifecycle } from "../reflex/lifecycle.js";
+import { toldBy, toldOf } from "../told.js";
 
 const tab = signal("actions");
 
@@ -26,11 +27,11 @@ export function Reflex() {
   const connected = agents.value.value?.agents ?? [];
   return html`
     <dl class="tiles five" aria-label="Reflexes at a glance">
-      <div class="tile" data-tile="circuits" data-tone=${open > 0 ? "failed" : ""}><dt>Circuits not closed</dt><dd class="tile-value">${count(open)}</dd><dd class="tile-note">of ${count(all.length)} that ever opened</dd></div>
-      <div class="tile" data-tile="directives" data-tone=${directives.value.value?.total > 0 ? "timeout" : ""}><dt>Directives that hold</dt><dd class="tile-value">${count(directives.value.value?.total ?? 0)}</dd><dd class="tile-note">what agents may not do now</dd></div>
-      <div class="tile" data-tile="triggers"><dt>Triggers</dt><dd class="tile-value">${count(triggers.total.value)}</dd><dd class="tile-note">reflexes that saw their reason</dd></div>
-      <div class="tile" data-tile="actions"><dt>Actions</dt><dd class="tile-value">${count(actions.total.value)}</dd><dd class="tile-note">by reflexes and by people</dd></div>
-      <div class="tile" data-tile="agents"><dt>Agents connected</dt><dd class="tile-value">${count(connected.filter((/** @type {any} */ each) => each.gate?.connected).length)}</dd><dd class="tile-note">${count(connected.length)} announced lately</dd></div>
+      <div class="tile" data-tile="circuits" data-tone=${open > 0 ? "failed" : ""}><dt>Circuits not closed</dt><dd class="tile-value">${toldBy(breakers, () => count(open))}</dd><dd class="tile-note">of ${toldBy(breakers, () => count(all.length))} that ever opened</dd></div>
+      <div class="tile" data-tile="directives" data-tone=${directives.value.value?.total > 0 ? "timeout" : ""}><dt>Directives that hold</dt><dd class="tile-value">${toldBy(directives, ({ total }) => count(total))}</dd><dd class="tile-note">what agents may not do now</dd></div>
+      <div class="tile" data-tile="triggers"><dt>Triggers</dt><dd class="tile-value">${toldOf(triggers)}</dd><dd class="tile-note">reflexes that saw their reason</dd></div>
+      <div class="tile" data-tile="actions"><dt>Actions</dt><dd class="tile-value">${toldOf(actions)}</dd><dd class="tile-note">by reflexes and by people</dd></div>
+      <div class="tile" data-tile="agents"><dt>Agents connected</dt><dd class="tile-value">${toldBy(agents, () => count(connected.filter((/** @type {any} */ each) => each.gate?.connected).length))}</dd><dd class="tile-note">${toldBy(agents, () => count(connected.length))} announced lately</dd></div>
     </dl>
     <div class="columns reflex">
       <div class="column">
