@@ -6,7 +6,8 @@
 -- The server itself: makes its tables, writes, and takes back a batch that an insert left half done.
 CREATE ROLE IF NOT EXISTS neurorail_server;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, SELECT, INSERT, ALTER DELETE, ALTER UPDATE,
-    ALTER TTL, ALTER INDEX, ALTER SETTINGS ON {database:Identifier}.* TO neurorail_server;
+    ALTER TTL, ALTER INDEX, ALTER PROJECTION, ALTER VIEW, ALTER SETTINGS ON {database:Identifier}.*
+    TO neurorail_server;
 GRANT SELECT ON system.tables TO neurorail_server;
 GRANT SELECT ON system.columns TO neurorail_server;
 

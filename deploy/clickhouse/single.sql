@@ -1944,6 +1944,8 @@ INSERT INTO neurorail_migrations (version, name, checksum) VALUES (9, 'lighter_w
 
 -- How many events there are of each type, category and severity, kept beside each part: the statistics
 -- of a trail that grows for ever read some rows a part instead of all of them.
+ALTER TABLE neurorail_audit MODIFY SETTING lightweight_mutation_projection_mode = 'rebuild';
+
 ALTER TABLE neurorail_audit ADD PROJECTION IF NOT EXISTS counts
 (
     SELECT tenant, event_type, event_category, severity, count()
@@ -1952,4 +1954,4 @@ ALTER TABLE neurorail_audit ADD PROJECTION IF NOT EXISTS counts
 
 ALTER TABLE neurorail_audit MATERIALIZE PROJECTION IF EXISTS counts;
 
-INSERT INTO neurorail_migrations (version, name, checksum) VALUES (10, 'counts', '7c4ea2a78f07f0c9f2e6ee1186a806769960822786d92df265cd12e783f8dd2c');
+INSERT INTO neurorail_migrations (version, name, checksum) VALUES (10, 'counts', '03d51c9823c69956bf43d2a89f56f5b388b4e9526fdecf4a677685e0e342159e');
