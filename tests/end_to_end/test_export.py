@@ -157,3 +157,39 @@ def test_a_server_refuses_what_it_exported_itself(
         errors = until("both destinations are on record", told_of_both)
         assert all("export.destinations" in error for error in errors.values()), errors
         assert rail.metrics()["otelcol_receiver_accepted_spans"] == CALLS + 1
+
+
+def test_servers_that_export_to_each_other_hold_back_what_would_go_round(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    ports = {"one": free_port(), "other": free_port()}
+    options = {}
+    for name, to in (("one", "other"), ("other", "one")):
+        folder = tmp_path / name
+        folder.mkdir()
+        destination = {"endpoint": f"http://127.0.0.1:{ports[to]}", "signals": ["traces"]}
+        config = config_file(folder, export={"destinations": {to: destination}})
+        options[name] = ("--config", str(config), "--otlp-grpc", f"127.0.0.1:{ports[name]}")
+    chain = Chain()
+    with (
+        running_server(tmp_path / "one" / "data", *options["one"]) as one,
+        running_server(tmp_path / "other" / "data", *options["other"]) as other,
+    ):
+        Rail(one).send("traces", work(chain))
+        Rail(other).ended(chain)
+        until("what would go round is refused", lambda: refused(one) > 0)
+        assert waiting(other, "one") > 0
+        assert nothing_waits(one, "other")
+        for server in (one, other):
+            assert Rail(server).metrics()["otelcol_receiver_accepted_spans"] == CALLS + 1
+
+
+def refused(server: ServerProcess) -> float:
+    """Requests that a server did not take."""
+    with urlopen(f"{server.api}/metrics", timeout=60) as answer:
+        text = answer.read().decode()
+    numbers = re.findall(
+        r'^otelcol_receiver_requests(?:_total)?\{.*outcome="refused".*\} (\S+)$', text, re.MULTILINE
+    )
+    assert numbers, text
+    return sum(map(float, numbers))

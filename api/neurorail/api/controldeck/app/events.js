@@ -178,6 +178,7 @@ const SENTENCES = {
       tokensOf(d),
     ].filter(Boolean).join(" · "),
   tt_first_signal: (d) => `${kind(d)} after ${duration(Number(d.tt_first_signal_ms))}`,
+  reservation_settled: (d) => `reservation ${d.how ?? "settled"}`,
   snapshot_created: (d) => `${count(d.active_executions?.running_missions ?? 0)} of ${count(d.entity_counts?.missions ?? 0)} missions run`,
   prices_loaded: (d) => `${d.models} models, version ${d.version}`,
   engine_epoch: (d) => `epoch ${d.epoch}, engine ${d.engine_version}`,
