@@ -187,7 +187,7 @@ def test_serve_runs_until_sigterm(tmp_path: Path) -> None:
             file = tmp_path / "data" / "server.json"
             assert file.stat().st_mode & 0o777 == 0o600
             server.send_signal(signal.SIGTERM)
-            output, errors = server.communicate(timeout=60)
+            output, errors = server.communicate(timeout=150)
         assert server.returncode == 0, errors
         assert output == ""
         assert "every caller there is admin" in errors
@@ -218,7 +218,7 @@ def test_serve_can_be_stopped_as_soon_as_it_says_that_it_is_ready(tmp_path: Path
     for listener in ("--otlp-grpc", "--otlp-http", "--api"):
         command += [listener, "127.0.0.1:0"]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=ENV, timeout=100
+        command, check=False, capture_output=True, text=True, env=ENV, timeout=250
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "data" / "server.json").exists()
