@@ -276,6 +276,24 @@ async def test_keys_are_made_shown_once_and_revoked(guarded: Guarded) -> None:
     assert told == ["key_created", "key_revoked", "access_denied"]
 
 
+async def test_a_key_is_made_once_for_an_idempotency_key(guarded: Guarded) -> None:
+    path = "/api/neurorail/v1/rbac/keys"
+
+    async def make(name: str) -> httpx2.Response:
+        headers = {"X-API-Key": ADMIN_KEY, "Idempotency-Key": "ci-1"}
+        return await guarded.rail.client.post(
+            path, headers=headers, json={"name": name, "role": "viewer"}
+        )
+
+    first, again = await make("ci"), await make("ci")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    named = [key["name"] for key in (await guarded.ask("GET", path, ADMIN_KEY)).json()["keys"]]
+    assert named.count("ci") == 1
+    assert (await make("other")).status_code == 422
+
+
 @pytest.mark.parametrize(
     "body",
     [

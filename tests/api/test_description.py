@@ -71,3 +71,29 @@ def test_every_request_and_answer_has_an_example_that_fits(spec: dict[str, Any])
 def test_errors_are_described_everywhere(spec: dict[str, Any]) -> None:
     for name, operation in operations(spec):
         assert {"401", "403", "422", "500"} <= operation["responses"].keys(), name
+
+
+def test_every_request_that_does_something_takes_an_idempotency_key(spec: dict[str, Any]) -> None:
+    without = {
+        name
+        for name, operation in operations(spec)
+        if name.startswith("POST ")
+        and "idempotency-key"
+        not in {one["name"].lower() for one in operation.get("parameters", ())}
+    }
+    rail, governor = "POST /api/neurorail/v1", "POST /api/governor/v1"
+    assert without == {
+        # They change nothing, or make nothing that is kept.
+        f"{rail}/rbac/authorize",
+        f"{rail}/audit/verify",
+        f"{rail}/stream/tickets",
+        f"{rail}/session",
+        f"{rail}/session/end",
+        # The second time changes nothing by itself.
+        f"{rail}/rbac/keys/{{key_id}}/revoke",
+        f"{rail}/import/traces",
+        f"{rail}/agents",
+        # Its body has one; a reservation is settled once, by its id.
+        f"{governor}/decide",
+        f"{governor}/reservations/{{reservation_id}}/{{operation}}",
+    }

@@ -11,13 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from neurorail.api.access import Caller, Router, needs
-from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonLinesResponse, JsonResponse
 from neurorail.api.ids import check_id
 from neurorail.api.looking import must_cover
+from neurorail.api.once import Repeatable
 from neurorail.api.paging import moment
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.writing import Body
+from neurorail.collector.access import Principal
 from neurorail.collector.access.permissions import READ_AUDIT, SYSTEM_ADMIN
 from neurorail.collector.audit.bundle import about_event
 from neurorail.collector.audit.checkpoint import Rotation, Tombstone, key_id
@@ -89,43 +91,55 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
 
     @router.post("/rotate-key")
     @needs(SYSTEM_ADMIN)
-    async def rotate_key(parts: Parts, caller: Caller) -> JsonResponse:
+    async def rotate_key(parts: Parts, caller: Caller, once: Repeatable) -> JsonResponse:
         """Let another key sign checkpoints from now on; the old one signs that."""
-        rotation = await rotate()
-        await parts.note(rotated(rotation), caller.tenant, caller.name)
-        return JsonResponse(
-            {"public_key": rotation.new_public_key, "key_id": key_id(rotation.new_public_key)}
-        )
+
+        async def change() -> JsonResponse:
+            rotation = await rotate()
+            await parts.note(rotated(rotation), caller.tenant, caller.name)
+            return JsonResponse(
+                {"public_key": rotation.new_public_key, "key_id": key_id(rotation.new_public_key)}
+            )
+
+        return await once.run("rotate-key", None, change)
 
     @router.post("/retain")
     @needs(SYSTEM_ADMIN)
-    async def retain_events(body: RetainBody, parts: Parts, caller: Caller) -> JsonResponse:
+    async def retain_events(
+        body: RetainBody, parts: Parts, caller: Caller, once: Repeatable
+    ) -> JsonResponse:
         """Verify old events and remove them, up to a checkpoint; a signed statement says so.
 
         409 with NR-E302 if they do not hold: then nothing is removed.
         """
-        before = moment("before", body.before, parts.clock()) or 0
-        try:
-            tombstone = await retain(before)
-        except ChainBroken as broken:
-            raise Problem(409, "chain-broken", str(broken), code="NR-E302") from None
-        except StoreError as error:
-            raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from None
-        if tombstone is None:
-            return JsonResponse({"removed_through": None, "total": 0})
-        last = f"{tombstone.node}.{'.'.join(map(str, tombstone.last))}"
-        data = {
-            "last": last,
-            "total": tombstone.total,
-            "head": tombstone.head,
-            "public_key": tombstone.public_key,
-            "signature": tombstone.signature,
-        }
-        noted = NotedRecord("audit_retained", data, f"events up to {last} were removed", "warning")
-        await parts.note(noted, caller.tenant, caller.name)
-        return JsonResponse({"removed_through": last, "total": tombstone.total})
+        return await once.run("retain", body, lambda: _removed(retain, body, parts, caller))
 
     return router
+
+
+async def _removed(
+    retain: Retain, body: RetainBody, parts: ApiDependencies, caller: Principal
+) -> JsonResponse:
+    before = moment("before", body.before, parts.clock()) or 0
+    try:
+        tombstone = await retain(before)
+    except ChainBroken as broken:
+        raise Problem(409, "chain-broken", str(broken), code="NR-E302") from None
+    except StoreError as error:
+        raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from None
+    if tombstone is None:
+        return JsonResponse({"removed_through": None, "total": 0})
+    last = f"{tombstone.node}.{'.'.join(map(str, tombstone.last))}"
+    data = {
+        "last": last,
+        "total": tombstone.total,
+        "head": tombstone.head,
+        "public_key": tombstone.public_key,
+        "signature": tombstone.signature,
+    }
+    noted = NotedRecord("audit_retained", data, f"events up to {last} were removed", "warning")
+    await parts.note(noted, caller.tenant, caller.name)
+    return JsonResponse({"removed_through": last, "total": tombstone.total})
 
 
 def _leads_to(line: Mapping[str, Any], root: str | None) -> bool:

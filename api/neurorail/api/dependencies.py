@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from neurorail.api.access import Access, tenant_of
 from neurorail.api.config import ApiConfig
+from neurorail.api.remembered import Answers
 from neurorail.api.texts import EveryText, Texts
 from neurorail.collector.agents import Agents
 from neurorail.collector.decode.system import SystemRecord, encode_system
@@ -49,6 +50,7 @@ class ApiDependencies:
     config: ApiConfig = field(default_factory=ApiConfig)
     texts: Texts = field(default_factory=EveryText)
     """What of clients' texts may be kept outside of records."""
+    answers: Answers = field(default_factory=Answers)
 
     async def note(self, record: SystemRecord, tenant: str, principal: str) -> None:
         """Put on record what the server did or noticed. Raises `Busy` when that is not possible."""

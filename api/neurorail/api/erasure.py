@@ -12,6 +12,7 @@ from neurorail.api.access import Caller, Router, needs
 from neurorail.api.dependencies import Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.ids import check_id
+from neurorail.api.once import Repeatable
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import SYSTEM_ADMIN
@@ -71,38 +72,53 @@ def create_router(store: Archive, files: Files) -> Router:
 
     @router.post("/erase")
     @needs(SYSTEM_ADMIN)
-    async def erase(body: EraseBody, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
+    async def erase(
+        body: EraseBody, parts: Parts, tenant: Tenant, caller: Caller, once: Repeatable
+    ) -> JsonResponse:
         """Erase what is kept of missions, and wait until it is gone.
 
         What was decided stays: states, times, sums, and the hashes of the audit trail. `remains`
         says what is still on a disk when this is answered, and until when.
         """
-        if running.locked():
-            raise Problem(503, "busy", "an erasure is running already", retry_after_s=5)
-        async with running:
-            try:
-                files.seal()
-                missions = await _missions(store, body, tenant)
-                scope = "tenant" if body.everything else "subject" if body.subject else "mission"
-                for at in range(0, len(missions), MISSIONS_A_RECORD):
-                    chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
-                    content = encode_command(EraseCommand(chunk, scope, body.reason))
-                    await parts.writes.write(
-                        Submission(
-                            Kind.COMMAND, Signal.NONE, content, tenant, caller.name, encoding="json"
-                        )
+
+        async def act() -> JsonResponse:
+            if running.locked():
+                raise Problem(503, "busy", "an erasure is running already", retry_after_s=5)
+            async with running:
+                try:
+                    files.seal()
+                    missions = await _missions(store, body, tenant)
+                    scope = (
+                        "tenant" if body.everything else "subject" if body.subject else "mission"
                     )
-                # What is on its way into the archive would come after its deletion.
-                if not await files.archived():
+                    for at in range(0, len(missions), MISSIONS_A_RECORD):
+                        chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
+                        content = encode_command(EraseCommand(chunk, scope, body.reason))
+                        await parts.writes.write(
+                            Submission(
+                                Kind.COMMAND,
+                                Signal.NONE,
+                                content,
+                                tenant,
+                                caller.name,
+                                encoding="json",
+                            )
+                        )
+                    # What is on its way into the archive would come after its deletion.
+                    if not await files.archived():
+                        raise Problem(
+                            503, "archive-unavailable", "the archive is behind: erase again later",
+                            retry_after_s=30,
+                        )  # fmt: skip
+                    await asyncio.to_thread(_erase, store, body, tenant, missions)
+                    remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
+                except StoreError as error:
                     raise Problem(
-                        503, "archive-unavailable", "the archive is behind: erase again later",
-                        retry_after_s=30,
-                    )  # fmt: skip
-                await asyncio.to_thread(_erase, store, body, tenant, missions)
-                remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
-            except StoreError as error:
-                raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from error
-        return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
+                        503, "archive-unavailable", str(error), retry_after_s=30
+                    ) from error
+            return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
+
+        return await once.run("erase", body, act)
 
     return router
 

@@ -16,6 +16,7 @@ from neurorail.api.access import Caller, Router, needs
 from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse, iso_time
 from neurorail.api.minting import digits
+from neurorail.api.once import Repeatable
 from neurorail.api.paging import moment
 from neurorail.api.problems import Problem, bad_field
 from neurorail.api.routes.manifests import SOURCE_MAX, read_source, unknown_manifest
@@ -83,23 +84,27 @@ def _backtests(jobs: RerunJobs) -> Router:
     @router.post("", status_code=201)
     @needs(MANAGE_GOVERNOR)
     async def backtest(
-        body: NewBacktest, parts: Parts, tenant: Tenant, caller: Caller
+        body: NewBacktest, parts: Parts, tenant: Tenant, caller: Caller, once: Repeatable
     ) -> JsonResponse:
         """Run stored history under a manifest, in a process beside the server.
 
         One runs at a time and some wait; 503 when more are wanted. Each is put on record.
         """
-        new = await _manifest(body, parts, tenant, "version")
-        against = None
-        if body.against is not None:
-            against = await _manifest(body.against, parts, tenant, "against")
-        job = _job(BACKTEST, parts, tenant, caller.name)
-        job.new, job.against = _name(new), None if against is None else _name(against)
-        now = parts.clock()
-        job.since_unix_nano = moment("since", body.since, now) or 0
-        job.until_unix_nano = _until(moment("until", body.until, now), now, job.since_unix_nano)
-        await _launch(jobs, job, new.json, b"" if against is None else against.json)
-        return JsonResponse(_body(job), 201)
+
+        async def launch() -> JsonResponse:
+            new = await _manifest(body, parts, tenant, "version")
+            against = None
+            if body.against is not None:
+                against = await _manifest(body.against, parts, tenant, "against")
+            job = _job(BACKTEST, parts, tenant, caller.name)
+            job.new, job.against = _name(new), None if against is None else _name(against)
+            now = parts.clock()
+            job.since_unix_nano = moment("since", body.since, now) or 0
+            job.until_unix_nano = _until(moment("until", body.until, now), now, job.since_unix_nano)
+            await _launch(jobs, job, new.json, b"" if against is None else against.json)
+            return JsonResponse(_body(job), 201)
+
+        return await once.run("backtest", body, launch)
 
     @router.get("")
     @needs(READ_LIFECYCLE)
@@ -125,9 +130,12 @@ def _backtests(jobs: RerunJobs) -> Router:
 
     @router.post("/{backtest_id}/cancel")
     @needs(MANAGE_GOVERNOR)
-    async def cancel_backtest(backtest_id: Id, tenant: Tenant, caller: Caller) -> JsonResponse:
+    async def cancel_backtest(
+        backtest_id: Id, tenant: Tenant, caller: Caller, once: Repeatable
+    ) -> JsonResponse:
         """End a backtest that runs or waits. 409 if it is over."""
-        return await _cancelled(jobs, _found(jobs, tenant, BACKTEST, backtest_id), caller.name)
+        job = _found(jobs, tenant, BACKTEST, backtest_id)
+        return await once.run(f"cancel {job.id}", None, lambda: _cancelled(jobs, job, caller.name))
 
     return router
 
@@ -137,15 +145,21 @@ def _replays(jobs: RerunJobs) -> Router:
 
     @router.post("", status_code=201)
     @needs(MANAGE_GOVERNOR)
-    async def replay(body: NewReplay, parts: Parts, tenant: Tenant, caller: Caller) -> JsonResponse:
+    async def replay(
+        body: NewReplay, parts: Parts, tenant: Tenant, caller: Caller, once: Repeatable
+    ) -> JsonResponse:
         """Replay stored history under what was active then, and compare every event's hash.
 
         It waits with the backtests for its turn.
         """
-        job = _job(REPLAY, parts, tenant, caller.name)
-        job.after_seq, job.through_seq = body.after_seq, body.through_seq or 0
-        await _launch(jobs, job)
-        return JsonResponse(_body(job), 201)
+
+        async def launch() -> JsonResponse:
+            job = _job(REPLAY, parts, tenant, caller.name)
+            job.after_seq, job.through_seq = body.after_seq, body.through_seq or 0
+            await _launch(jobs, job)
+            return JsonResponse(_body(job), 201)
+
+        return await once.run("replay", body, launch)
 
     @router.get("")
     @needs(READ_LIFECYCLE)
@@ -161,9 +175,12 @@ def _replays(jobs: RerunJobs) -> Router:
 
     @router.post("/{replay_id}/cancel")
     @needs(MANAGE_GOVERNOR)
-    async def cancel_replay(replay_id: Id, tenant: Tenant, caller: Caller) -> JsonResponse:
+    async def cancel_replay(
+        replay_id: Id, tenant: Tenant, caller: Caller, once: Repeatable
+    ) -> JsonResponse:
         """End a replay that runs or waits. 409 if it is over."""
-        return await _cancelled(jobs, _found(jobs, tenant, REPLAY, replay_id), caller.name)
+        job = _found(jobs, tenant, REPLAY, replay_id)
+        return await once.run(f"cancel {job.id}", None, lambda: _cancelled(jobs, job, caller.name))
 
     return router
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurorail.api.access import Caller
@@ -21,6 +21,7 @@ from neurorail.api.asking import archive_answers
 from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.looking import must_cover
+from neurorail.api.once import IdempotencyKey, key_reused
 from neurorail.api.problems import Problem
 from neurorail.collector.access import Principal
 from neurorail.collector.decode.commands import OnceCommand, encode_command
@@ -39,7 +40,6 @@ USD_MAX: Final = Decimal(10) ** 6
 Count = Annotated[int | None, Field(ge=0, le=2**63 - 1)]
 """A whole number that the engine can hold."""
 _EVENTS_MAX: Final = 1_000
-_KEY_MAX: Final = 255
 
 
 def _as_written(number: str) -> msgspec.Raw:
@@ -178,11 +178,7 @@ class Writer:
     async def _first_time(self, repeated: Said) -> Outcome:
         """What the engine said to the same write the first time."""
         if not repeated.data["same_body"]:
-            raise Problem(
-                422, "idempotency-key-reused",
-                "this idempotency key was used with another body: use a new key for a new request",
-                details={"field": "Idempotency-Key"},
-            )  # fmt: skip
+            raise key_reused()
         received = int(repeated.data["first_received_unix_nano"])
         wanted = EventFilter(self.tenant, since_unix_nano=received, until_unix_nano=received + 1)
         with archive_answers():
@@ -199,15 +195,7 @@ async def writer(
     parts: Parts,
     tenant: Tenant,
     caller: Caller,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            max_length=_KEY_MAX,
-            min_length=1,
-            pattern=r"^[\x21-\x7e]+$",
-            description="the same key and body again give the same answer, and nothing twice",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     strict: Annotated[
         bool, Query(description="refuse a parent that is not known, instead of warning")
     ] = False,

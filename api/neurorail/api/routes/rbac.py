@@ -10,8 +10,9 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurorail.api.access import Caller, Router, needs
-from neurorail.api.dependencies import Parts
+from neurorail.api.dependencies import ApiDependencies, Parts
 from neurorail.api.encoding import JsonResponse, iso_time
+from neurorail.api.once import Repeatable
 from neurorail.api.paging import unix_nano
 from neurorail.api.problems import Problem, bad_field
 from neurorail.collector.access import ApiKey, Denial, NewKey, Principal
@@ -123,9 +124,15 @@ async def keys(parts: Parts, caller: Caller) -> JsonResponse:
 @router.post("/keys", status_code=201)
 @needs(MANAGE_RBAC)
 async def create_key(
-    request: Request, body: KeyRequest, parts: Parts, caller: Caller
+    request: Request, body: KeyRequest, parts: Parts, caller: Caller, once: Repeatable
 ) -> JsonResponse:
     """Make a key. `key` in the answer is the key itself, which is shown this once."""
+    return await once.run("key", body, lambda: _made(request, body, parts, caller))
+
+
+async def _made(
+    request: Request, body: KeyRequest, parts: ApiDependencies, caller: Principal
+) -> JsonResponse:
     new = NewKey(
         name=parts.texts.text(body.name),
         tenant=body.tenant or caller.tenant,
