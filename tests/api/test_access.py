@@ -11,8 +11,10 @@ import httpx2
 import msgspec
 import pytest
 from fastapi import APIRouter, FastAPI
+from joserfc.jwk import RSAKey
 from starlette.routing import Mount
 from tests.support.events import SECOND, START_UNIX_NANO
+from tests.support.issuer import RSA, Issuer, token
 from tests.support.rail import AnsweringInbox, Rail, open_access, running_rail
 
 from neurorail.api import ApiConfig
@@ -56,14 +58,22 @@ class Guarded:
 
     async def ask(self, method: str, path: str, key: str | None, **more: Any) -> httpx2.Response:
         headers = {"X-API-Key": key} if key else {}
+        if key is not None and key.startswith("eyJ"):
+            headers = {"Authorization": f"Bearer {key}"}
         return await self.rail.client.request(method, path, headers=headers, **more)
+
+
+def signed(key: RSAKey = RSA, **claims: Any) -> str:
+    """A token of the provider that is good for a minute, apart from what is said otherwise."""
+    return token(key, **{"exp": START_UNIX_NANO // SECOND + 60, "roles": ["admin"], **claims})
 
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
     inbox = AnsweringInbox()
     access = open_access(inbox, tmp_path / "keys.json")
-    gate = Gate(access.gate.keys, lambda: START_UNIX_NANO, Credentials(ADMIN_KEY))
+    bearer = Issuer(RSA).tokens()
+    gate = Gate(access.gate.keys, lambda: START_UNIX_NANO, Credentials(ADMIN_KEY), bearer=bearer)
     access = replace(access, gate=gate, loopback=False)
     async with running_rail(ApiConfig(port=0), access=access, inbox=inbox) as rail:
         made = Guarded(rail, access)
@@ -140,10 +150,16 @@ async def test_access_matrix(guarded: Guarded) -> None:
     keys = guarded.keys
     granted: dict[str, frozenset[str]] = {role: frozenset(ROLES[role]) for role in ROLES}
     granted["elsewhere"] = granted["operator"]
+    keys = {**keys, "token": signed(roles=["viewer"])}
+    granted["token"] = granted["viewer"]
     strangers = {
         "none": None,
         "foreign": "nrk_00000000_" + "x" * 43,
-        "no key": "eyJhbGciOiJub25lIn0.e30.",
+        "no signature": "eyJhbGciOiJub25lIn0.e30.",
+        "foreign token": signed(iss="https://other.example"),
+        "forged token": signed(RSAKey.generate_key(2048, {"kid": "r1"})),
+        "wrong audience": signed(aud="somebody else"),
+        "expired token": signed(exp=START_UNIX_NANO // SECOND - 60),
         "expired": keys["expired"],
         "revoked": keys["revoked"],
     }

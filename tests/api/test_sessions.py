@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from joserfc.jwk import KeySet
-from tests.collector.access.test_tokens import ISSUER, RSA, Issuer, token
 from tests.support.events import START_UNIX_NANO
+from tests.support.issuer import ISSUER, RSA, Issuer, token
 from tests.support.rail import AnsweringInbox, Rail, open_access, running_rail
 
 from neurorail.api import ApiConfig, sse
