@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from neurorail.rules.config import MS
-from neurorail.rules.entity import Entity
+from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
 from neurorail.rules.governor.amounts import PARALLEL, RETRIES, WALL_TIME, Amounts, of_totals
 from neurorail.rules.observations import JOB
 from neurorail.rules.state import State
+
+USED_PLACES: Final[dict[str, tuple[int, ...]]] = {
+    "tokens": (INPUT, OUTPUT),
+    "input_tokens": (INPUT,),
+    "output_tokens": (OUTPUT,),
+    "cost": (COST,),
+    "tool_calls": (TOOL_CALLS,),
+    "model_calls": (MODEL_CALLS,),
+}
+"""Where `Entity.totals` has what calls use up, by the kind of a limit."""
 
 
 def consumed_by(state: State, entity: Entity) -> Amounts:

@@ -5,21 +5,17 @@ Limits that an entity states itself are in `budgets`; both hold, each for itself
 
 from __future__ import annotations
 
-from typing import Final
-
 from neurorail.rules import directives, exhausted
 from neurorail.rules.entity import (
-    COST,
     INPUT,
     LEVEL_NAMES,
-    MODEL_CALLS,
     OUTPUT,
-    TOOL_CALLS,
     Entity,
 )
 from neurorail.rules.governor import by_hand
 from neurorail.rules.governor.accounts import ENTITY_ACCOUNTS, Account
 from neurorail.rules.governor.amounts import PLACE
+from neurorail.rules.governor.consumed import USED_PLACES
 from neurorail.rules.governor.crossing import (
     VIOLATION,
     WARNING,
@@ -34,16 +30,6 @@ from neurorail.rules.observations import JOB, MISSION, Ids
 from neurorail.rules.reflex import observe
 from neurorail.rules.state import State
 
-_PLACES: Final = {
-    "tokens": (INPUT, OUTPUT),
-    "input_tokens": (INPUT,),
-    "output_tokens": (OUTPUT,),
-    "cost": (COST,),
-    "tool_calls": (TOOL_CALLS,),
-    "model_calls": (MODEL_CALLS,),
-}
-"""Where `Entity.totals` has what calls use up."""
-
 
 def usage_charged(state: State, ids: Ids) -> None:
     """A call was charged: look at the levels that the manifest gives budgets."""
@@ -56,7 +42,7 @@ def usage_charged(state: State, ids: Ids) -> None:
 def _usage_of(state: State, entity: Entity) -> None:
     totals = entity.totals
     for limit in _limits(state, entity):
-        places = _PLACES.get(limit.kind)
+        places = USED_PLACES.get(limit.kind)
         if places is not None:
             consumed = totals[places[0]] if len(places) == 1 else totals[INPUT] + totals[OUTPUT]
             _look(state, entity, limit, consumed)

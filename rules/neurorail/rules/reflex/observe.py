@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from neurorail.rules.config import MS
-from neurorail.rules.entity import COST, INPUT, MODEL_CALLS, OUTPUT, TOOL_CALLS, Entity
+from neurorail.rules.entity import Entity
 from neurorail.rules.governor import by_hand
+from neurorail.rules.governor.consumed import USED_PLACES
 from neurorail.rules.governor.scopes import OF_BUDGET
 from neurorail.rules.lifecycle import CANCELLED, SUCCEEDED
 from neurorail.rules.manifest import actions as manifest_actions
@@ -229,7 +230,7 @@ def _burn(state: State, rule: ReflexRule, facts: Facts, ids: Ids, amounts: list[
     timeout_ms = entity.budget.timeout_ms if entity.budget is not None else None
     if limit is None or timeout_ms is None:
         return
-    places = _PLACES[rule.trigger.kind]
+    places = USED_PLACES[rule.trigger.kind]
     step = Step(
         USE,
         consumed=sum(amounts[place] for place in places),
@@ -242,15 +243,6 @@ def _burn(state: State, rule: ReflexRule, facts: Facts, ids: Ids, amounts: list[
 
 
 _LEVELS: Final = {"mission": 0, "plan": 1, "job": JOB, "attempt": 3}
-_PLACES: Final[dict[str, tuple[int, ...]]] = {
-    "tokens": (INPUT, OUTPUT),
-    "input_tokens": (INPUT,),
-    "output_tokens": (OUTPUT,),
-    "cost": (COST,),
-    "tool_calls": (TOOL_CALLS,),
-    "model_calls": (MODEL_CALLS,),
-}
-"""Where a limit's consumption stands in `Entity.totals`."""
 
 
 def _limit(state: State, entity: Entity, kind: str) -> int | None:
