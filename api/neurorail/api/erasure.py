@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 from pydantic import Field
 
 from neurorail.api.access import Caller, Router, needs
-from neurorail.api.dependencies import Parts, Tenant
+from neurorail.api.dependencies import ApiDependencies, Parts, Tenant
 from neurorail.api.encoding import JsonResponse
 from neurorail.api.ids import check_id
 from neurorail.api.once import Repeatable
@@ -70,6 +70,26 @@ def create_router(store: Archive, files: Files) -> Router:
     router = Router(prefix="/audit", tags=["audit"])
     running = asyncio.Lock()
 
+    async def erased(
+        body: EraseBody, parts: ApiDependencies, tenant: str, principal: str
+    ) -> JsonResponse:
+        files.seal()
+        missions = await _missions(store, body, tenant)
+        scope = "tenant" if body.everything else "subject" if body.subject else "mission"
+        for at in range(0, len(missions), MISSIONS_A_RECORD):
+            chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
+            content = encode_command(EraseCommand(chunk, scope, body.reason))
+            record = Submission(
+                Kind.COMMAND, Signal.NONE, content, tenant, principal, encoding="json"
+            )
+            await parts.writes.write(record)
+        # What is on its way into the archive would come after its deletion.
+        if not await files.archived():
+            raise _unavailable("the archive is behind: erase again later")
+        await asyncio.to_thread(_erase, store, body, tenant, missions)
+        remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
+        return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
+
     @router.post("/erase")
     @needs(SYSTEM_ADMIN)
     async def erase(
@@ -86,41 +106,17 @@ def create_router(store: Archive, files: Files) -> Router:
                 raise Problem(503, "busy", "an erasure is running already", retry_after_s=5)
             async with running:
                 try:
-                    files.seal()
-                    missions = await _missions(store, body, tenant)
-                    scope = (
-                        "tenant" if body.everything else "subject" if body.subject else "mission"
-                    )
-                    for at in range(0, len(missions), MISSIONS_A_RECORD):
-                        chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
-                        content = encode_command(EraseCommand(chunk, scope, body.reason))
-                        await parts.writes.write(
-                            Submission(
-                                Kind.COMMAND,
-                                Signal.NONE,
-                                content,
-                                tenant,
-                                caller.name,
-                                encoding="json",
-                            )
-                        )
-                    # What is on its way into the archive would come after its deletion.
-                    if not await files.archived():
-                        raise Problem(
-                            503, "archive-unavailable", "the archive is behind: erase again later",
-                            retry_after_s=30,
-                        )  # fmt: skip
-                    await asyncio.to_thread(_erase, store, body, tenant, missions)
-                    remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
+                    return await erased(body, parts, tenant, caller.name)
                 except StoreError as error:
-                    raise Problem(
-                        503, "archive-unavailable", str(error), retry_after_s=30
-                    ) from error
-            return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
+                    raise _unavailable(str(error)) from error
 
         return await once.run("erase", body, act)
 
     return router
+
+
+def _unavailable(why: str) -> Problem:
+    return Problem(503, "archive-unavailable", why, retry_after_s=30)
 
 
 def _erase(store: Archive, body: EraseBody, tenant: str, missions: Sequence[str]) -> None:
