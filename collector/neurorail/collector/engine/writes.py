@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.envelope import Stamp, Submission
 from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.inbox.protocol import Appends
 from neurorail.collector.stream.event import StreamEvent
 
 ANSWER_S: Final = 10.0
 """How long a write waits for the engine; it is durable all the same."""
-
-
-class Appends(Protocol):
-    """An inbox, as far as writes use it."""
-
-    async def append(self, submissions: Sequence[Submission]) -> list[Stamp]:
-        """Make records durable."""
-        ...
 
 
 class Applies(Protocol):

@@ -9,7 +9,7 @@ from neurorail.collector.envelope import Envelope, Stamp, Submission
 
 
 class Appends(Protocol):
-    """What receivers know of an inbox."""
+    """An inbox, as far as those know it that take records in."""
 
     async def append(self, submissions: Sequence[Submission]) -> list[Stamp]:
         """Store all of `submissions` or none; they are durable when this returns.
