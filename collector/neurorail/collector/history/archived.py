@@ -87,17 +87,23 @@ class StoreHistory:
     async def counts(self, wanted: EventFilter, *, outside: Boundary | None) -> EventCounts:
         """Counts of events, by type, severity and category."""
         where, parameters = _where(wanted, None)
-        counted = "SELECT event_type, severity, event_category, toInt64(count()) AS events"
         by = "GROUP BY event_type, severity, event_category"
-        sql = f"{counted} FROM neurorail_audit WHERE {where} {by}"
+
+        def counted(amount: str, where: str) -> str:
+            return (
+                f"SELECT event_type, severity, event_category, {amount} AS events "
+                f"FROM neurorail_audit WHERE {where} {by}"
+            )
+
+        sql = counted("toInt64(count())", where)
         if outside is not None:
             # All, which a projection has counted, less the newest, which are few: both of one
             # moment, in one query. A condition on positions would have every row read.
             beyond, parameters = _beyond(parameters, outside)
-            less = f"{counted} FROM neurorail_audit WHERE {where} AND {beyond} {by}"
+            less = counted("-toInt64(count())", f"{where} AND {beyond}")
             sql = (
                 "SELECT event_type, severity, event_category, sum(events) AS events "
-                f"FROM ({sql} UNION ALL {less.replace('toInt64', '-toInt64')}) {by} "
+                f"FROM ({sql} UNION ALL {less}) {by} "
                 "HAVING events > 0"
             )
         rows = await self._query(sql, parameters)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from neurorail.collector.history.large_sets import READ_LARGE_SETS
 from neurorail.collector.history.protocols import EventFilter, EventKey, HistoryUnavailable
 from neurorail.collector.store.errors import StoreError
 from neurorail.collector.stream.event import EventLine
@@ -201,7 +202,7 @@ class EntityLists:
             parameters |= {"after_time": after.created_unix_nano, "after_id": after.entity_id}
         sql = (
             f"SELECT {_COLUMNS} FROM neurorail_entities WHERE {where} "
-            f"ORDER BY created DESC, entity_id DESC LIMIT {{page:UInt32}} {_SETTINGS}"
+            f"ORDER BY created DESC, entity_id DESC LIMIT {{page:UInt32}} {READ_LARGE_SETS}"
         )
         rows = await self._query(sql, {**parameters, "page": limit})
         return [msgspec.convert(row, EntityRow) for row in rows]
@@ -223,8 +224,6 @@ class EntityLists:
             raise HistoryUnavailable(f"the archive does not answer: {error}") from error
 
 
-_SETTINGS: Final = "SETTINGS use_index_for_in_with_subqueries = 0"
-"""Looking for every id of a large set in the index of every granule costs more than it spares."""
 _COLUMNS: Final = """entity_type, entity_id, state,
 toUnixTimestamp64Nano(created) AS created_unix_nano,
 toUnixTimestamp64Nano(started) AS started_unix_nano,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from neurorail.collector.history.entities import Queries
+from neurorail.collector.history.large_sets import READ_LARGE_SETS
 from neurorail.collector.history.protocols import HistoryUnavailable
 from neurorail.collector.store.errors import StoreError
 
@@ -47,8 +48,6 @@ _SKEW_NS: Final = 86_400 * 10**9
 """A call does not end longer before the creation of what it belongs to: clocks may differ."""
 _AFTERWARDS_NS: Final = 30 * 86_400 * 10**9
 """A call does not end longer after the end of what it belongs to."""
-_SETTINGS: Final = "SETTINGS use_index_for_in_with_subqueries = 0"
-"""Looking for every id of a large set in the index of every granule costs more than it spares."""
 _TIME_MAX: Final = 2**63 - 1
 
 
@@ -113,7 +112,7 @@ class UsageSums:
             "sum(u.cost_usd_pico) AS cost_usd_pico "
             f"FROM neurorail_usage AS u {joins} WHERE {where} "
             + (f"GROUP BY {by} ORDER BY {order} LIMIT {{most:UInt32}} " if by else "")
-            + (_SETTINGS if joins else "")
+            + (READ_LARGE_SETS if joins else "")
         )
         try:
             return await self._store.query_async(sql, parameters)
