@@ -71,6 +71,16 @@ def test_formats_parameters_and_headers_are_those_of_clickhouse(served: SqlRail)
     assert httpx2.get(served.url, params=whole, timeout=60).text == "3\n"
     keys = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD}
     assert httpx2.post(served.url, content=b"SELECT 4", headers=keys, timeout=60).text == "4\n"
+    elsewhere = {**keys, "X-ClickHouse-Database": "other"}
+    assert httpx2.post(served.url, content=b"SELECT 4", headers=elsewhere).status_code == 404
+    assert (
+        httpx2.post(
+            served.url,
+            content=b"SELECT 4",
+            headers={**keys, "X-ClickHouse-Database": "neurorail", "X-ClickHouse-Format": "CSV"},
+        ).headers["x-clickhouse-format"]
+        == "CSV"
+    )
     squeezed = httpx2.post(
         served.url,
         content=gzip.compress(b"SELECT 5"),
@@ -96,6 +106,11 @@ def test_formats_parameters_and_headers_are_those_of_clickhouse(served: SqlRail)
         ("SELECT 1", {"compress": "1"}, 501, 48),
         ("SELECT 1", {"default_format": "No/Format"}, 400, 36),
         ("SELECT 1", {"default_format": "NoFormat"}, 500, 73),
+        ("SELECT 1", {"default_format": "dataframe"}, 500, 73),
+        ("SELECT 1", {"default_format": "日本"}, 400, 36),
+        ("SELECT 1", {"query_id": "x\r\nSet-Cookie: a=b"}, 400, 36),
+        ("SELECT 1", {"query_id": "日本"}, 400, 36),
+        ("SELECT number FROM numbers(1000001)", {}, 500, 396),
         ("SELECT count() FROM numbers(1000000000000)", {}, 408, 159),
         ("SELECT repeat('x', 1000) FROM numbers(10000)", {}, 500, 396),
         ("SELECT groupArray(repeat('x', 1000)) FROM numbers(10000000)", {}, 500, 241),

@@ -42,7 +42,8 @@ IGNORED: Final = frozenset({
 """Parameters that clients send as a matter of course. Sessions hold nothing, because nothing can be
 set or made; the limits of the server hold whatever a client allows itself."""
 
-_FORMAT: Final = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_FORMAT: Final = re.compile(r"\bFORMAT\s++(\w++)\s*+;?\s*+$", re.IGNORECASE)
+_QUERY_ID: Final = re.compile(r"[\x20-\x7e]{0,256}")
 _TYPES: Final = {
     "JSON": "application/json; charset=UTF-8",
     "JSONCompact": "application/json; charset=UTF-8",
@@ -95,7 +96,8 @@ class SqlApp:
         if request.url.path not in ("/", "/query"):
             return Response(f"There is no handle {request.url.path}\n", 404)
         self._authenticate(request)
-        values = dict(request.query_params)
+        values = {"database": request.headers.get("x-clickhouse-database", "")}
+        values |= dict(request.query_params)
         _check_parameters(values, self._database)
         query = values.get("query", "")
         body = await self._body(request)
@@ -105,7 +107,7 @@ class SqlApp:
             or request.headers.get("x-clickhouse-format")
             or "TabSeparated"
         )
-        if not re.fullmatch(r"\w{1,64}", wanted):
+        if not re.fullmatch(r"[A-Za-z0-9]{1,64}", wanted):
             raise QueryError(BAD_ARGUMENTS, f"unknown format {wanted[:64]!r}")
         bound = {k[6:]: v for k, v in values.items() if k.startswith("param_")}
         answer = await self._engine.run(query, wanted, bound)
@@ -166,6 +168,8 @@ def _check_parameters(values: Mapping[str, str], database: str) -> None:
         elif name == "database":
             if value not in ("", database, "default"):
                 raise QueryError(UNKNOWN_DATABASE, f"database {value[:64]} does not exist")
+        elif name == "query_id" and not _QUERY_ID.fullmatch(value):
+            raise QueryError(BAD_ARGUMENTS, "a query_id is ASCII text of at most 256 characters")
         elif name not in IGNORED and not name.startswith("param_"):
             detail = f"cannot modify {name[:64]!r} setting in readonly mode"
             raise QueryError(READONLY, detail)

@@ -220,6 +220,8 @@ class SqlSection(Section):
     """Of one query."""
     max_result_bytes: int = Field(default=128 << 20, ge=1 << 10)
     """Of one answer, before compression; a larger one is an error."""
+    max_result_rows: int = Field(default=1_000_000, ge=1)
+    """Of one answer; more are an error."""
     queries: int = Field(default=2, ge=1, le=32)
     """Queries that run at once."""
     waiting: int = Field(default=32, ge=0)

@@ -24,6 +24,7 @@ class SqlEndpoint:
             max_execution_time_s=section.max_execution_time_s,
             max_memory_bytes=section.max_memory_bytes,
             max_result_bytes=section.max_result_bytes,
+            max_result_rows=section.max_result_rows,
             queries=section.queries,
             waiting=section.waiting,
         )

@@ -49,6 +49,20 @@ async def test_reads_beyond_the_limit_are_refused(store: Store) -> None:
         small.stop()
 
 
+def test_a_query_that_failed_leaves_nothing_to_the_next(store: Store) -> None:
+    one = Store(StoreConfig(store.config.url, store.database, readers=1))
+    one.start(migrate=False)
+    failing = "SELECT number, throwIf(number = 3000000) AS thrown FROM numbers(4000000)"
+    try:
+        for _ in range(3):
+            with pytest.raises(StoreRefused):
+                one.query(failing)
+            rows = one.query("SELECT number, throwIf(number = 1) AS thrown FROM numbers(1)")
+            assert rows == [{"number": 0, "thrown": 0}]
+    finally:
+        one.stop()
+
+
 async def test_a_stopped_store_is_unavailable(store: Store) -> None:
     other = Store(StoreConfig(store.config.url, store.database))
     other.stop()

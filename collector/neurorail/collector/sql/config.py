@@ -16,6 +16,9 @@ class SqlConfig:
     """Of one query."""
     max_result_bytes: int = 128 << 20
     """Before compression; a larger result is an error, never cut."""
+    max_result_rows: int = 1_000_000
+    """More are an error, too: columns that are the same in all rows take nearly no bytes until
+    they are formatted."""
     max_query_bytes: int = 256 << 10
     queries: int = 2
     """Queries that run at once."""

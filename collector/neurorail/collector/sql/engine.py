@@ -18,6 +18,7 @@ from neurorail.collector.sql.errors import (
     QUERY_WAS_CANCELLED,
     TOO_MANY_BYTES,
     TOO_MANY_SIMULTANEOUS_QUERIES,
+    UNKNOWN_FORMAT,
     QueryError,
 )
 from neurorail.collector.sql.functions import allowed_functions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _FUNCTIONS: Final = "SELECT name, is_aggregate, categories, alias_to FROM system.functions"
+_FORMATS: Final = "SELECT name FROM system.formats WHERE is_output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class QueryEngine:
         self._open = 0
         self._canceller = Canceller(BY_BEGINNING, self._ender, config.queries)
         self._allowed: Allowed | None = None
+        self._formats: frozenset[str] = frozenset()
 
     async def run(self, query: str, format_name: str, parameters: Mapping[str, str]) -> Answer:
         """Runs one query that only reads.
@@ -109,6 +112,14 @@ class QueryEngine:
             self._connections.clear()
 
     def _run(self, query: str, format_name: str, parameters: dict[str, str], mark: Mark) -> Answer:
+        try:
+            return self._read(query, format_name, parameters, mark)
+        except Exception:
+            # The embedded engine gives what a failed query had written to whoever asks next.
+            self._forget_connection()
+            raise
+
+    def _read(self, query: str, format_name: str, parameters: dict[str, str], mark: Mark) -> Answer:
         connection = self._connection()
         check_text(query)
 
@@ -118,6 +129,8 @@ class QueryEngine:
             return bytes(_query(connection, explained, "TSVRaw", parameters).bytes()).decode()
 
         check(query, syntax_tree, self._may(connection))
+        if format_name.lower() not in self._formats:
+            raise QueryError(UNKNOWN_FORMAT, f"unknown format {format_name}")
         marked = f"{mark.name} {query}"
         _must_only_read(connection, marked)
         if mark.gone:
@@ -125,7 +138,7 @@ class QueryEngine:
         result = _query(connection, marked, format_name, parameters)
         body = bytes(result.bytes())
         most = self._config.max_result_bytes
-        if len(body) > most:  # The embedded engine does not hold to its own limit.
+        if len(body) > most:  # The engine's own limit is of columns, before they are formatted.
             raise QueryError(TOO_MANY_BYTES, f"the result has {len(body)} bytes, at most {most}")
         return Answer(
             body,
@@ -147,6 +160,8 @@ class QueryEngine:
             connection.query(
                 f"SET max_execution_time = {config.max_execution_time_s}, "
                 f"max_memory_usage = {config.max_memory_bytes}, "
+                f"max_result_rows = {config.max_result_rows}, "
+                f"max_result_bytes = {config.max_result_bytes}, result_overflow_mode = 'throw', "
                 "max_threads = 1, log_queries = 0, readonly = 1"
             )
             with self._lock:
@@ -154,11 +169,20 @@ class QueryEngine:
             self._local.connection = connection
         return self._local.connection
 
+    def _forget_connection(self) -> None:
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            with self._lock:
+                self._connections.remove(connection)
+            connection.close()
+
     def _may(self, connection: Any) -> Allowed:
         if self._allowed is None:
             functions, aggregates = allowed_functions(_rows(connection, _FUNCTIONS))
             names = _rows(connection, "SELECT name FROM system.databases")
             databases = frozenset(row["name"] for row in names)
+            formats = _rows(connection, _FORMATS)
+            self._formats = frozenset(row["name"].lower() for row in formats)
             self._allowed = Allowed(self._config.database, databases, functions, aggregates)
         return self._allowed
 

@@ -16,7 +16,7 @@ from typing import Final
 from neurorail.collector.sql.errors import ACCESS_DENIED, QueryError
 
 NODES: Final = frozenset({
-    "ArrayJoin", "Asterisk", "ColumnsApplyTransformer", "ColumnsExceptTransformer",
+    "ArrayJoin", "Asterisk", "ColumnsExceptTransformer",
     "ColumnsListMatcher", "ColumnsRegexpMatcher", "ColumnsReplaceTransformer",
     "ColumnsReplaceTransformer::Replacement", "ColumnsTransformerList", "ExpressionList",
     "Function", "Identifier", "InterpolateElement", "Literal", "OrderByElement",
@@ -25,7 +25,8 @@ NODES: Final = frozenset({
     "Subquery", "TableExpression", "TableIdentifier", "TableJoin", "TablesInSelectQuery",
     "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement", "WithElement",
 })  # fmt: skip
-"""Kinds of nodes of a query that only selects. `Set` (SETTINGS) is none of them."""
+"""Kinds of nodes of a query that only selects. `Set` (SETTINGS) is none of them, nor is what
+stands for APPLY, whose function the tree does not show."""
 
 TABLE_FUNCTIONS: Final = frozenset({"numbers"})
 """Table functions that read nothing; every other may be a way out of the store."""
@@ -36,15 +37,21 @@ SYSTEM_TABLES: Final = frozenset({
 })  # fmt: skip
 """Tables of `system` that tools read to show what there is."""
 
-_NODE: Final = re.compile(r"^( *)(\S+)(?: (.*?))?(?: \(alias [^)]*\))?(?: \(children \d+\))?$")
+NAME_LENGTH_MAX: Final = 256
+"""Of a function: none that there is has a longer name, however many combinators it has."""
+
+_NODE: Final = re.compile(r"( *+)(\S++)(?: (.*))?", re.S)
+_CHILDREN: Final = re.compile(r" \(children \d+\)$")
 _STATEMENT: Final = re.compile(
-    r"^\s*(?:SHOW\s+(?:DATABASES|TABLES(?:\s+FROM\s+(?P<database>`?\w+`?))?)"
-    r"|(?:DESC|DESCRIBE)(?:\s+TABLE)?\s+(?P<described>[\w.`]+)"
-    r"|EXISTS(?:\s+TABLE)?\s+(?P<asked>[\w.`]+))"
-    r"(?:\s+FORMAT\s+\w+)?\s*;?\s*$",
+    r"^\s*+(?:SHOW\s++(?:DATABASES|TABLES(?:\s++FROM\s++(?P<database>`?\w++`?))?+)"
+    r"|(?:DESC|DESCRIBE)(?:\s++TABLE)?\s++(?P<described>[\w.`]++)"
+    r"|EXISTS(?:\s++TABLE)?\s++(?P<asked>[\w.`]++))"
+    r"(?:\s++FORMAT\s++\w++)?\s*+;?\s*+$",
     re.IGNORECASE,
 )
-_SELECTS: Final = re.compile(r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH|FROM)\b", re.I | re.S)
+_SELECTS: Final = re.compile(
+    r"^(?:\s++|\(|--[^\n]*+\n|/\*(?>.*?\*/))*+(?:SELECT|WITH|FROM)\b", re.I | re.S
+)
 _COMBINATORS: Final = (
     "SimpleState", "OrDefault", "Distinct", "Resample", "ForEach", "ArgMax", "ArgMin", "OrNull",
     "Merge", "State", "Array", "Map", "If",
@@ -109,10 +116,10 @@ def check(query: str, syntax_tree: Callable[[str], str], allowed: Allowed) -> No
 
 
 def _check_node(line: str, allowed: Allowed) -> None:
-    node = _NODE.match(line)
+    node = _NODE.fullmatch(_CHILDREN.sub("", line))
     if node is None or node[2] not in NODES:
         raise _refused(f"the clause {line.strip()[:60]!r}")
-    depth, kind, name = len(node[1]), node[2], node[3] or ""
+    depth, kind, name = len(node[1]), node[2], _without_alias(node[3] or "")
     if depth == 1 and kind not in ("ExpressionList", "Identifier"):
         raise _refused("INTO OUTFILE and SETTINGS")  # Beside the selects only FORMAT's name may be.
     match kind:
@@ -129,7 +136,15 @@ def _check_node(line: str, allowed: Allowed) -> None:
             pass
 
 
+def _without_alias(text: str) -> str:
+    """The name of a node. What is no alias for certain stays, and then no list has the name."""
+    name, found, _ = text.rpartition(" (alias ")
+    return name if found and text.endswith(")") else text
+
+
 def _check_function(name: str, allowed: Allowed) -> None:
+    if len(name) > NAME_LENGTH_MAX:
+        raise _refused("a function whose name is that long")
     if name in TABLE_FUNCTIONS or name.lower() in allowed.functions:
         return
     while name.lower() not in allowed.aggregates:

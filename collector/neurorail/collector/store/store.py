@@ -260,6 +260,20 @@ class Store:
         try:
             yield client
         except ClickHouseError as error:
+            client = self._after_failure(client)
             raise translate(error) from error
         finally:
             clients.put(client)
+
+    def _after_failure(self, client: Client) -> Client:
+        """A client to go on with.
+
+        The embedded engine gives what a failed query had written already to whoever asks next on
+        the same connection; so none is asked again.
+        """
+        if not self._embedded or client not in self._opened:
+            return client
+        another = self._open()
+        self._opened.remove(client)
+        client.close()
+        return another
