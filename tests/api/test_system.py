@@ -64,7 +64,11 @@ async def test_snapshot_counts_what_is_there(rail: Rail) -> None:
             *(make_event(seq, "execution_success", data={"duration_ms": 1}) for seq in (2, 3, 4)),
         ]
     )
+    rail.health.receiver("grpc").accepted("traces", 5)
+    rail.health.receiver("http").accepted("traces", 6)
+    rail.health.receiver("http").accepted("logs", 7)
     snapshot = await rail.get("/telemetry/snapshot")
+    assert snapshot["received"] == {"spans": 11, "log_records": 7, "metric_points": 0}
     assert snapshot["timestamp"] == iso_time(START_UNIX_NANO)
     assert snapshot["entity_counts"] == {
         "missions": 9, "plans": 9, "jobs": 30, "attempts": 40, "resources": 0,

@@ -138,7 +138,11 @@ async def record(body: UsageBody, writer: Writing) -> JsonResponse:
 @router.get("/snapshot")
 @needs(READ_METRICS)
 async def snapshot(parts: Parts, tenant: Tenant) -> JsonResponse:
-    """The whole at this moment: what there is, what runs, how much fails."""
+    """The whole at this moment: what there is, what runs, how much fails.
+
+    `received` counts spans, log records and metric points that this server took in since it
+    started, of all tenants.
+    """
     counts = await parts.engine.counts(tenant)
     parts.health.governance.set_active(counts.by_state)
     now = parts.clock()
@@ -148,6 +152,7 @@ async def snapshot(parts: Parts, tenant: Tenant) -> JsonResponse:
             "timestamp": iso_time(now),
             "as_of_seq": counts.as_of_seq,
             **snapshot_body(counts, parts.health.governance),
+            "received": parts.health.received(),
             "prometheus_metrics": parts.health.values("neurorail_"),
         }
     )

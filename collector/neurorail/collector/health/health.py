@@ -13,6 +13,7 @@ from neurorail.collector.health.hub import HubMetrics
 from neurorail.collector.health.pipeline import (
     CUMULATIVE,
     GAUGE,
+    ITEM_NAMES,
     ExporterMetrics,
     Readings,
     ReceiverMetrics,
@@ -49,6 +50,13 @@ class Health:
     def exporter(self, exporter: str = "clickhouse") -> ExporterMetrics:
         """The counters of the archive, or of an export destination."""
         return ExporterMetrics(self._tally, exporter)
+
+    def received(self) -> dict[str, int]:
+        """Spans, log records and metric points that receivers made durable since the start."""
+        return {
+            item: int(self._tally.sum(f"otelcol_receiver_accepted_{item}"))
+            for item in ITEM_NAMES.values()
+        }
 
     def watch_gauge(self, name: str, documentation: str, read: Callable[[], Readings]) -> None:
         """Show a value that goes up and down, read at each scrape; `read` must not block."""

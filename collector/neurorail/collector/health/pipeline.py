@@ -15,7 +15,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 Readings: TypeAlias = float | Mapping[Labels, float]
 
 OUTCOMES: Final = ("success", "refused", "failure")
-_ITEM_NAMES: Final = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
+ITEM_NAMES: Final = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
 
 CUMULATIVE: Final = "unknown"
 """prometheus-client would add `_total` to a counter's name; `Health` writes the type in."""
@@ -41,6 +41,11 @@ class Tally:
         with self._lock:
             counts = self._counts[name]
             counts[labels] = counts.get(labels, 0) + amount
+
+    def sum(self, name: str) -> float:
+        """A count over all its labels; 0 where nobody declared it."""
+        with self._lock:
+            return sum(self._counts.get(name, {}).values())
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus-client asks at a scrape."""
@@ -85,7 +90,7 @@ class ReceiverMetrics:
     def __init__(self, tally: Tally, receiver: str, transport: str) -> None:
         self._tally = tally
         self._labels: Labels = (("receiver", receiver), ("transport", transport))
-        for item in _ITEM_NAMES.values():
+        for item in ITEM_NAMES.values():
             for verb, meaning in (
                 ("accepted", "taken and made durable"),
                 ("refused", "refused: malformed, or the server is overloaded"),
@@ -117,7 +122,7 @@ class ReceiverMetrics:
 
     def _count(self, verb: str, signal: str, items: int) -> None:
         if items:
-            name = f"otelcol_receiver_{verb}_{_ITEM_NAMES[signal]}"
+            name = f"otelcol_receiver_{verb}_{ITEM_NAMES[signal]}"
             self._tally.add(name, self._labels, items)
 
 
@@ -127,7 +132,7 @@ class ExporterMetrics:
     def __init__(self, tally: Tally, exporter: str) -> None:
         self._tally = tally
         self._labels: Labels = (("exporter", exporter),)
-        for item in _ITEM_NAMES.values():
+        for item in ITEM_NAMES.values():
             for verb, meaning in (
                 ("sent", "archived, or delivered to a destination"),
                 ("send_failed", "refused for good by the archive, or by a destination"),
@@ -138,13 +143,13 @@ class ExporterMetrics:
 
     def sent(self, signal: str, items: int) -> None:
         """Items of `traces`, `logs` or `metrics` that arrived."""
-        self._tally.add(f"otelcol_exporter_sent_{_ITEM_NAMES[signal]}", self._labels, items)
+        self._tally.add(f"otelcol_exporter_sent_{ITEM_NAMES[signal]}", self._labels, items)
 
     def send_failed(self, signal: str, items: int) -> None:
         """Items that were refused for good."""
-        self._tally.add(f"otelcol_exporter_send_failed_{_ITEM_NAMES[signal]}", self._labels, items)
+        self._tally.add(f"otelcol_exporter_send_failed_{ITEM_NAMES[signal]}", self._labels, items)
 
     def enqueue_failed(self, signal: str, items: int) -> None:
         """Items that a destination will not get because it is too far behind."""
-        name = f"otelcol_exporter_enqueue_failed_{_ITEM_NAMES[signal]}"
+        name = f"otelcol_exporter_enqueue_failed_{ITEM_NAMES[signal]}"
         self._tally.add(name, self._labels, items)

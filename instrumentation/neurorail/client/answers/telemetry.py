@@ -55,4 +55,5 @@ class Snapshot(TypedDict):
     active_executions: dict[str, int]
     error_rates: dict[str, float]
     totals: dict[str, float]
+    received: dict[str, int]
     prometheus_metrics: dict[str, float]

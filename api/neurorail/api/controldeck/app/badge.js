@@ -3,7 +3,7 @@
 
 import { html } from "../vendor/ui.js";
 import { elapsed, TERMINAL } from "./entity.js";
-import { ago, duration, moment, money, shortId } from "./format.js";
+import { ago, clock, duration, moment, money, shortId } from "./format.js";
 import { traceLink } from "./route.js";
 import { now } from "./store.js";
 
@@ -36,6 +36,12 @@ export function Id({ id, missionId, whole = false }) {
 export function Ago({ at }) {
   if (at === null) return html`–`;
   return html`<time dateTime=${new Date(at).toISOString()} title=${moment(at)}>${ago(at, now.value)}</time>`;
+}
+
+/** The time of day; on a phone without its milliseconds. @param {{at: number}} props */
+export function Clock({ at }) {
+  const text = clock(at);
+  return html`<time class="event-at" dateTime=${new Date(at).toISOString()}>${text.slice(0, 8)}<span class="roomy">${text.slice(8)}</span></time>`;
 }
 
 /** How long it took, or takes. @param {{row: import("./entity.js").Entity}} props */

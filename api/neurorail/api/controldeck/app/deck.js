@@ -82,13 +82,21 @@ function View({ page }) {
 const whenIdle = (work) => ("requestIdleCallback" in window ? requestIdleCallback(work, { timeout: 5000 }) : setTimeout(work, 2000));
 
 function Navigation() {
+  const bar = useRef(/** @type {HTMLElement | null} */ (null));
+  const { page } = place.value;
+  useEffect(() => {
+    // On a phone the pages are a row that scrolls: the open one is in sight.
+    /** @type {HTMLElement | null | undefined} */
+    const open = bar.current?.querySelector("[aria-current]");
+    if (bar.current && open) bar.current.scrollLeft = open.offsetLeft - (bar.current.clientWidth - open.offsetWidth) / 2;
+  }, [page]);
   return html`
-    <nav class="side" aria-label="Pages">
+    <nav class="side" ref=${bar} aria-label="Pages">
       <a class="brand" href=${link("")} aria-label="NeuroRail"><${Mark} /><span class="brand-name">NeuroRail</span></a>
       <ul>
         ${PAGES.filter(opens).map((each) => html`
           <li key=${each.path}>
-            <a href=${link(each.path)} aria-current=${each.path === place.value.page ? "page" : undefined} title=${`${each.title} (g ${each.key})`}>
+            <a href=${link(each.path)} aria-current=${each.path === page ? "page" : undefined} title=${`${each.title} (g ${each.key})`}>
               <svg viewBox="0 0 24 24" aria-hidden="true"><path d=${each.icon} /></svg><span>${each.title}</span>
             </a>
           </li>
@@ -103,15 +111,15 @@ function Navigation() {
   `;
 }
 
-const SCHEMES = { system: "Auto theme", dark: "Dark theme", light: "Light theme" };
+const SCHEMES = { system: "Auto", dark: "Dark", light: "Light" };
 
 function Choices() {
   return html`
     <button type="button" class="quiet" onClick=${() => zone.next()} title="Time zone of all times">
-      <span class="unseen">Time zone: </span>${zone.value === "UTC" ? "UTC" : "Local time"}
+      <span class="unseen">Time zone: </span>${zone.value === "UTC" ? "UTC" : html`Local<span class="roomy"> time</span>`}
     </button>
     <button type="button" class="quiet" onClick=${() => scheme.next()} title="Colour scheme">
-      <span class="unseen">Colour scheme: </span>${SCHEMES[scheme.value]}
+      <span class="unseen">Colour scheme: </span>${SCHEMES[scheme.value]}<span class="roomy"> theme</span>
     </button>
   `;
 }

@@ -5,7 +5,7 @@ import { html, signal, useSignal } from "../vendor/ui.js";
 import { Id } from "./badge.js";
 import { LEVELS } from "./entity.js";
 import { clock, moment } from "./format.js";
-import { traceLink } from "./route.js";
+import { link, traceLink } from "./route.js";
 import { may } from "./session.js";
 import { Sheet } from "./sheet.js";
 
@@ -42,7 +42,11 @@ function Body({ event }) {
           <div key=${name}><dt>${name.replace("_id", "")}</dt><dd><${Id} id=${event.data[name]} missionId=${event.missionId} whole /></dd></div>
         `)}
       </dl>
-      ${event.missionId && html`<p class="sheet-actions"><a class="button" href=${traceLink(event.missionId, event.entityId)} onClick=${close}>Open its trace</a></p>`}
+      ${event.missionId && html`
+        <p class="sheet-actions">
+          <a class="button" href=${traceLink(event.missionId, event.entityId)} onClick=${close}>Open its trace</a>
+          <a class="button" href=${link("", { id: event.entityId })} onClick=${close}>Its events, live</a>
+        </p>`}
       <h3>Evidence</h3>
       <${Values} entries=${evidence} />
       ${may("read:audit") && event.id !== "" && html`<h3>Proof</h3><${ProveIt} event=${event} key=${event.id} />`}

@@ -8,7 +8,7 @@ import { count, duration, money, shortId } from "./format.js";
  * @typedef {"info" | "good" | "warning" | "error"} Tone
  * @typedef {{
  *   id: string, channel: string, type: string, atMs: number, tone: Tone, text: string,
- *   entityId: string, missionId: string, data: Record<string, any>
+ *   entityId: string, entityType: string, missionId: string, data: Record<string, any>
  * }} StreamEvent
  */
 
@@ -87,6 +87,7 @@ export function readEvent(id, payload) {
     tone: toneOf(type, data),
     text: (SENTENCES[type] ?? otherwise)(data),
     entityId: entityOf(data),
+    entityType: kind(data),
     missionId: data.mission_id ?? "",
     data,
   };
@@ -223,6 +224,13 @@ function otherwise(data) {
     .map(([name, value]) => `${name} ${typeof value === "string" ? shortId(value) : value}`)
     .join(" · ");
 }
+
+/** Types that the page has words for; there may be more. */
+export const KNOWN_TYPES = Object.keys(SENTENCES);
+
+/** Whether an event is about an entity or something below it. @param {StreamEvent} event @param {string} id */
+export const concerns = ({ entityId, missionId, data }, id) =>
+  entityId === id || missionId === id || [data.plan_id, data.job_id, data.attempt_id, data.resource_id].includes(id);
 
 /** The filter of the API for an id of any level, or none. @param {string} id @returns {Record<string, string>} */
 export function entityFilter(id) {

@@ -15,6 +15,9 @@ export const count = (value) => (value < 100_000 ? WHOLE.format(value) : COMPACT
 /** Whole up to 9,999, then 12.3K. @param {number} value */
 export const brief = (value) => (value < 10_000 ? WHOLE.format(value) : COMPACT.format(value));
 
+/** How many a second; few of them with a decimal. @param {number} value */
+export const perSecond = (value) => (value > 0 && value < 10 ? value.toFixed(1) : brief(value));
+
 /** US dollars; small amounts keep enough places to differ from zero. @param {number} usd */
 export function money(usd) {
   if (usd === 0) return "$0.00";

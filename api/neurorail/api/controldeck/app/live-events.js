@@ -1,56 +1,44 @@
 // @ts-check
-/** The live events: chips for channels, filters, and a list that reaches back to the first event. */
+/** The live events: filtered, held, cleared, and reaching back to the first event. */
 
-import { batch, computed, effect, html, signal, useRef } from "../vendor/ui.js";
+import { batch, computed, effect, html, signal, untracked, useRef } from "../vendor/ui.js";
 import { Id } from "./badge.js";
+import { clearFilter, EventFilter, isNarrow, passes, pastFilter } from "./event-filter.js";
 import { EventLog } from "./event-log.js";
 import { openEvent } from "./event-sheet.js";
-import { CHANNELS } from "./events.js";
 import { EVENT_COLUMNS, Export } from "./export.js";
 import { ago, clock, count } from "./format.js";
-import { channels, clearEvents, events, now } from "./store.js";
+import { Nothing } from "./panel.js";
+import { clearEvents, events, now } from "./store.js";
 import { VirtualList } from "./virtual.js";
 
 /** @typedef {import("./events.js").StreamEvent} StreamEvent */
 
 const ROW_PX = 44;
 
-const words = signal("");
-const tone = signal("");
 /** What the list shows while it is held, or null while it follows. */
 const held = signal(/** @type {StreamEvent[] | null} */ (null));
-/** Events from before this page's memory, read when a reader scrolls to them. */
-const past = signal(/** @type {StreamEvent[]} */ ([]));
-let log = /** @type {EventLog | null} */ (null);
+/** Events from before this page's memory, read when a reader scrolls to them or asks for few of all. */
+const log = signal(/** @type {EventLog | null} */ (null));
 /** Nothing from before is shown again after a reader cleared the list. */
 const cleared = signal(false);
 
 const whole = computed(() => {
   const live = held.value ?? events.value;
-  if (past.value.length === 0) return live;
+  const past = log.value?.rows.value ?? [];
+  if (past.length === 0) return live;
   const oldest = live.at(-1)?.atMs ?? Infinity;
   const known = new Set(live.map((event) => event.id));
-  return [...live, ...past.value.filter((event) => event.atMs <= oldest && !known.has(event.id))];
+  return [...live, ...past.filter((event) => event.atMs <= oldest && !known.has(event.id))];
 });
 
-const shown = computed(() => {
-  const wanted = words.value.trim().toLowerCase();
-  if (channels.value.size === CHANNELS.length && wanted === "" && tone.value === "") return whole.value;
-  return whole.value.filter((event) =>
-    channels.value.has(event.channel) && (tone.value === "" || event.tone === tone.value) && (wanted === "" || matches(event, wanted)),
-  );
-});
-
-/** @param {StreamEvent} event @param {string} wanted in lower case */
-function matches(event, wanted) {
-  return event.type.includes(wanted) || event.text.toLowerCase().includes(wanted) || event.entityId.toLowerCase().includes(wanted) || event.missionId.toLowerCase().includes(wanted);
-}
+const shown = computed(() => (isNarrow.value ? whole.value.filter(passes.value) : whole.value));
 
 const waiting = computed(() => {
   const first = held.value?.[0];
   if (held.value === null) return 0;
   const at = first === undefined ? -1 : events.value.findIndex((event) => event.id === first.id);
-  return at === -1 ? events.value.length : at;
+  return events.value.slice(0, at === -1 ? undefined : at).filter(passes.value).length;
 });
 
 /** Stops the list from moving, or lets it follow again. @param {boolean} still */
@@ -61,14 +49,30 @@ function hold(still) {
 function clear() {
   batch(() => {
     clearEvents();
-    past.value = [];
+    log.value = null;
     held.value = null;
     cleared.value = true;
   });
 }
 
+/** Reads what is older than the oldest event in memory, as far as the filter lets it pass. */
+function readOlder() {
+  if (cleared.peek()) return;
+  const oldest = (held.peek() ?? events.peek()).at(-1);
+  const { types, filter } = pastFilter.peek();
+  const made = log.peek() ?? new EventLog(types, oldest ? { ...filter, end_time: new Date(oldest.atMs + 1).toISOString() } : filter);
+  log.value = made;
+  void made.older();
+}
+
+/** What another filter read serves no more; one that lets few pass looks back at once. */
+effect(() => {
+  const { types, filter } = pastFilter.value;
+  log.value = null;
+  if (types.length > 0 || Object.keys(filter).length > 0) untracked(readOlder);
+});
+
 export function LiveEvents() {
-  const all = channels.value.size === CHANNELS.length;
   return html`
     <section class="panel stream" data-panel="events" aria-labelledby="events-title">
       <div class="panel-head">
@@ -80,60 +84,10 @@ export function LiveEvents() {
         <button type="button" onClick=${clear}>Clear</button>
         <${Export} name="events" rows=${shown.value} columns=${EVENT_COLUMNS} />
       </div>
-      <div class="filters">
-        <div class="chips" role="group" aria-label="Channels" data-all=${all}>
-          <${Chip} channel="all" on=${all} />
-          ${CHANNELS.map((name) => html`<${Chip} key=${name} channel=${name} on=${!all && channels.value.has(name)} />`)}
-        </div>
-        <input type="search" aria-label="Search events" placeholder="Type, id or words" spellcheck="false"
-          value=${words.value} onInput=${(/** @type {any} */ event) => (words.value = event.target.value)} />
-        <select aria-label="Severity" value=${tone.value} onChange=${(/** @type {any} */ event) => (tone.value = event.target.value)}>
-          <option value="">Any severity</option>
-          <option value="error">Errors</option>
-          <option value="warning">Warnings</option>
-          <option value="good">Successes</option>
-          <option value="info">Information</option>
-        </select>
-      </div>
+      <${EventFilter} />
       <${List} />
     </section>
   `;
-}
-
-/** @param {{channel: string, on: boolean}} props */
-function Chip({ channel, on }) {
-  return html`
-    <button type="button" class="chip" data-channel=${channel} aria-pressed=${on} onClick=${() => toggle(channel)}>
-      ${channel}
-    </button>
-  `;
-}
-
-/** From all, a chip shows its channel alone; after that chips add and take away. @param {string} channel */
-function toggle(channel) {
-  const all = channels.value.size === CHANNELS.length;
-  if (channel === "all") {
-    channels.value = new Set(CHANNELS);
-  } else if (all) {
-    channels.value = new Set([channel]);
-  } else {
-    const next = new Set(channels.value);
-    if (!next.delete(channel)) next.add(channel);
-    channels.value = next.size === 0 ? new Set(CHANNELS) : next;
-  }
-}
-
-/** Reads what is older than the oldest event in memory. */
-function readOlder() {
-  const oldest = whole.value.at(-1);
-  if (log === null && oldest) {
-    const made = new EventLog([], { end_time: new Date(oldest.atMs + 1).toISOString() });
-    effect(() => {
-      past.value = made.rows.value;
-    });
-    log = made;
-  }
-  void log?.older();
 }
 
 function List() {
@@ -152,8 +106,8 @@ function List() {
   }
 
   function older() {
-    // Only a reader who scrolled there asks for the past; a short list does not.
-    if (held.value !== null && !cleared.value) readOlder();
+    // Only a reader who scrolled there, or filters, asks for the past; a short list does not.
+    if (held.value !== null || log.value !== null) readOlder();
   }
 
   return html`
@@ -166,8 +120,18 @@ function List() {
         rowProps=${(/** @type {StreamEvent} */ event) => ({ class: "list-row event", "data-tone": event.tone, "data-channel": event.channel, "data-type": event.type })}
         onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)} onScrolled=${scrolled} onEnd=${older}
         cells=${(/** @type {StreamEvent} */ event) => html`<${Cells} event=${event} />`}
-        empty=${html`<div class="nothing"><p>No event${events.value.length > 0 ? " passes the filter" : " yet"}.</p></div>`} />
+        empty=${html`<${Empty} />`} />
     </div>
+  `;
+}
+
+function Empty() {
+  const reading = log.value?.state.value === "loading";
+  return html`
+    <${Nothing} loading=${reading} problem=${log.value?.state.value === "failed" ? log.value.problem.value : ""} onRetry=${readOlder}>
+      <p>No event${isNarrow.value ? " passes the filter" : " yet"}.</p>
+      ${isNarrow.value && html`<button type="button" onClick=${clearFilter}>Take the filter away</button>`}
+    <//>
   `;
 }
 

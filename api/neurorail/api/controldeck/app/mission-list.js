@@ -14,28 +14,28 @@ import { Td, Th, VirtualList } from "./virtual.js";
 /** @type {string[]} */
 const NONE = [];
 
-/** @param {{rows: import("./virtual.js").Rows<Entity>, wide?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void, onEnd?: () => void, onLook?: (from: number, to: number) => void, onFirst?: (row: number) => void}} props `onFirst` is told the first row in sight */
-export function MissionList({ rows, wide = false, empty, chosen, onChoose, onEnd, onLook, onFirst }) {
+/** @param {{rows: import("./virtual.js").Rows<Entity>, wide?: boolean, slim?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void, onEnd?: () => void, onLook?: (from: number, to: number) => void, onFirst?: (row: number) => void}} props `slim`: fewer columns; `onFirst` is told the first row in sight */
+export function MissionList({ rows, wide = false, slim = false, empty, chosen, onChoose, onEnd, onLook, onFirst }) {
   const template = [
-    onChoose && "22px", "minmax(112px, 1fr)", "minmax(84px, 1.4fr)", "102px", "52px", "66px", "58px", "76px",
+    onChoose && "22px", "minmax(112px, 1fr)", "minmax(84px, 1.4fr)", "102px", !slim && "52px", "66px", !slim && "58px", "76px",
     wide && "56px", wide && "minmax(120px, 1.6fr)", "minmax(74px, 1fr)",
   ].filter(Boolean).join(" ");
   return html`
-    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} onLook=${onLook} onScrolled=${(/** @type {number} */ topPx) => onFirst?.(Math.round(topPx / 34))} template=${template} minWidthPx=${wide ? 940 : 700}
+    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} onLook=${onLook} onScrolled=${(/** @type {number} */ topPx) => onFirst?.(Math.round(topPx / 34))} template=${template} minWidthPx=${wide ? 940 : slim ? 592 : 722}
       keyOf=${(/** @type {Entity} */ row) => row.id} rowProps=${(/** @type {Entity} */ row) => ({ "data-mission": row.id })}
       onOpen=${(/** @type {Entity} */ row) => go(traceLink(row.id))}
       head=${html`
         ${onChoose && html`<${Th}><span class="unseen">Compare</span><//>`}
-        <${Th}>Mission<//><${Th}>Agent<//><${Th}>State<//><${Th} number>Started<//><${Th} number>Duration<//>
-        <${Th} number>Tokens<//><${Th} number>Cost<//>${wide && html`<${Th} number>Retries<//><${Th}>Tags<//>`}<${Th}>Flags<//>`}
-      cells=${(/** @type {Entity} */ row) => html`<${Cells} row=${row} wide=${wide} found=${codes.value.get(row.id) ?? NONE}
+        <${Th}>Mission<//><${Th}>Agent<//><${Th}>State<//>${!slim && html`<${Th} number>Started<//>`}<${Th} number>Duration<//>
+        ${!slim && html`<${Th} number>Tokens<//>`}<${Th} number>Cost<//>${wide && html`<${Th} number>Retries<//><${Th}>Tags<//>`}<${Th}>Flags<//>`}
+      cells=${(/** @type {Entity} */ row) => html`<${Cells} row=${row} wide=${wide} slim=${slim} found=${codes.value.get(row.id) ?? NONE}
         picked=${chosen?.has(row.id)} onChoose=${onChoose} />`}
       empty=${empty ?? html`<${NoMissions} />`} />
   `;
 }
 
-/** @param {{row: Entity, wide: boolean, found: string[], picked?: boolean, onChoose?: (id: string) => void}} props */
-function Cells({ row, wide, found, picked, onChoose }) {
+/** @param {{row: Entity, wide: boolean, slim: boolean, found: string[], picked?: boolean, onChoose?: (id: string) => void}} props */
+function Cells({ row, wide, slim, found, picked, onChoose }) {
   const marks = row.errorCode && !found.includes(row.errorCode) ? [row.errorCode, ...found] : found;
   const tokens = row.inputTokens + row.outputTokens;
   const tags = Object.entries(row.tags).map(([key, value]) => `${key}=${value}`);
@@ -44,9 +44,9 @@ function Cells({ row, wide, found, picked, onChoose }) {
     <${Td}><a class="id" href=${traceLink(row.id)} title=${row.id}>${shortId(row.id)}</a><//>
     <${Td} clip><span class="agent">${row.agent || row.service || "–"}</span>${row.agent && row.service && row.agent !== row.service ? html`<span class="service">${row.service}</span>` : null}<//>
     <${Td}><${State} state=${row.state} /><//>
-    <${Td} number><${Ago} at=${row.startedMs ?? row.createdMs} /><//>
+    ${!slim && html`<${Td} number><${Ago} at=${row.startedMs ?? row.createdMs} /><//>`}
     <${Td} number><${Elapsed} row=${row} /><//>
-    <${Td} number>${tokens > 0 ? count(tokens) : "–"}<//>
+    ${!slim && html`<${Td} number>${tokens > 0 ? count(tokens) : "–"}<//>`}
     <${Td} number><${Cost} row=${row} /><//>
     ${wide && html`<${Td} number>${row.retries || "–"}<//><${Td} clip faint title=${tags.join(" ")}>${tags.join(" ")}<//>`}
     <${Td}><${Marks} codes=${marks} flags=${row.flags.filter((flag) => flag !== "derived")} /><//>

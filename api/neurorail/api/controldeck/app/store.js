@@ -4,7 +4,7 @@
 import { batch, signal } from "../vendor/ui.js";
 import { getMissions, getSnapshot } from "./api.js";
 import { time } from "./entity.js";
-import { CHANNELS, codeOf, readEvent } from "./events.js";
+import { codeOf, readEvent } from "./events.js";
 import { Flow } from "./flow.js";
 import { mergeMissions, moveMissions } from "./mission-rows.js";
 import { Rate } from "./rate.js";
@@ -46,7 +46,6 @@ export const edges = signal(/** @type {Map<string, number>} */ (new Map()));
 /** Newest first, at most EVENTS_MAX. */
 export const events = signal(/** @type {StreamEvent[]} */ ([]));
 export const received = signal(0);
-export const channels = signal(new Set(CHANNELS));
 
 export const missions = signal(/** @type {Entity[]} */ ([]));
 export const missionsLoaded = signal(false);

@@ -5,8 +5,9 @@ import { html } from "../vendor/ui.js";
 import { STATES } from "./entity.js";
 import { brief, count, money, percent, whole } from "./format.js";
 import { HealthTiles } from "./health-tiles.js";
+import { IngestTile } from "./ingest.js";
 import { link } from "./route.js";
-import { rate, readProblem, received, totals, totalsLoaded } from "./store.js";
+import { readProblem, totals, totalsLoaded } from "./store.js";
 import { Tile } from "./tile.js";
 import { told } from "./told.js";
 
@@ -30,7 +31,7 @@ export function Tiles() {
         tone=${now.violations > 0 ? "failed" : ""} />
       <${HealthTiles} />
       <${StatesTile} />
-      <${RateTile} />
+      <${IngestTile} />
     </dl>
   `;
 }
@@ -56,33 +57,5 @@ function StatesTile() {
         </svg>
       </dd>
     </div>
-  `;
-}
-
-function RateTile() {
-  const series = rate.value;
-  const latest = series.slice(-5);
-  const mean = latest.length ? latest.reduce((sum, each) => sum + each, 0) / latest.length : 0;
-  return html`
-    <div class="tile tile-rate" data-tile="rate">
-      <dt>Events per second</dt>
-      <dd class="tile-value">${mean > 0 && mean < 10 ? mean.toFixed(1) : whole(mean)}</dd>
-      <dd class="tile-note">${count(received.value)} received here</dd>
-      <dd class="tile-spark" aria-hidden="true"><${Sparkline} series=${series} /></dd>
-    </div>
-  `;
-}
-
-/** One bar a second over the last minute. @param {{series: number[]}} props */
-function Sparkline({ series }) {
-  const top = Math.max(1, ...series);
-  const bars = series.map((value, at) => {
-    const height = value === 0 ? 0 : Math.max(1, (value / top) * 30);
-    return `M${at * 3 + 1} 32v${-height.toFixed(1)}`;
-  });
-  return html`
-    <svg viewBox="0 0 ${series.length * 3} 32" preserveAspectRatio="none">
-      <path class="spark" d=${bars.join("")} />
-    </svg>
   `;
 }

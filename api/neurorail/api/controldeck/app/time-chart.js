@@ -67,7 +67,7 @@ export function TimeChart({ data, series, label, value, least = 1, top }) {
       legend: { show: false },
       cursor: { points: { size: 6 }, y: false },
       scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => top ? [0, top] : [Math.min(0, low), Math.max(high * 1.1, least)] } },
-      axes: [{ ...axis, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks, /** @type {number} */ _axis, /** @type {number} */ _space, /** @type {number} */ stepS) => ticks.map((at) => timeMark(at, stepS)) }, { ...axis, size: value ? 64 : 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
+      axes: [{ ...axis, size: 28, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks, /** @type {number} */ _axis, /** @type {number} */ _space, /** @type {number} */ stepS) => ticks.map((at) => timeMark(at, stepS)) }, { ...axis, size: value ? 64 : 46, incrs: value ? undefined : WHOLE_STEPS, values: value && ((/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(value)) }],
       series: [{}, ...series.map(drawn)],
       padding: [10, 12, 0, 0],
     };

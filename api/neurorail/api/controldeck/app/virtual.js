@@ -18,12 +18,12 @@ const AHEAD = 200;
  * rows; Enter opens one.
  * @template T
  * @param {{
- *   rows: Rows<T>, rowPx: number, label: string, head?: any, template: string, minWidthPx?: number,
+ *   rows: Rows<T>, rowPx: number, label: string, head?: any, template: string, minWidthPx?: number, narrow?: string,
  *   keyOf: (row: T) => string, cells: (row: T) => any, rowProps?: (row: T) => Record<string, any>,
  *   onOpen?: (row: T) => void, onEnd?: () => void, onScrolled?: (topPx: number) => void,
  *   onLook?: (from: number, to: number) => void, goTo?: {index: number} | null,
  *   empty?: any, chosen?: string
- * }} props `onLook` is told the rows in sight; a new `goTo` leads to a row; `head` and `cells` are lists of cells; `template` the columns of both
+ * }} props `onLook` is told the rows in sight; a new `goTo` leads to a row; `head` and `cells` are lists of cells; `template` the columns of both, `narrow` those of a phone, where cells that are `roomy` are left out
  */
 export function VirtualList(props) {
   const { rows, rowPx, label, head, template, keyOf, cells, rowProps, onOpen, onEnd, onLook, onScrolled, empty } = props;
@@ -112,12 +112,13 @@ export function VirtualList(props) {
     onOpen?.(row);
   }
 
-  const style = { gridTemplateColumns: template };
+  const { narrow = template, minWidthPx = 0 } = props;
+  const columns = { "--columns": template, "--columns-narrow": narrow, "--least": `${minWidthPx}px`, "--least-narrow": narrow === template ? `${minWidthPx}px` : "0" };
   return html`
     <div class="scroll list" ref=${box} onScroll=${scrolled} onKeyDown=${pressed}
       role="table" aria-label=${label} aria-rowcount=${rows.length + (head ? 1 : 0)} tabindex="0">
-      <div class="list-wide" style=${{ minWidth: `${props.minWidthPx ?? 0}px` }}>
-        ${head && html`<div class="list-head" role="row" style=${style}>${head}</div>`}
+      <div class="list-wide" style=${columns}>
+        ${head && html`<div class="list-head" role="row">${head}</div>`}
         <div class="list-body" role="rowgroup" style=${{ height: `${rows.length * rowPx}px` }}>
           ${rows.slice(from, to).map((row, at) => {
             const index = from + at;
@@ -129,7 +130,7 @@ export function VirtualList(props) {
                 onClick=${onOpen && ((/** @type {MouseEvent} */ event) => clicked(event, row))}
                 aria-current=${props.chosen !== undefined && keyOf(row) === props.chosen ? "true" : undefined}
                 ...${rowProps?.(row)}
-                style=${{ ...style, height: `${rowPx}px`, transform: `translateY(${index * rowPx}px)` }}>
+                style=${{ height: `${rowPx}px`, transform: `translateY(${index * rowPx}px)` }}>
                 ${cells(row)}
               </div>`;
           })}
@@ -145,10 +146,13 @@ const Waiting = ({ index, rowPx, head, active }) =>
   html`<div class="list-row waiting-row" role="row" aria-busy="true" aria-rowindex=${index + 1 + head} data-index=${index} tabindex=${active ? 0 : -1}
     style=${{ height: `${rowPx}px`, transform: `translateY(${index * rowPx}px)` }}><span role="cell"><span class="unseen">Reading…</span></span></div>`;
 
-/** A cell of the head. @param {{children?: any, number?: boolean}} props */
-export const Th = ({ children, number = false }) =>
-  html`<span role="columnheader" class=${number ? "number" : ""}>${children}</span>`;
+/** A cell of the head. @param {{children?: any, number?: boolean, roomy?: boolean}} props */
+export const Th = ({ children, number = false, roomy = false }) =>
+  html`<span role="columnheader" class=${classes({ number, roomy })}>${children}</span>`;
 
-/** A cell of a row. @param {{children?: any, number?: boolean, faint?: boolean, title?: string, clip?: boolean}} props */
-export const Td = ({ children, number = false, faint = false, clip = false, title }) =>
-  html`<span role="cell" class=${[number && "number", faint && "faint", clip && "clip"].filter(Boolean).join(" ")} title=${title}>${children}</span>`;
+/** A cell of a row. @param {{children?: any, number?: boolean, faint?: boolean, title?: string, clip?: boolean, roomy?: boolean}} props */
+export const Td = ({ children, number = false, faint = false, clip = false, roomy = false, title }) =>
+  html`<span role="cell" class=${classes({ number, faint, clip, roomy })} title=${title}>${children}</span>`;
+
+/** @param {Record<string, boolean>} on */
+const classes = (on) => Object.keys(on).filter((name) => on[name]).join(" ");

@@ -3,10 +3,10 @@
 
 import { html, useEffect, useSignal } from "../../vendor/ui.js";
 import { getEvents } from "../api.js";
+import { Clock } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { readRow } from "../event-log.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock } from "../format.js";
 import { Nothing, Panel } from "../panel.js";
 import { signedIn } from "../session.js";
 import { follow } from "../store.js";
@@ -84,7 +84,7 @@ export function Acts({ keys }) {
         keyOf=${(/** @type {Act} */ act) => act.id} onOpen=${(/** @type {Act} */ act) => (openEvent.value = act)}
         rowProps=${(/** @type {Act} */ act) => ({ "data-type": act.type })}
         cells=${(/** @type {Act} */ act) => html`
-          <${Td} faint><time class="event-at" dateTime=${new Date(act.atMs).toISOString()}>${clock(act.atMs)}</time><//>
+          <${Td} faint><${Clock} at=${act.atMs} /><//>
           <${Td} clip title=${act.who}>${names.get(act.who) || act.who || "–"}<//>
           <${Td} clip>${act.type.replaceAll("_", " ")}<//>
           <${Td} clip faint title=${act.text}>${act.text}<//>`}

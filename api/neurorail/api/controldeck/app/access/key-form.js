@@ -7,7 +7,8 @@ import { signedIn, signIn } from "../session.js";
 import { Sheet } from "../sheet.js";
 
 const KINDS = { viewer: "Viewer: reads everything", operator: "Operator: acts on missions and rules", admin: "Admin: everything, keys too", agent: "Agent: telemetry and decisions" };
-const EXPIRIES = { "": "Does not expire", 1: "1 day", 30: "30 days", 90: "90 days", 365: "1 year" };
+/** Days; pairs, not an object: that would put the numbers first. */
+const EXPIRIES = [["", "Does not expire"], ["1", "1 day"], ["30", "30 days"], ["90", "90 days"], ["365", "1 year"]];
 const DAY_MS = 86_400_000;
 
 /** @param {{open: boolean, onClose: () => void, onMade: () => void}} props */
@@ -62,10 +63,10 @@ export function KeyForm({ open, onClose, onMade }) {
           <form class="form" onSubmit=${submitted}>
             <label>Name<input name="name" required maxlength="200" placeholder="what it is for" /></label>
             <label>It may<select name="kind">${Object.entries(KINDS).map(([kind, text]) => html`<option key=${kind} value=${kind}>${text}</option>`)}</select></label>
-            <label>Expires<select name="expires">${Object.entries(EXPIRIES).map(([days, text]) => html`<option key=${days} value=${days}>${text}</option>`)}</select></label>
+            <label>Expires<select name="expires">${EXPIRIES.map(([days, text]) => html`<option key=${days} value=${days}>${text}</option>`)}</select></label>
             ${!signedIn() && html`<p class="faint">The first key closes this server for everybody without one. Make an admin key first.</p>`}
             ${problem.value && html`<p class="sign-in-problem" role="alert">${problem.value}</p>`}
-            <p class="sheet-actions"><button type="submit" class="primary">Make it</button></p>
+            <p class="sheet-actions"><button type="submit" class="primary">Make it</button><button type="button" onClick=${close}>Leave it</button></p>
           </form>`}
     <//>
   `;

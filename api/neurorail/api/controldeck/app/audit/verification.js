@@ -73,7 +73,7 @@ export function Verification() {
           ${found.nodes.map((node) => html`
             <li key=${node.node}><span class="id">${node.node}</span> ${count(node.events ?? 0)} events
               ${node.last_hash && html`<span class="id faint" title=${node.last_hash}>last hash ${shortId(node.last_hash)}</span>`}
-              <span>${count(node.anchors ?? 0)} checkpoints agree${node.erased_details ? `, ${count(node.erased_details)} with erased details` : ""}</span>
+              <span>${count(node.anchors ?? 0)} ${node.anchors === 1 ? "checkpoint agrees" : "checkpoints agree"}${node.erased_details ? `, ${count(node.erased_details)} with erased details` : ""}</span>
               <${Faults} node=${node} />
             </li>`)}
         </ul>`}

@@ -2,11 +2,10 @@
 /** The violations, newest first, each leading to its trace. */
 
 import { html } from "../../vendor/ui.js";
-import { Id } from "../badge.js";
+import { Clock, Id } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { amount } from "../events.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock } from "../format.js";
 import { EmptyLog } from "../panel.js";
 import { toldRead } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
@@ -46,7 +45,7 @@ function Cells({ event }) {
   const { data } = event;
   const kind = data.violation_type;
   return html`
-    <${Td} faint><time class="event-at" dateTime=${new Date(event.atMs).toISOString()}>${clock(event.atMs)}</time><//>
+    <${Td} faint><${Clock} at=${event.atMs} /><//>
     <${Td}><b>${String(kind).replace("_", " ")}</b><//>
     <${Td} clip><span class="kind">${data.scope?.entity_type}</span> <${Id} id=${event.entityId === event.missionId ? "" : event.entityId} missionId=${event.missionId} /><//>
     <${Td} clip><${Id} id=${event.missionId} missionId=${event.missionId} /><//>

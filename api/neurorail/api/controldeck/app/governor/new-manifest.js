@@ -35,7 +35,7 @@ export function NewManifest({ open, onClose }) {
         <label>YAML file<input type="file" accept=".yaml,.yml" onChange=${chosen} /></label>
         <label>or as text<textarea name="source" required rows="22" spellcheck="false" value=${source.value} onInput=${(/** @type {any} */ event) => (source.value = event.target.value)}></textarea></label>
         ${problem.value && html`<p class="sign-in-problem" role="alert">${problem.value}</p>`}
-        <p class="sheet-actions"><button type="submit" class="primary">Make a draft</button></p>
+        <p class="sheet-actions"><button type="submit" class="primary">Make a draft</button><button type="button" onClick=${onClose}>Leave it</button></p>
       </form>
     <//>
   `;

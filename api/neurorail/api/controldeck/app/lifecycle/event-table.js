@@ -2,10 +2,9 @@
 /** Lifecycle events as rows: when, which entity, what, and why. */
 
 import { html } from "../../vendor/ui.js";
-import { Id, State } from "../badge.js";
+import { Clock, Id, State } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock } from "../format.js";
 import { EmptyLog } from "../panel.js";
 import { toldRead } from "../told.js";
 import { Td, Th, VirtualList } from "../virtual.js";
@@ -21,8 +20,8 @@ export function EventTable({ log, name, type, children }) {
       <${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} />
     </div>
     <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${560}
-      template="92px minmax(150px, 1fr) minmax(176px, 1fr) minmax(90px, 0.8fr)"
-      head=${html`<${Th}>Received<//><${Th}>Entity<//><${Th}>What<//><${Th}>Why<//>`}
+      template="92px minmax(150px, 1fr) minmax(176px, 1fr) minmax(90px, 0.8fr)" narrow="66px minmax(120px, 1fr) 106px"
+      head=${html`<${Th}>Received<//><${Th}>Entity<//><${Th}>What<//><${Th} roomy>Why<//>`}
       keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}
       onEnd=${() => log.state.value === "ready" && log.older()}
       rowProps=${(/** @type {StreamEvent} */ event) => ({ "data-type": event.type, "data-tone": event.tone })}
@@ -35,17 +34,17 @@ export function EventTable({ log, name, type, children }) {
 function Cells({ event }) {
   const { data } = event;
   return html`
-    <${Td} faint><time class="event-at" dateTime=${new Date(event.atMs).toISOString()}>${clock(event.atMs)}</time><//>
+    <${Td} faint><${Clock} at=${event.atMs} /><//>
     <${Td} clip><span class="kind">${data.entity_type}</span> <${Id} id=${event.entityId} missionId=${event.missionId} /><//>
     <${Td} clip><${What} event=${event} /><//>
-    <${Td} clip faint title=${why(data)}>${why(data)}<//>
+    <${Td} clip faint roomy title=${why(data)}>${why(data)}<//>
   `;
 }
 
 /** @param {{event: StreamEvent}} props */
 function What({ event: { type, data, text } }) {
   if (type === "state_changed") {
-    return html`${data.from_state ? html`<span class="faint">${data.from_state} →</span> ` : ""}<${State} state=${data.to_state} />`;
+    return html`${data.from_state ? html`<span class="faint roomy">${data.from_state} →</span> ` : ""}<${State} state=${data.to_state} />`;
   }
   return html`<span title=${text}>${text}</span>`;
 }

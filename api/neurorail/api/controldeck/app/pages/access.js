@@ -6,10 +6,10 @@ import { Acts } from "../access/acts.js";
 import { KeyForm } from "../access/key-form.js";
 import { Keys } from "../access/keys.js";
 import { get } from "../api.js";
+import { Clock } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { useEventLog } from "../event-log.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
-import { clock } from "../format.js";
 import { EmptyLog, Panel } from "../panel.js";
 import { may, signedIn, who } from "../session.js";
 import { toldOf } from "../told.js";
@@ -55,7 +55,7 @@ function Myself() {
       <div class="tile" data-tile="principal"><dt>You are</dt><dd class="tile-value tile-text">${me?.principal}</dd><dd class="tile-note">tenant ${me?.tenant}</dd></div>
       <div class="tile" data-tile="role"><dt>Role</dt><dd class="tile-value tile-text">${me?.role ?? "own permissions"}</dd><dd class="tile-note">${me?.expires_at ? `until ${me.expires_at.slice(0, 10)}` : "does not expire"}</dd></div>
       <div class="tile" data-tile="permissions"><dt>Permissions</dt><dd class="tile-value">${me?.permissions.length}</dd><dd class="tile-note" title=${me?.permissions.join(", ")}>${me?.permissions.join(", ")}</dd></div>
-      <div class="tile" data-tile="open"><dt>This server</dt><dd class="tile-value tile-text">${!signedIn() ? "open on loopback" : "asks for keys"}</dd><dd class="tile-note">the first key closes an open server</dd></div>
+      <div class="tile" data-tile="open"><dt>This server</dt><dd class="tile-value tile-text">${!signedIn() ? "open" : "asks for keys"}</dd><dd class="tile-note">${signedIn() ? "of everybody" : "to whoever is on its machine, until the first key"}</dd></div>
     </dl>
   `;
 }
@@ -70,7 +70,7 @@ function Denials() {
         keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}
         onEnd=${() => log.state.value === "ready" && log.older()} rowProps=${(/** @type {StreamEvent} */ event) => ({ "data-type": event.type })}
         cells=${(/** @type {StreamEvent} */ event) => html`
-          <${Td} faint><time class="event-at" dateTime=${new Date(event.atMs).toISOString()}>${clock(event.atMs)}</time><//>
+          <${Td} faint><${Clock} at=${event.atMs} /><//>
           <${Td} clip>${event.data.reason}${event.data.count > 1 ? ` × ${event.data.count}` : ""}<//>
           <${Td} clip faint title=${event.data.operation}>${event.data.operation}<//>`}
         empty=${html`<${EmptyLog} log=${log}><p><strong>Nobody was turned away.</strong></p><//>`} />

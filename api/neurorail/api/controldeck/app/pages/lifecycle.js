@@ -66,7 +66,7 @@ function Active() {
   return html`
     <${Panel} name="active" class="active" title="Active missions" note=${count(rows.length)}
       tools=${html`<${Export} name="active-missions" rows=${rows} columns=${ENTITY_COLUMNS} />`}>
-      <${MissionList} rows=${rows} empty=${missionsLoaded.value ? html`<${Nothing}><p><strong>Nothing is open.</strong></p><p>Every mission among the newest has ended.</p><//>` : undefined} />
+      <${MissionList} rows=${rows} slim empty=${missionsLoaded.value ? html`<${Nothing}><p><strong>Nothing is open.</strong></p><p>Every mission among the newest has ended.</p><//>` : undefined} />
     <//>
   `;
 }

@@ -18,7 +18,7 @@ const tab = signal("actions");
 export function Reflex() {
   const breakers = useReading("reflex/breakers", ["circuit_state_changed", "cooldown_activated"], 5000);
   const directives = useReading("reflex/directives", ["directive_issued", "directive_lifted"], 5000);
-  const agents = useReading("agents", ["agent_connected", "agent_gone"], 5000);
+  const agents = useReading("agents", ["agent_connected"], 5000);
   const actions = useEventLog(["reflex_action_executed"]);
   const triggers = useEventLog(["trigger_activated"]);
   const circuits = useEventLog(["circuit_state_changed", "cooldown_activated"]);

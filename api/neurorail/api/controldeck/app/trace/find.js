@@ -21,7 +21,8 @@ const SORTS = {
   duration: { text: "Longest first", by: (/** @type {Entity} */ row) => (row.startedMs === null ? 0 : (row.endedMs ?? now.peek()) - row.startedMs) },
   retries: { text: "Most retries first", by: (/** @type {Entity} */ row) => row.retries },
 };
-const TIMES = { "": "Any time", 5: "Last 5 minutes", 60: "Last hour", 1440: "Last day" };
+/** Minutes; pairs, not an object: that would put the numbers first. */
+const TIMES = [["", "Any time"], ["5", "Last 5 minutes"], ["60", "Last hour"], ["1440", "Last day"]];
 
 /** Ids of the missions that are to be compared. */
 const picked = signal(/** @type {Set<string>} */ (new Set()));
@@ -122,7 +123,7 @@ function Filters() {
             onClick=${() => adjust({ state })}>${state || "any state"}</button>`)}
       </div>
       <select aria-label="Begun" value=${asked("minutes")} onChange=${set("minutes")}>
-        ${Object.entries(TIMES).map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
+        ${TIMES.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
       </select>
       <input type="search" class="model" aria-label="Model" placeholder="Model" spellcheck="false" value=${asked("model")} onChange=${set("model")} />
       <label class="field"><input type="checkbox" checked=${asked("all") !== ""} onChange=${(/** @type {any} */ event) => adjust({ all: event.target.checked ? "1" : "" })} /> all there ever were</label>

@@ -4,6 +4,7 @@
 import { html, signal } from "../../vendor/ui.js";
 import { Cost, Elapsed, Id, Marks, State } from "../badge.js";
 import { openEvent, Values } from "../event-sheet.js";
+import { concerns } from "../events.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
 import { ChangeBudget, ChangeSheet } from "../budget/change-form.js";
 import { clock, count, duration, moment } from "../format.js";
@@ -20,7 +21,7 @@ const tab = signal("facts");
 
 /** @param {{entity: Entity, missionId: string, log: import("../event-log.js").EventLog}} props */
 export function Inspector({ entity, missionId, log }) {
-  const own = entity.id === missionId ? log.rows.value : log.rows.value.filter((event) => belongs(event, entity.id));
+  const own = entity.id === missionId ? log.rows.value : log.rows.value.filter((event) => concerns(event, entity.id));
   return html`
     <section class="panel inspector" data-panel="inspector" aria-label=${`${entity.type} ${entity.id}`}>
       <div class="panel-head tabs-head">
@@ -36,10 +37,6 @@ export function Inspector({ entity, missionId, log }) {
     </section>
   `;
 }
-
-/** @param {import("../events.js").StreamEvent} event @param {string} id */
-const belongs = ({ data, entityId }, id) =>
-  entityId === id || [data.plan_id, data.job_id, data.attempt_id, data.resource_id].includes(id);
 
 /** @param {{entity: Entity, missionId: string}} props */
 function Facts({ entity, missionId }) {

@@ -8,7 +8,7 @@ import { duration } from "../format.js";
 import { Export } from "../export.js";
 import { Nothing } from "../panel.js";
 
-/** @typedef {{trace_id: string, span_id: string, parent_span_id: string, name: string, kind: string, service: string, scope: string, start_time: string, duration_ns: number, status: string, status_message: string, attributes: Record<string, string>, resource_attributes: Record<string, string>, events: {name: string, timestamp: string, attributes: Record<string, string>}[]}} Span */
+/** @typedef {{trace_id: string, span_id: string, parent_span_id: string | null, name: string, kind: string, service: string, scope: string, start_time: string, duration_ns: number, status: string, status_message: string, attributes: Record<string, string>, resource_attributes: Record<string, string>, events: {name: string, timestamp: string, attributes: Record<string, string>}[]}} Span */
 
 /** @type {import("../export.js").Columns<Span>} */
 const COLUMNS = {
@@ -47,7 +47,7 @@ export function Spans({ missionId, entity }) {
       ${mine.map((span) => html`
         <details class="span" key=${span.span_id} data-status=${span.status}>
           <summary><span class="event-type">${span.name}</span><span class="faint">${span.kind} · ${span.service}</span><span class="number">${duration(span.duration_ns / 1e6)}</span></summary>
-          <${Values} entries=${[["trace_id", span.trace_id], ["span_id", span.span_id], ["parent_span_id", span.parent_span_id], ["start_time", span.start_time], ["status", [span.status, span.status_message].filter(Boolean).join(": ")], ["scope", span.scope]]} />
+          <${Values} entries=${[["trace_id", span.trace_id], ["span_id", span.span_id], ["parent_span_id", span.parent_span_id || "none: the root"], ["start_time", span.start_time], ["status", [span.status, span.status_message].filter(Boolean).join(": ")], ["scope", span.scope]]} />
           <h3>Attributes</h3><${Values} entries=${Object.entries(span.attributes)} />
           ${span.events.length > 0 && html`<h3>Events</h3><${Values} entries=${span.events.map((event) => [event.name, event.attributes])} />`}
           <h3>Resource</h3><${Values} entries=${Object.entries(span.resource_attributes)} />
