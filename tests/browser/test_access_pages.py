@@ -51,7 +51,7 @@ def test_the_first_key_closes_the_server_and_keys_open_the_pages(
     expected = Complaints(network_expected=True)
     with watched(browser, expected) as admin, watched(browser, expected) as other:
         admin.goto(f"{address}/access")
-        expect(admin.locator('[data-tile="open"]')).to_contain_text("open on loopback")
+        expect(admin.locator('[data-tile="open"]')).to_contain_text("to whoever is on its machine")
         owner = new_key(admin, "me", "admin")
         expect(admin.locator('[data-tile="open"]')).to_contain_text("asks for keys")
         reader = new_key(admin, "reader", "viewer")
