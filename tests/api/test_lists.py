@@ -82,7 +82,7 @@ class Past:
 
     async def ids(self, path: str, **query: Any) -> list[str]:
         body = await self.rail.get(path, tenant=self.tenant, **query)
-        (name,) = set(body) - {"limit", "next_cursor"}
+        (name,) = set(body) - {"limit", "first_cursor", "next_cursor"}
         return [entity["entity_id"] for entity in body[name]]
 
 
@@ -177,6 +177,27 @@ async def test_more_are_open_than_a_page_shows(past: Past) -> None:
     assert [one["entity_id"] for one in rest["missions"]] == ["m_2"]
     assert await past.ids("/missions", tag="odd=1", limit=1) == ["m_3"]
     assert await past.ids("/missions", state=["succeeded", "cancelled"]) == ["m_2", "m_1", "m_0"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_place_of_a_list_is_led_to(past: Past, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(14):
+        past.mission(f"{seed}x{number}", end=chance.choice(["succeed", "fail", None]))
+        if chance.random() < 0.4:
+            past.live.archive(past.store)
+    expected = [f"m_{seed}x{number}" for number in reversed(range(14))]
+    for skip in range(1, 16):
+        found = await past.ids("/missions", skip=skip, limit=3)
+        assert found == expected[skip : skip + 3], skip
+    body = await past.rail.get("/missions", tenant=past.tenant, paged=True, limit=4)
+    first = body["first_cursor"]
+    for skip in range(1, 15):
+        found = await past.ids("/missions", cursor=first, skip=skip, limit=2)
+        assert found == expected[skip + 1 : skip + 3], skip
+    failed = await past.ids("/missions", state="failed", limit=50)
+    for skip in range(1, len(failed) + 1):
+        assert await past.ids("/missions", state="failed", skip=skip, limit=50) == failed[skip:]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -140,6 +140,40 @@ def test_a_moment_is_gone_to(rail: Rail, deck: Page) -> None:
     expect(deck.locator(f'{LIST} [data-index="{total - 1}"]')).to_be_in_viewport()
 
 
+MISSIONS = 1_300
+
+
+def test_the_list_of_all_missions_leads_to_any_of_them(
+    rail: Rail, deck: Page, tmp_path: Path
+) -> None:
+    now = time.time_ns()
+    for _ in range(MISSIONS // 100):
+        rail.send_spans(*(Chain().entity("mission", 1, times=(now - MS, now)) for _ in range(100)))
+    rail.all_is_stored()
+    total = rail.get("/telemetry/snapshot")["entity_counts"]["missions"]
+    assert total >= MISSIONS
+    deck.goto(f"{rail.server.api}/neurorail/trace?all=1")
+    listed = deck.locator('[data-panel="missions"] .list')
+    expect(listed).to_have_attribute("aria-rowcount", str(total + 1))
+    listed.focus()
+    for key, place in (("End", total - 1), ("Home", 0)):
+        deck.keyboard.press(key)
+        (mission,) = rail.get("/missions", paged=True, limit=1, skip=place)["missions"]
+        row = listed.locator(f'[data-index="{place}"][data-mission]')
+        expect(row).to_have_attribute("data-mission", mission["entity_id"])
+    middle = 700
+    listed.evaluate(f"(list) => (list.scrollTop = {middle * ROW_PX})")
+    (mission,) = rail.get("/missions", paged=True, limit=1, skip=middle)["missions"]
+    expect(listed.locator(f'[data-index="{middle}"]')).to_have_attribute(
+        "data-mission", mission["entity_id"]
+    )
+    with deck.expect_download() as downloading:
+        deck.get_by_role("group", name="Export missions").get_by_text("JSON").click()
+    downloading.value.save_as(tmp_path / "missions.json")
+    rows = json.loads((tmp_path / "missions.json").read_text(encoding="utf-8"))
+    assert len({row["entity_id"] for row in rows}) == total
+
+
 def test_an_export_has_every_row_and_not_only_those_read(
     rail: Rail, deck: Page, tmp_path: Path
 ) -> None:

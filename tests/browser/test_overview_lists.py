@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 from tests.browser.fake_rail import FakeRail, Served
+from tests.browser.scenes import a_mission
 
 pytestmark = pytest.mark.browser
 
@@ -18,35 +19,67 @@ def told(answer: dict[str, Any]) -> Callable[[Route], None]:
     return lambda route: route.fulfill(json=answer)
 
 
-def test_the_list_of_all_missions_is_as_long_as_there_are_missions(
+ALL_OF = 100_000
+
+
+def test_any_of_a_hundred_thousand_missions_is_reached_at_once(
     page: Page, served: Served, rail: FakeRail
 ) -> None:
-    all_of, each = 2_400, 1_000
+    reads: list[dict[str, int]] = []
 
     def missions(route: Route) -> None:
         asked = parse_qs(urlsplit(route.request.url).query)
-        begin = int(asked.get("cursor", ["0"])[0])
+        cursor, skip, limit = (
+            int(asked.get(name, ["0"])[0]) for name in ("cursor", "skip", "limit")
+        )
+        reads.append({"cursor": cursor, "skip": skip})
+        begin = cursor + skip
         rows = [
             {"entity_type": "mission", "entity_id": f"m_{at}", "mission_id": f"m_{at}",
-             "state": "succeeded"}
-            for at in range(begin, min(all_of, begin + each))
+             "state": "succeeded", "created_at": "2026-05-01T09:30:00.000000000Z"}
+            for at in range(begin, min(ALL_OF, begin + limit))
         ]  # fmt: skip
-        following = str(begin + each) if begin + each < all_of else None
-        route.fulfill(json={"missions": rows, "limit": each, "next_cursor": following})
+        following = str(begin + limit) if begin + limit < ALL_OF else None
+        route.fulfill(
+            json={"missions": rows, "limit": limit, "first_cursor": str(begin + 1),
+                  "next_cursor": following}
+        )  # fmt: skip
 
     page.route("**/v1/missions?paged*", missions)
-    counted = {**rail.snapshot(), "entity_counts": {"missions": all_of}}
+    counted = {**rail.snapshot(), "entity_counts": {"missions": ALL_OF}}
     page.route("**/telemetry/snapshot", lambda route: route.fulfill(json=counted))
     page.goto(f"{served.address}/neurorail/trace?all=1")
     panel = page.locator("[data-panel=missions]")
-    expect(panel.locator(".panel-note")).to_have_text("1 of 2,400")
+    expect(panel.locator(".panel-note")).to_have_text("1 of 100K")
     expect(panel.locator('[data-mission="m_0"]')).to_be_visible()
-    panel.locator(".list").evaluate("(list) => (list.scrollTop = 2_000 * 34)")
-    expect(panel.locator('[data-mission="m_2000"]')).to_be_visible()
-    expect(panel.locator(".panel-note")).to_have_text("2,001 of 2,400")
+    panel.locator(".list").evaluate("(list) => (list.scrollTop = 60_000 * 34)")
+    expect(panel.locator('[data-mission="m_60000"]')).to_be_visible()
+    expect(panel.locator(".panel-note")).to_have_text("60,001 of 100K")
     panel.locator(".list").focus()
     page.keyboard.press("End")
-    expect(panel.locator('[data-mission="m_2399"]')).to_be_visible()
+    expect(panel.locator('[data-mission="m_99999"]')).to_be_visible()
+    page.keyboard.press("Home")
+    expect(panel.locator('[data-mission="m_0"]')).to_be_visible()
+    # Neither place was come to page by page, and few of the rows are held.
+    assert len(reads) < 20
+    assert int(panel.locator(".panel-note").get_attribute("data-held") or 0) < 10_000
+
+
+def test_a_mission_that_begins_is_the_first_of_all_and_goes_on(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail, "m_before")
+    page.goto(f"{served.address}/neurorail/trace?all=1")
+    rows = page.locator("[data-mission]")
+    expect(rows).to_have_count(1)
+    a_mission(rail, "m_after")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_have_attribute("data-mission", "m_after")
+    expect(rows.first.locator(".state")).to_have_text("running")
+    rail.move("m_after", "fail")
+    rail.move("m_before", "succeed")
+    expect(rows.first.locator(".state")).to_have_text("failed")
+    expect(rows.last.locator(".state")).to_have_text("succeeded")
 
 
 def test_the_overview_tells_of_spend_refusals_and_circuits(page: Page, served: Served) -> None:

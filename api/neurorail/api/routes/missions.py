@@ -36,6 +36,8 @@ router = Router(tags=["missions"])
 _PICO: Final = 10**12
 _TAGS_MAX: Final = 10
 _COMPARED_MAX: Final = 10_000
+_SKIP_MAX: Final = 1_000_000
+Skip = Annotated[int, Query(ge=0, le=_SKIP_MAX, description="pass over so many first")]
 Filters = dict[str, Any]
 
 
@@ -79,21 +81,28 @@ async def missions(
     wanted: Wanted,
     cursor: Cursor = None,
     paged: Annotated[bool, Query(description="in pages, without a filter")] = False,
+    skip: Skip = 0,
 ) -> JsonResponse:
     """Missions, newest first.
 
     Without a filter these are the ones that began last, at this moment, and there is one page;
     `truncated` says that there are more. With a filter, with a cursor or with `paged`, they are all
-    there ever were.
+    there ever were, and `skip` leads to any of them.
     """
-    if not paged and cursor is None and not any(wanted.values()):
+    if not paged and not skip and cursor is None and not any(wanted.values()):
         found = await parts.engine.recent_missions(tenant, most + 1)
         body = [entity_body(view) for view in found[:most]]
         cut = len(found) > most
         return JsonResponse(
-            {"missions": body, "limit": most, "next_cursor": None, "truncated": cut}
+            {
+                "missions": body,
+                "limit": most,
+                "first_cursor": None,
+                "next_cursor": None,
+                "truncated": cut,
+            }
         )
-    return await _page(parts, EntityFilter(tenant, "mission", **wanted), most, cursor)
+    return await _page(parts, EntityFilter(tenant, "mission", **wanted), most, cursor, skip)
 
 
 @router.get("/jobs")
@@ -106,12 +115,13 @@ async def jobs(
     job_type: Annotated[str | None, Query(max_length=256)] = None,
     mission_id: str | None = None,
     cursor: Cursor = None,
+    skip: Skip = 0,
 ) -> JsonResponse:
     """Jobs, newest first."""
     if mission_id is not None:
         check_id(MISSION, "mission_id", mission_id)
     asked = EntityFilter(tenant, "job", kind=job_type, mission_id=mission_id, **wanted)
-    return await _page(parts, asked, most, cursor)
+    return await _page(parts, asked, most, cursor, skip)
 
 
 @router.get("/attempts")
@@ -124,13 +134,14 @@ async def attempts(
     mission_id: str | None = None,
     job_id: str | None = None,
     cursor: Cursor = None,
+    skip: Skip = 0,
 ) -> JsonResponse:
     """Attempts, newest first."""
     for level, field, value in ((MISSION, "mission_id", mission_id), (JOB, "job_id", job_id)):
         if value is not None:
             check_id(level, field, value)
     asked = EntityFilter(tenant, "attempt", mission_id=mission_id, job_id=job_id, **wanted)
-    return await _page(parts, asked, most, cursor)
+    return await _page(parts, asked, most, cursor, skip)
 
 
 @router.get("/missions/{mission_id}/compare/{other_id}")
@@ -161,15 +172,17 @@ async def compare(
 
 
 async def _page(
-    parts: ApiDependencies, wanted: EntityFilter, most: int, cursor: str | None
+    parts: ApiDependencies, wanted: EntityFilter, most: int, cursor: str | None, skip: int
 ) -> JsonResponse:
+    """A page; `first_cursor` goes on after its first entity, `next_cursor` after its last."""
     after = read_list_cursor(cursor)
     with archive_answers():
-        page = await parts.lists.page(wanted, after=after, limit=most)
+        page = await parts.lists.page(wanted, after=after, limit=most, skip=skip)
     return JsonResponse(
         {
             f"{wanted.entity_type}s": [row_body(row) for row in page.rows],
             "limit": most,
+            "first_cursor": write_list_cursor(page.rows[0].key if page.rows else None),
             "next_cursor": write_list_cursor(page.next_key),
         }
     )

@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from neurorail.collector.history.entities import EntityFilter, EntityRow, ListKey, row_of_view
+from neurorail.collector.history.entities import (
+    OPEN_MAX,
+    EntityFilter,
+    EntityRow,
+    ListKey,
+    row_of_view,
+)
 from neurorail.collector.views import Counts, EntityView, Totals
 from neurorail.rules.engine import Engine
 from neurorail.rules.entity import (
@@ -29,8 +35,6 @@ from neurorail.rules.observations import Fields
 
 T = TypeVar("T")
 TENANTS_MAX: Final = 1_000
-OPEN_MAX: Final = 5_000
-"""Open entities that a list looks at, the newest."""
 
 
 class Asked(Protocol):

@@ -21,6 +21,8 @@ from neurorail.collector.stream.event import EventLine
 from neurorail.collector.views import EntityView
 from neurorail.rules.lifecycle import TERMINAL
 
+OPEN_MAX: Final = 5_000
+"""Open entities that a list looks at, the newest."""
 RECENT_MAX: Final = 5_000
 """Ended entities read from the outbox; more wait there only while ClickHouse is away."""
 
@@ -164,17 +166,22 @@ class EntityLists:
         self._recent = recent
         self._store = store
 
-    async def page(self, wanted: EntityFilter, *, after: ListKey | None, limit: int) -> EntityPage:
-        """A page of entities, newest first."""
+    async def page(
+        self, wanted: EntityFilter, *, after: ListKey | None, limit: int, skip: int = 0
+    ) -> EntityPage:
+        """A page of entities, newest first, after passing over `skip` of them."""
+        if skip:
+            after = await self._key_at(wanted, after, skip)
+            if after is None:
+                return EntityPage([], None)
         open_now: Sequence[EntityRow] = ()
         if not wanted.states or not TERMINAL.issuperset(wanted.states):
             open_now = await self._engine.open_entities(wanted, after, limit + 1)
-        ended = EventFilter(wanted.tenant, event_type="metrics_recorded")
-        recent = await self._recent.newest(ended, before=None, limit=RECENT_MAX)
+        recent = await self._ended_recently(wanted)
         archived = await self._archived(wanted, after, limit + 1)
         found: dict[str, EntityRow] = {}
         # What ended later wins over what was still open when the engine was asked.
-        for row in (*archived, *map(_row_of_event, recent), *open_now):
+        for row in (*archived, *recent, *open_now):
             found.setdefault(row.entity_id, row)
         # What the archive gave passes already.
         unsure = found.keys() - {row.entity_id for row in archived}
@@ -190,16 +197,61 @@ class EntityLists:
         page = rows[:limit]
         return EntityPage(page, page[-1].key if len(rows) > limit else cut)
 
+    async def _key_at(
+        self, wanted: EntityFilter, after: ListKey | None, skip: int
+    ) -> ListKey | None:
+        """The place of the last entity to pass over; None if there are fewer.
+
+        What is not archived lies anywhere among what is: of that, the keys are read by which both
+        can differ. While entities end it may be off by those that move.
+        """
+        ahead = await self._not_archived(wanted, after)
+        first = max(0, skip - len(ahead) - 1)
+        where, parameters = _where_after(wanted, after)
+        sql = (
+            "SELECT toUnixTimestamp64Nano(created) AS created_unix_nano, entity_id "
+            f"FROM neurorail_entities WHERE {where} ORDER BY created DESC, entity_id DESC "
+            f"LIMIT {{page:UInt32}} OFFSET {{first:UInt32}} {READ_LARGE_SETS}"
+        )
+        rows = await self._query(sql, {**parameters, "page": skip - first, "first": first})
+        keys = {ListKey(row["created_unix_nano"], row["entity_id"]) for row in rows} | ahead
+        found = sorted(keys, reverse=True)
+        return found[skip - first - 1] if len(found) >= skip - first else None
+
+    async def _not_archived(self, wanted: EntityFilter, after: ListKey | None) -> set[ListKey]:
+        """The places of those that are open or ended a moment ago."""
+        found = {row.entity_id: row for row in await self._ended_recently(wanted)}
+        for entity_id in await self._archived_of(wanted, sorted(found)):
+            del found[entity_id]
+        open_now = await self._engine.open_entities(wanted, after, OPEN_MAX)
+        found |= {row.entity_id: row for row in open_now if row.entity_id not in found}
+        using = await self._using(wanted, sorted(found))
+        return {
+            row.key
+            for row in found.values()
+            if wanted.matches(row, using) and (after is None or row.key < after)
+        }
+
+    async def _ended_recently(self, wanted: EntityFilter) -> list[EntityRow]:
+        ended = EventFilter(wanted.tenant, event_type="metrics_recorded")
+        recent = await self._recent.newest(ended, before=None, limit=RECENT_MAX)
+        return [_row_of_event(line) for line in recent]
+
+    async def _archived_of(self, wanted: EntityFilter, ids: list[str]) -> set[str]:
+        """Which of the entities the archive has."""
+        if not ids:
+            return set()
+        sql = (
+            "SELECT entity_id FROM neurorail_entities WHERE tenant = {tenant:String} "
+            "AND entity_type = {entity_type:String} AND entity_id IN {ids:Array(String)}"
+        )
+        asked = {"tenant": wanted.tenant, "entity_type": wanted.entity_type, "ids": ids}
+        return {row["entity_id"] for row in await self._query(sql, asked)}
+
     async def _archived(
         self, wanted: EntityFilter, after: ListKey | None, limit: int
     ) -> list[EntityRow]:
-        where, parameters = _where(wanted)
-        if after is not None:
-            where += (
-                " AND (created, entity_id) < "
-                "(fromUnixTimestamp64Nano({after_time:Int64}), {after_id:String})"
-            )
-            parameters |= {"after_time": after.created_unix_nano, "after_id": after.entity_id}
+        where, parameters = _where_after(wanted, after)
         sql = (
             f"SELECT {_COLUMNS} FROM neurorail_entities WHERE {where} "
             f"ORDER BY created DESC, entity_id DESC LIMIT {{page:UInt32}} {READ_LARGE_SETS}"
@@ -267,6 +319,19 @@ def _where(wanted: EntityFilter) -> tuple[str, dict[str, Any]]:
             terms.append(f"{column} > {{{column}:Int64}}")
             parameters[column] = least
     return " AND ".join(terms), parameters
+
+
+def _where_after(wanted: EntityFilter, after: ListKey | None) -> tuple[str, dict[str, Any]]:
+    where, parameters = _where(wanted)
+    if after is None:
+        return where, parameters
+    where += (
+        " AND (created, entity_id) < "
+        "(fromUnixTimestamp64Nano({after_time:Int64}), {after_id:String})"
+    )
+    return where, {
+        **parameters, "after_time": after.created_unix_nano, "after_id": after.entity_id
+    }  # fmt: skip
 
 
 def _calls(wanted: EntityFilter) -> tuple[str, dict[str, Any]]:

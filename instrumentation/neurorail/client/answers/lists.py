@@ -49,6 +49,7 @@ class Missions(TypedDict):
 
     missions: list[Entity | EntityRow]
     limit: int
+    first_cursor: str | None
     next_cursor: str | None
     truncated: NotRequired[bool]
 
@@ -58,6 +59,7 @@ class Jobs(TypedDict):
 
     jobs: list[EntityRow]
     limit: int
+    first_cursor: str | None
     next_cursor: str | None
 
 
@@ -66,6 +68,7 @@ class Attempts(TypedDict):
 
     attempts: list[EntityRow]
     limit: int
+    first_cursor: str | None
     next_cursor: str | None
 
 

@@ -31,9 +31,10 @@ const EXPORT_PAGE = 1000;
 
 /** @template T */
 export class RowRange {
-  /** @param {Read<T>} read @param {(row: T) => string} keyOf @param {(a: T, b: T) => number} compare below 0 when `a` came before `b` */
-  constructor(read, keyOf, compare) {
+  /** @param {Read<T>} read @param {(row: T) => string} keyOf @param {(a: T, b: T) => number} compare below 0 when `a` came before `b` @param {boolean} [bothWays] whether `read` goes upward too */
+  constructor(read, keyOf, compare, bothWays = true) {
     this.read = read;
+    this.bothWays = bothWays;
     this.keyOf = keyOf;
     this.compare = compare;
     /** Changes whenever rows do. */
@@ -154,7 +155,7 @@ export class RowRange {
     const begin = this.begins.get(page);
     if (begin !== undefined) return { cursor: begin, skip: 0, upward: false };
     const below = this.firsts.get(page + 1);
-    if (below !== undefined) return { cursor: below, skip: 0, upward: true };
+    if (this.bothWays && below !== undefined) return { cursor: below, skip: 0, upward: true };
     let near = 0;
     for (const known of this.begins.keys()) if (known < page && known > near) near = known;
     const top = this.firsts.get(0);

@@ -9,7 +9,8 @@ import { count } from "../format.js";
 import { MissionList } from "../mission-list.js";
 import { Nothing } from "../panel.js";
 import { adjust, go, link, place, traceLink } from "../route.js";
-import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh, totals } from "../store.js";
+import { codes, missions, MISSIONS_FEW, MISSIONS_MAX, missionsWanted, now, refresh } from "../store.js";
+import { useEveryMission } from "./every-mission.js";
 import { Past } from "./past.js";
 
 /** @typedef {import("../entity.js").Entity} Entity */
@@ -32,7 +33,7 @@ const asked = (name) => place.value.query.get(name) ?? "";
 
 const past = new Past();
 const wholePast = computed(() => asked("model") !== "" || asked("all") !== "");
-/** Only what nothing narrows is as long as the server counts. */
+/** What nothing narrows is a list of known length, of which any part can be read. */
 const countedPast = computed(() => wholePast.value && ["q", "state", "cost", "minutes", "model"].every((name) => asked(name) === "") && ["", "newest"].includes(asked("sort")));
 
 const found = computed(() => {
@@ -40,7 +41,7 @@ const found = computed(() => {
   const state = asked("state");
   const least = Number(asked("cost")) || 0;
   const minutes = Number(asked("minutes")) || 0;
-  const since = minutes > 0 ? Date.now() - minutes * 60_000 : 0;
+  const since = minutes > 0 ? now.value - minutes * 60_000 : 0;
   const rows = (wholePast.value ? (past.rows.value ?? []) : missions.value).filter((row) =>
     (state === "" || (state === "violated" ? (codes.value.get(row.id) ?? []).length > 0 || row.flags.includes("over_budget") : row.state === state)) &&
     row.costUsd >= least && (row.createdMs ?? row.startedMs ?? 0) >= since && words.every((word) => text(row).includes(word)),
@@ -63,27 +64,39 @@ export function Find() {
       missionsWanted.value = MISSIONS_FEW;
     };
   }, []);
-  const rows = found.value;
-  const listed = countedPast.value ? past.whole(totals.value.missions) : rows;
+  const counted = countedPast.value;
+  const { range, rows: every } = useEveryMission(counted);
+  const rows = every ?? found.value;
   const first = useSignal(0);
   const beyond = wholePast.value;
   const model = asked("model");
   useEffect(() => {
-    if (beyond) past.ask({ model });
-  }, [beyond, model]);
+    if (beyond && !counted) past.ask({ model });
+  }, [beyond, counted, model]);
 
-  const look = (/** @type {number} */ _from, /** @type {number} */ to) => countedPast.peek() && past.reach(to);
+  const { problem, loading, again } = range
+    ? { problem: range.problem.value, loading: range.state.value === "loading", again: () => (range.state.value === "failed" ? range.again() : void range.fill()) }
+    : { problem: past.problem.value, loading: past.rows.value === null && past.problem.value === "", again: () => past.again() };
+
+  /** @param {number} row the first in sight */
+  function scrolled(row) {
+    first.value = row;
+    range?.hold(row > 0);
+  }
+
   return html`
     <section class="panel whole" data-panel="missions" aria-labelledby="missions-title">
       <div class="panel-head">
         <h2 id="missions-title">Missions</h2>
-        <span class="panel-note" data-count=${listed.length}>${beyond ? html`<${Position} at=${first.value} total=${listed.length} counted=${countedPast.value || !past.open} />` : `${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}`}</span>
+        <span class="panel-note" data-count=${rows.length} data-held=${range?.held}>${beyond ? html`<${Position} at=${first.value} total=${rows.length} counted=${counted || !past.open} />` : `${rows.length} of ${missions.value.length}${missions.value.length >= MISSIONS_MAX ? " newest" : ""}`}</span>
         <${CompareButton} />
         <${Export} name="missions" rows=${rows} columns=${ENTITY_COLUMNS} />
       </div>
       <${Filters} />
-      ${beyond && past.problem.value && rows.length > 0 && html`<div class="strip" role="alert"><span class="bad">${past.problem.value}</span><button type="button" onClick=${() => past.again()}>Try again</button></div>`}
-      <${MissionList} rows=${listed} wide chosen=${picked.value} onChoose=${pick} onEnd=${beyond && !countedPast.value ? () => past.more() : undefined} onLook=${look} onFirst=${(/** @type {number} */ row) => (first.value = row)} empty=${beyond ? html`<${Nothing} loading=${past.rows.value === null && past.problem.value === ""} problem=${past.problem.value} onRetry=${() => past.again()}><p><strong>No mission matches.</strong></p><//>` : asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
+      ${beyond && problem && rows.length > 0 && html`<div class="strip" role="alert"><span class="bad">${problem}</span><button type="button" onClick=${again}>Try again</button></div>`}
+      <${MissionList} rows=${rows} wide chosen=${picked.value} onChoose=${pick} onEnd=${beyond && !counted ? () => past.more() : undefined}
+        onLook=${range ? (/** @type {number} */ from, /** @type {number} */ to) => range.look(from, to) : undefined} onFirst=${scrolled}
+        empty=${beyond ? html`<${Nothing} loading=${loading} problem=${problem} onRetry=${again}><p><strong>No mission matches.</strong></p><//>` : asked("q") === "" ? undefined : html`<${Elsewhere} id=${asked("q").trim()} />`} />
     </section>
   `;
 }

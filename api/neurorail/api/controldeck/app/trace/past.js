@@ -1,5 +1,5 @@
 // @ts-check
-/** All missions there ever were, newest first: read page by page as far down as a reader looks, for a list that stands for the whole. */
+/** Missions of all times, newest first, read page by page as a reader scrolls: what a filter leaves of them is known only then. */
 
 import { signal } from "../../vendor/ui.js";
 import { get, query } from "../api.js";
@@ -19,8 +19,6 @@ export class Past {
     this.asked = "";
     this.cursor = /** @type {string | null} */ ("");
     this.busy = false;
-    /** The row that a reader looks at. */
-    this.wanted = 0;
   }
 
   /** Whether there is more than was read. */
@@ -34,16 +32,9 @@ export class Past {
     if (text === this.asked) return;
     this.asked = text;
     this.cursor = "";
-    this.wanted = 0;
     this.rows.value = null;
     this.problem.value = "";
     void this.more();
-  }
-
-  /** Reads on until a row is there. @param {number} index */
-  reach(index) {
-    this.wanted = index;
-    if (index >= (this.rows.value ?? []).length) void this.more();
   }
 
   /** What failed is asked for again. */
@@ -67,19 +58,6 @@ export class Past {
       if (asked === this.asked) this.problem.value = failed instanceof Error ? failed.message : String(failed);
     }
     this.busy = false;
-    if (asked !== this.asked || this.wanted >= (this.rows.value ?? []).length) void this.more();
-  }
-
-  /**
-   * What was read, and places for what was not.
-   * @param {number} total how many there are, as far as is known
-   */
-  whole(total) {
-    const rows = this.rows.value ?? [];
-    return {
-      length: this.open ? Math.max(rows.length, Math.min(total, PAST_MAX)) : rows.length,
-      at: (/** @type {number} */ index) => rows[index],
-      slice: (/** @type {number} */ from, /** @type {number} */ to) => Array.from({ length: to - from }, (_, step) => rows[from + step]),
-    };
+    if (asked !== this.asked) void this.more();
   }
 }
