@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.end_to_end.rail import MS, SECOND, Chain, Rail
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
+from tests.support.stores import clickhouse_server
 
 PORTS = ("8000", "4318", "4317")
 
@@ -92,3 +93,39 @@ def test_a_backup_restores_everything(root: Path, tmp_path: Path) -> None:
         rail.send("traces", traces(third.entity("mission", 1, times=(SECOND, 2 * SECOND))))
         rail.ended(third)
     bash(f"neurorail audit verify --data-dir {restored}", tmp_path)
+
+
+def test_a_backup_of_directory_and_clickhouse_restores_everything(
+    root: Path, tmp_path: Path
+) -> None:
+    original, restored, backup = tmp_path / "data", tmp_path / "restored", tmp_path / "backup"
+    chain, name = Chain(), str(tmp_path / "backups" / "tonight")
+    with clickhouse_server(tmp_path / "clickhouse") as clickhouse:
+        with running_server(original, "--clickhouse", clickhouse.url) as server:
+            rail = Rail(server)
+            now = time.time_ns()
+            rail.send("traces", traces(chain.entity("mission", 1, times=(now - SECOND, now))))
+            before = rail.ended(chain)
+            rail.all_is_stored()
+        both = ("backup", "clickhouse backup")
+        bash(
+            "".join(commands(root, "backup.md", mark) for mark in both),
+            tmp_path, DATA=str(original), BACKUP=str(backup), CLICKHOUSE=clickhouse.url, NAME=name,
+        )  # fmt: skip
+    with clickhouse_server(tmp_path / "another") as clickhouse:
+        url = clickhouse.url
+        bash(
+            commands(root, "backup.md", "clickhouse restore")
+            + commands(root, "backup.md", "restore"),
+            tmp_path, DATA=str(restored), BACKUP=str(backup), CLICKHOUSE=url, NAME=name,
+            NEURORAIL_CLICKHOUSE__URL=url,
+        )  # fmt: skip
+        with running_server(restored, "--clickhouse", url) as server:
+            rail = Rail(server)
+            assert rail.ended(chain) == before
+            second = Chain()
+            rail.send("traces", traces(second.entity("mission", 1, times=(SECOND, 2 * SECOND))))
+            rail.ended(second)
+            rail.all_is_stored()
+        variables = {"NEURORAIL_CLICKHOUSE__URL": url}
+        bash(f"neurorail audit verify --data-dir {restored}", tmp_path, **variables)

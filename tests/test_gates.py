@@ -70,7 +70,9 @@ def test_a_skipped_test_fails_continuous_integration_only(
     assert "1 passed, 1 skipped" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["Makefile", ".ci/run", "scripts/install", "scripts/lock"])
+@pytest.mark.parametrize(
+    "name", ["Makefile", ".ci/run", "scripts/install", "scripts/lock", "scripts/tools"]
+)
 def test_scripts_are_there_and_can_be_run(root: Path, name: str) -> None:
     path = root / name
     assert path.is_file()

@@ -1,4 +1,4 @@
-"""What the chart renders; collected where helm is installed."""
+"""What the chart renders."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.deploy.conftest import Tool
 
 from neurorail.app.config_load import load
 
-TEMPLATE = ("helm", "template", "rail", "--kube-version", "1.31.0")
+pytestmark = pytest.mark.toolchain
+TEMPLATE = ("template", "rail", "--kube-version", "1.31.0")
 SECRETS = ("--set", "adminKey.existingSecret=keys")
 FULL = (
     *SECRETS,
@@ -32,21 +34,41 @@ def chart(root: Path) -> Path:
     return root / "deploy" / "helm" / "neurorail"
 
 
-def rendered(chart: Path, *options: str) -> dict[str, Any]:
+def text(helm: str, chart: Path, *options: str) -> str:
     done = subprocess.run(
-        [*TEMPLATE, str(chart), *options],
+        [helm, *TEMPLATE, str(chart), *options],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return {each["kind"]: each for each in yaml.safe_load_all(done.stdout) if each}
+    return done.stdout
 
 
-def test_helm_finds_nothing_to_complain_about(chart: Path) -> None:
-    subprocess.run(["helm", "lint", "--strict", str(chart), *SECRETS], check=True)
+def rendered(helm: str, chart: Path, *options: str) -> dict[str, Any]:
+    documents = yaml.safe_load_all(text(helm, chart, *options))
+    return {each["kind"]: each for each in documents if each}
 
 
-def test_what_the_chart_renders_by_default(chart: Path) -> None:
-    found = rendered(chart, *SECRETS)
+@pytest.mark.parametrize("options", [SECRETS, FULL])
+def test_kubernetes_knows_everything_that_the_chart_renders(
+    root: Path, chart: Path, tmp_path: Path, tool: Tool, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "all.yaml").write_text(text(tool("helm"), chart, *options), encoding="utf-8")
+    schemas = root / "build/tools/kubernetes/{{.ResourceKind}}{{.KindSuffix}}.json"
+    done = subprocess.run(
+        [tool("kubeconform"), "-strict", "-summary", "-skip", "ServiceMonitor",
+         "-schema-location", str(schemas), str(tmp_path / "all.yaml")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "Valid: 6, Invalid: 0, Errors: 0" in done.stdout
+
+
+def test_helm_finds_nothing_to_complain_about(chart: Path, tool: Tool) -> None:
+    subprocess.run([tool("helm"), "lint", "--strict", str(chart), *SECRETS], check=True)
+
+
+def test_what_the_chart_renders_by_default(chart: Path, tool: Tool) -> None:
+    found = rendered(tool("helm"), chart, *SECRETS)
     assert set(found) == {
         "ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount",
         "StatefulSet",
@@ -64,8 +86,8 @@ def test_what_the_chart_renders_by_default(chart: Path) -> None:
     assert yaml.safe_load(found["ConfigMap"]["data"]["neurorail.yaml"]) == {}
 
 
-def test_what_the_chart_renders_with_everything(chart: Path) -> None:
-    found = rendered(chart, *FULL)
+def test_what_the_chart_renders_with_everything(chart: Path, tool: Tool) -> None:
+    found = rendered(tool("helm"), chart, *FULL)
     pod = found["StatefulSet"]["spec"]["template"]
     assert pod["metadata"]["labels"]["team"] == "a"
     assert pod["metadata"]["annotations"]["note"] == "b"
@@ -77,7 +99,9 @@ def test_what_the_chart_renders_with_everything(chart: Path) -> None:
     assert endpoint["authorization"]["credentials"] == {"name": "keys", "key": "viewer-key"}
 
 
-def test_the_chart_wants_its_key(chart: Path) -> None:
-    done = subprocess.run([*TEMPLATE, str(chart)], check=False, capture_output=True, text=True)
+def test_the_chart_wants_its_key(chart: Path, tool: Tool) -> None:
+    done = subprocess.run(
+        [tool("helm"), *TEMPLATE, str(chart)], check=False, capture_output=True, text=True
+    )
     assert done.returncode != 0
     assert "adminKey.existingSecret" in done.stderr

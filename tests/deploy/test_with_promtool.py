@@ -1,4 +1,4 @@
-"""What promtool says of the configurations; collected where it is installed."""
+"""What promtool says of the configurations."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.deploy.conftest import Tool
 
 
 @pytest.mark.parametrize("name", ["prometheus.yaml", "compose/prometheus.yaml"])
-def test_prometheus_understands_its_configuration(root: Path, name: str) -> None:
+def test_prometheus_understands_its_configuration(root: Path, tool: Tool, name: str) -> None:
     path = root / "deploy" / name
-    subprocess.run(["promtool", "check", "config", "--syntax-only", str(path)], check=True)
+    promtool = tool("promtool")
+    subprocess.run([promtool, "check", "config", "--syntax-only", str(path)], check=True)

@@ -2,7 +2,8 @@
 
 Run as a program in a process of its own: `clickhouse_http.py DIRECTORY [PORT]`. It prints its port,
 then serves until its input closes. `POST /control?fail_before=N` makes the next N inserts answer
-503 without doing anything; `fail_after=N` does them first and then drops the connection.
+503 without doing anything; `fail_after=N` does them first and then drops the connection. Backups go
+to the folder `backups` beside the directory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,8 +45,9 @@ class Engine:
     """Runs requests; each connection to the server has one to the engine."""
 
     def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self.keep_open = chdb.connect(directory)
+        backups = Path(directory).resolve().with_name("backups")
+        self.directory = f"{directory}?backups.allowed_path={backups}"
+        self.keep_open = chdb.connect(self.directory)
         self.local = threading.local()
         self.fail_before = 0
         self.fail_after = 0
