@@ -186,9 +186,8 @@ def reflexes() -> dict[str, Any]:
             prom("Reflexes that acted", "timeseries",
                  ("sum by (action_type) (increase(neurorail_reflex_actions_total"
                   "[$__rate_interval]))", "{{action_type}}"), width=12),
-            prom("Circuits that opened and did not close", "stat",
-                 ('sum(neurorail_reflex_actions_total{action_type="open"}) - '
-                  'sum(neurorail_reflex_actions_total{action_type="close"}) or vector(0)', ""),
+            prom("Circuits that are open", "stat",
+                 ("sum(neurorail_engine_circuits_open)", ""),
                  width=6, options=_TILE),
             prom("Decisions a second", "stat",
                  (f'sum(rate(neurorail_events_total{{event_type="mode_decided"}}{_RATE}))', ""),

@@ -71,6 +71,7 @@ def test_objects_are_found_by_kind_tenant_and_name() -> None:
     assert list(kept.of(LAMPS, "acme")) == [("hall|left", hall), ("porch", porch)]
     assert (kept.number(LAMPS, "acme"), kept.number(LAMPS, "nobody")) == (2, 0)
     assert (kept.total(LAMPS), kept.total(CANDLES)) == (3, 1)
+    assert list(kept.every(LAMPS)) == [hall, porch, other]
     # What is put again is the youngest.
     kept.put(LAMPS, "acme", "hall|left", hall)
     assert [name for name, _ in kept.of(LAMPS, "acme")] == ["porch", "hall|left"]

@@ -118,6 +118,11 @@ def watch_parts(
             lambda: DIRECTIVES_MAX + KILLS_MAX,
         ),
         ("circuits", "Circuit breakers that opened.", partial(_stat, engine, "circuits")),
+        (
+            "circuits_open",
+            "Circuit breakers that are open, or let probes pass.",
+            partial(_stat, engine, "circuits_open"),
+        ),
         ("circuits_limit", "Circuit breakers a tenant may have.", lambda: CIRCUITS_MAX),
         ("watches", "Triggers that watch.", partial(_stat, engine, "watches")),
         ("watches_limit", "Triggers a tenant may have.", lambda: WATCHES_MAX),

@@ -94,6 +94,11 @@ class Kept:
         """How many objects of a kind there are."""
         return sum(map(len, self._objects[kind.name].values()))
 
+    def every(self, kind: Kind[T]) -> Iterator[T]:
+        """Every object of a kind, whosever it is. Put and remove nothing of it meanwhile."""
+        for objects in self._objects[kind.name].values():
+            yield from objects.values()
+
     # ── changing ─────────────────────────────────────────────────────────────────────────────
 
     def put(self, kind: Kind[T], tenant: str, name: str, value: T) -> bool:

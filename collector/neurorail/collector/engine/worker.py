@@ -38,6 +38,7 @@ from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.pools import POOLS
 from neurorail.rules.governor.reservations import OPEN
 from neurorail.rules.observations import Observation
+from neurorail.rules.reflex.breaker import CLOSED
 from neurorail.rules.reflex.circuit import CIRCUITS
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS
 from neurorail.rules.reflex.watch import WATCHES
@@ -318,6 +319,9 @@ class Worker:
         stats["pools"] = state.kept.total(POOLS)
         stats["directives"] = state.kept.total(DIRECTIVES) + state.kept.total(KILLS)
         stats["circuits"] = state.kept.total(CIRCUITS)
+        stats["circuits_open"] = sum(
+            circuit.breaker.state != CLOSED for circuit in state.kept.every(CIRCUITS)
+        )
         stats["watches"] = state.kept.total(WATCHES)
         stats["confirmations"] = state.kept.total(CONFIRMATIONS)
         stats["memory_rss"] = rss_bytes()
