@@ -6,6 +6,7 @@ import { scheme, zone } from "./choice.js";
 import { AskSheet } from "./ask.js";
 import { EventSheet } from "./event-sheet.js";
 import { Help } from "./help.js";
+import { clock, count } from "./format.js";
 import { helpOpen } from "./keys.js";
 import { Mark } from "./mark.js";
 import { PAGES } from "./pages.js";
@@ -13,7 +14,7 @@ import { Nothing } from "./panel.js";
 import { link, place } from "./route.js";
 import { may, session, signedIn, signOut, who } from "./session.js";
 import { SignIn } from "./sign-in.js";
-import { connection, notice, readProblem } from "./store.js";
+import { connection, lag, notice, readProblem } from "./store.js";
 
 export function Deck() {
   return session.value === "in" ? html`<${Pages} />` : html`<${SignIn} />`;
@@ -137,9 +138,10 @@ function Reader() {
 const SAYS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", refused: "Not allowed", closed: "Closed" };
 
 function Connection() {
+  const gaps = connection.value === "live" && lag.value !== null;
   return html`
-    <p class="connection" role="status" data-connection=${connection.value}>
-      <span class="dot" aria-hidden="true"></span>${SAYS[connection.value]}
+    <p class="connection" role="status" data-connection=${connection.value} data-gaps=${gaps}>
+      <span class="dot" aria-hidden="true"></span>${gaps ? "Live, with gaps" : SAYS[connection.value]}
     </p>
   `;
 }
@@ -149,14 +151,29 @@ function Notices() {
   return html`
     ${away && html`
       <div class="notice" role="status" data-notice="away">
-        <span>The server cannot be reached. What you see is as of the moment the connection broke; it goes on by itself.</span>
+        <span><strong>The server cannot be reached.</strong> What you see is as of the moment the connection broke; it goes on by itself as soon as the server is back.</span>
       </div>`}
     ${!away && readProblem.value && html`
       <div class="notice" role="status" data-notice="unread"><span>${readProblem.value}</span></div>`}
+    ${lag.value && html`<${Lag} missed=${lag.value.missed} sinceMs=${lag.value.sinceMs} />`}
     ${notice.value && html`
-      <div class="notice" role="status" data-notice="lagged">
+      <div class="notice" role="status" data-notice="said">
         <span>${notice.value}</span>
         <button type="button" class="quiet" onClick=${() => (notice.value = "")}>Dismiss</button>
       </div>`}
+  `;
+}
+
+/** What a page that fell behind does not show, what of it is exact all the same, and where the rest is. @param {{missed: number, sinceMs: number}} props */
+function Lag({ missed, sinceMs }) {
+  const what = missed > 0 ? `${count(missed)} ${missed === 1 ? "event is" : "events are"}` : "Events are";
+  return html`
+    <div class="notice" role="status" data-notice="lagged">
+      <span><strong>This page fell behind.</strong> ${what} missing from its lists, from ${clock(sinceMs).slice(0, 8)} on. Counts, missions and chains were read anew and are exact${may("read:audit") ? "; the audit trail has every event" : ""}.</span>
+      <span class="notice-acts">
+        ${may("read:audit") && html`<a class="button" href=${link("audit")}>Open the audit trail</a>`}
+        <button type="button" class="quiet" onClick=${() => (lag.value = null)}>Dismiss</button>
+      </span>
+    </div>
   `;
 }

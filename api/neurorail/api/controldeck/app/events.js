@@ -184,7 +184,6 @@ const SENTENCES = {
   prices_loaded: (d) => `${d.models} models, version ${d.version}`,
   engine_epoch: (d) => `epoch ${d.epoch}, engine ${d.engine_version}`,
   resumed: (d) => `after ${duration(Number(d.down_ms))} away`,
-  stream_lagged: () => "this page fell behind and missed events",
   entity_idle: (d) => `${kind(d)} idle for ${duration(Number(d.idle_ms))}`,
   heartbeat_missed: (d) => `${kind(d)} silent for ${duration(Number(d.silent_ms))}`,
   late_outcome: (d) => `${kind(d)} already ${d.state}, reports ${d.outcome}`,

@@ -6,7 +6,7 @@ import { scheme } from "./choice.js";
 import { Deck } from "./deck.js";
 import { listenForKeys } from "./keys.js";
 import { followAddress } from "./route.js";
-import { channelsFor, identify, leave as leavePages, session, who } from "./session.js";
+import { channelsFor, endSession, identify, session, who } from "./session.js";
 import { connection, refresh, startClock, takeBatch } from "./store.js";
 import { joinStream } from "./stream.js";
 
@@ -25,7 +25,7 @@ effect(() => {
         // What happened while the connection was away may not come as events: read it.
         if (state === "live") refresh();
         connection.value = state;
-        if (status === 401) leavePages("the session is over");
+        if (status === 401) endSession("");
       },
       onBatch: takeBatch,
     },

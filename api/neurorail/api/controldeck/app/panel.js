@@ -64,7 +64,7 @@ export function Tabs({ label, tabs, chosen, onChoose }) {
       ${tabs.map(([name, text, count]) => html`
         <button type="button" role="tab" key=${name} data-tab=${name} aria-selected=${name === chosen}
           tabindex=${name === chosen ? 0 : -1} onClick=${() => onChoose(name)}>
-          ${text}${count !== undefined && html`<span class="tab-count">${count}</span>`}
+          ${text}${count !== undefined && html` <span class="tab-count">${count}</span>`}
         </button>
       `)}
     </div>

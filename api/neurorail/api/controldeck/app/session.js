@@ -27,8 +27,10 @@ const REFUSED = {
 /** "asking" until the server said who this is; "out" when it wants a key. */
 export const session = signal(/** @type {"asking" | "in" | "out"} */ ("asking"));
 export const who = signal(/** @type {Who | null} */ (null));
-/** Why the key did not do, or "". */
+/** Why the key did not do, or why the session ended, or "". */
 export const refusal = signal("");
+/** A session ended that nobody here ended. */
+export const ended = signal(false);
 
 let token = read();
 let asking = 0;
@@ -80,6 +82,7 @@ export const may = (permission) => who.value?.permissions.includes(permission) ?
 function enter(body) {
   who.value = body;
   refusal.value = "";
+  ended.value = false;
   session.value = "in";
 }
 
@@ -90,7 +93,7 @@ export async function identify() {
     await new Promise((done) => setTimeout(done, RETRY_MS));
     return identify();
   }
-  if (!answer.ok) return leave(token === "" ? refusedAtProvider() : "the session is over");
+  if (!answer.ok) return token === "" ? leave(refusedAtProvider()) : endSession((await answer.json().catch(() => ({}))).detail ?? "");
   const body = await answer.json();
   // Who signed in by redirect has the cookie, and asks here for what writes repeat.
   if (token === "" && body.principal !== NOBODY) {
@@ -133,9 +136,16 @@ export async function signIn(key) {
   enter(body);
 }
 
-/** Shows the sign-in again. @param {string} reason */
-export function leave(reason) {
+/** Shows the sign-in again to somebody who was in: over whatever is open, which comes back. @param {string} reason the server's */
+export function endSession(reason) {
+  leave(reason);
+  ended.value = true;
+}
+
+/** Shows the sign-in. @param {string} reason */
+function leave(reason) {
   hold("");
+  ended.value = false;
   refusal.value = reason;
   who.value = null;
   session.value = "out";
@@ -148,7 +158,7 @@ export function leave(reason) {
  */
 export function turnedAway(reason, sent) {
   if (sent !== token) return;
-  if (who.value?.principal !== NOBODY) leave(reason);
+  if (who.value?.principal !== NOBODY) endSession(reason);
   else if (asking === 0) asking = setTimeout(() => void identify().finally(() => (asking = 0)), SETTLE_MS);
 }
 

@@ -4,10 +4,13 @@
 import { html, useEffect, useSignal } from "../vendor/ui.js";
 import { Mark } from "./mark.js";
 import { place } from "./route.js";
-import { refusal, session, signIn, signInAddress, signInMethods } from "./session.js";
+import { ended, refusal, session, signIn, signInAddress, signInMethods } from "./session.js";
 
 /** The page that is open, with its filters. */
 const backTo = () => `${place.value.page}${location.search}`;
+
+/** @param {string} text as the server says it */
+const sentence = (text) => (text === "" ? "" : `The server says: ${text}${/[.!?]$/.test(text) ? "" : "."}`);
 
 export function SignIn() {
   const busy = useSignal(false);
@@ -34,14 +37,16 @@ export function SignIn() {
     <main class="sign-in">
       <form class="panel sign-in-box" onSubmit=${submitted}>
         <p class="brand"><${Mark} /><span class="brand-name">NeuroRail</span></p>
-        <h1>Sign in</h1>
-        ${refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
+        <h1>${ended.value ? "Sign in again" : "Sign in"}</h1>
+        ${ended.value
+          ? html`<p class="sign-in-over" role="alert" data-session="over"><strong>Your session is over.</strong> ${sentence(refusal.value)} The page that was open comes back as it was, filters and all.</p>`
+          : refusal.value && html`<p class="sign-in-problem" role="alert">${refusal.value}</p>`}
         ${provider.value && html`
           <a class="button primary" data-provider=${provider.value} href=${signInAddress(backTo())}>Sign in with ${provider.value}</a>
           <p class="or faint">or with a key</p>`}
         <label for="key">Key</label>
         <input id="key" name="key" type="password" required autocomplete="current-password" placeholder="nrk_…" spellcheck="false" autofocus
-          aria-describedby="key-help" aria-invalid=${refusal.value !== ""} />
+          aria-describedby="key-help" aria-invalid=${refusal.value !== "" && !ended.value} />
         <button type="submit" class=${provider.value ? "" : "primary"} disabled=${busy.value}>${busy.value ? "Asking…" : "Sign in"}</button>
         <p id="key-help" class="faint">Shown to this server once; then a cookie stands for it, for twelve hours. Whoever runs the server makes one with <code>neurorail keys create --role viewer</code>.</p>
       </form>

@@ -32,6 +32,8 @@ const IDLE_MS = 15_000;
 export const connection = signal(/** @type {import("./stream.js").Connection} */ ("connecting"));
 /** A sentence about something the reader should know, or "". */
 export const notice = signal("");
+/** Events that this page never got, and since when; 0 where nobody counted them. */
+export const lag = signal(/** @type {{missed: number, sinceMs: number} | null} */ (null));
 /** The server's time in Unix milliseconds, once a second. */
 export const now = signal(Date.now());
 /** Why the last reading of the server failed, or "". */
@@ -101,10 +103,9 @@ const move = soon(MOVE_MS, async () => {
 
 /** @param {StreamEvent[]} lagged @param {number} dropped */
 function noteLag(lagged, dropped) {
-  const span = lagged.at(-1)?.data;
-  const which = span?.first_id ? ` (${span.first_id} to ${span.last_id})` : "";
   const missed = dropped + lagged.reduce((sum, event) => sum + Number(event.data.missed ?? 0), 0);
-  notice.value = `This page fell behind and did not show ${missed} events${which}. Counts and chains are re-read and stay exact.`;
+  const before = lag.value;
+  lag.value = { missed: missed + (before?.missed ?? 0), sinceMs: before?.sinceMs ?? lagged[0]?.atMs ?? now.value };
 }
 
 /** @param {StreamEvent[]} fresh */
