@@ -122,7 +122,6 @@ OPEN: dict[str, tuple[str, Callable[[Page], None], str]] = {
     ),
     "bundle": ("audit?view=bundle", lambda _: None, "[data-panel=bundle] form"),
     "key": ("access", press("New key"), "dialog form"),
-    "nowhere": ("no-such-page", lambda _: None, ".nothing"),
 }
 """What can be open on a page: where, how, and what is there then."""
 
@@ -175,8 +174,7 @@ def test_no_page_has_an_accessibility_violation(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 390), ("light", 1440)])
 def test_nothing_that_opens_has_an_accessibility_violation(
     axe: str, page: Page, served: Served, rail: FakeRail, complaints: Complaints, scheme: Any,
     width: int,
