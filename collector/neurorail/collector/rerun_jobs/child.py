@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from neurorail.collector.lifeline import end_with_the_server
+from neurorail.collector.priority import step_back
 from neurorail.collector.rerun.backtest import backtest
 from neurorail.collector.rerun.exact import NoState, last_event, replay
 from neurorail.collector.rerun.report import report_json
@@ -116,7 +117,7 @@ def main() -> None:
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
+    step_back(NICE)
     server = ChildEnd(Connection(descriptor))
     task = server.task()
     _limit(task)
