@@ -111,6 +111,7 @@ async def test_the_oldest_is_forgotten_when_there_are_too_many(shop: Shop) -> No
     for number in range(ANSWERS_MAX + 1):
         await shop.ask(f"k{number}")
     assert len(shop.answers) == ANSWERS_MAX
+    assert shop.answers.forgotten == 1
     await shop.ask("k1")
     await shop.ask("k0")
     assert shop.done == ANSWERS_MAX + 2

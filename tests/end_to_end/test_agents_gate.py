@@ -297,6 +297,8 @@ def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     assert listed["gate"] == {
         "mode": "rail", "connected": True, "fail": "open", "directives": ANY, "refused": 0,
     }  # fmt: skip
+    metrics = rail.metrics()
+    assert 1 <= metrics["neurorail_api_agents"] < metrics["neurorail_api_agents_limit"]
     agent.terminate()
     agent.communicate(timeout=60)
 

@@ -30,6 +30,8 @@ class Answers:
 
     def __init__(self) -> None:
         self._known: OrderedDict[Asked, Answer] = OrderedDict()
+        self.forgotten = 0
+        """Answers that were forgotten within their hour, because there were too many."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -48,6 +50,7 @@ class Answers:
         answer = self._known[asked] = Answer(digest, now_unix_nano)
         if len(self._known) > ANSWERS_MAX:
             self._known.popitem(last=False)
+            self.forgotten += 1
         return answer
 
     def forget(self, asked: Asked) -> None:

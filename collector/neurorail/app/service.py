@@ -25,6 +25,7 @@ from neurorail.api.app import create_app
 from neurorail.api.dependencies import ApiDependencies
 from neurorail.api.hot import HotDecide
 from neurorail.api.server import ApiServer
+from neurorail.app import watch
 from neurorail.app.access import check_exposure, make_gate, make_login
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
@@ -41,7 +42,6 @@ from neurorail.app.reload import Settings, live_settings
 from neurorail.app.reruns import rerun_jobs
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
-from neurorail.app.watch import watch_alerts, watch_parts, watch_reruns
 from neurorail.app.wiring import (
     api_config,
     receiver_config,
@@ -261,28 +261,27 @@ class Service:
             sessions=Sessions(self._directory.session_key, self._gate),
             login=make_login(config, self._directory.session_key),
         )
-        app = create_app(
-            ApiDependencies(
-                engine=self._view,
-                history=UnitedHistory(history, outbox),
-                governor=AppliedGovernor(self._engine),
-                reflexes=AppliedReflexes(self._engine),
-                agents=Agents(time.time_ns),
-                lists=EntityLists(self._view, outbox, self._store),
-                usage=UsageSums(self._store),
-                hub=self._hub,
-                health=self._health,
-                readiness=self._readiness,
-                clock=time.time_ns,
-                node=node,
-                version=version("neurorail"),
-                writes=Writes(self._inbox, self._engine),
-                texts=self._rules,
-                manifests=AppliedManifests(self._engine),
-                config=api_config(config),
-                access=self._access,
-            )
+        dependencies = ApiDependencies(
+            engine=self._view,
+            history=UnitedHistory(history, outbox),
+            governor=AppliedGovernor(self._engine),
+            reflexes=AppliedReflexes(self._engine),
+            agents=Agents(time.time_ns),
+            lists=EntityLists(self._view, outbox, self._store),
+            usage=UsageSums(self._store),
+            hub=self._hub,
+            health=self._health,
+            readiness=self._readiness,
+            clock=time.time_ns,
+            node=node,
+            version=version("neurorail"),
+            writes=Writes(self._inbox, self._engine),
+            texts=self._rules,
+            manifests=AppliedManifests(self._engine),
+            config=api_config(config),
+            access=self._access,
         )
+        app = create_app(dependencies)
         files = OwnFiles(inbox, self._engine, self._archiver, self._exporting)
         add_routes(app, config, self._store, self._checkpoints, self._reruns, files)
         add_import(app, self._receivers.admission, inbox.append, self._store, files.archived)
@@ -291,13 +290,11 @@ class Service:
         self._live = live_settings(self._settings, self._access, self._rules)
         self._health.watch_hub(self._hub)
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
-        watch_parts(self._health, config, *parts)
-        watch_reruns(self._health, self._reruns)
-        watch_alerts(self._health, self._alerter)
-        self._health.watch_gauge(
-            "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
-            lambda: {} if (found := self._checkpoints.faults) is None else {(): found},
-        )  # fmt: skip
+        watch.parts(self._health, config, *parts)
+        watch.reruns(self._health, self._reruns)
+        watch.alerts(self._health, self._alerter)
+        watch.checkpoints(self._health, self._checkpoints)
+        watch.api(self._health, dependencies)
 
     async def stop(self) -> None:
         """Stop taking in, finish what is under way, keep everything. Idempotent."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from neurorail.api.dependencies import ApiDependencies
+from neurorail.api.remembered import ANSWERS_MAX
+from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config
 from neurorail.app.exporting import exporter_name
 from neurorail.collector.access import DenialLog
+from neurorail.collector.access.rates import CALLERS_MAX
+from neurorail.collector.agents import AGENTS_MAX
 from neurorail.collector.alerts import Alerter
 from neurorail.collector.alerts.queue import WAITING_MAX
 from neurorail.collector.archive.archiver import Archiver
@@ -23,7 +28,7 @@ from neurorail.rules.reflex.confirmations import CONFIRMATIONS_MAX
 from neurorail.rules.reflex.watch import WATCHES_MAX
 
 
-def watch_alerts(health: Health, alerter: Alerter) -> None:
+def alerts(health: Health, alerter: Alerter) -> None:
     """Show what became of alerts."""
     health.watch_count(
         "neurorail_alerts_total",
@@ -42,7 +47,7 @@ def watch_alerts(health: Health, alerter: Alerter) -> None:
     )
 
 
-def watch_parts(
+def parts(
     health: Health,
     config: Config,
     inbox: SqliteInbox,
@@ -177,9 +182,42 @@ def _reading(read: Callable[[], float]) -> Callable[[], float]:
     return lambda: float(read())
 
 
-def watch_reruns(health: Health, jobs: RerunJobs) -> None:
+def reruns(health: Health, jobs: RerunJobs) -> None:
     """Show how many backtests and replays run or wait."""
     health.watch_gauge(
         "neurorail_reruns_open", "Backtests and replays that run or wait.",
         _reading(lambda: jobs.open_count),
     )  # fmt: skip
+
+
+def checkpoints(health: Health, checkpoints: Checkpoints) -> None:
+    """Show what the audit chain's verification found; nothing before the first."""
+    health.watch_gauge(
+        "neurorail_audit_faults", "Faults that the last verification of the audit chain found.",
+        lambda: {} if (found := checkpoints.faults) is None else {(): found},
+    )  # fmt: skip
+
+
+def api(health: Health, dependencies: ApiDependencies) -> None:
+    """Show what the API keeps in memory of its callers, and how much it may."""
+    answers, agents = dependencies.answers, dependencies.agents
+    rates = dependencies.access.rates
+    gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+        ("answers", "Answers remembered for requests with an idempotency key.", answers.__len__),
+        ("answers_limit", "Answers that are remembered.", lambda: ANSWERS_MAX),
+        ("agents", "Agents that are connected.", agents.total),
+        ("agents_limit", "Agents that are remembered.", lambda: AGENTS_MAX),
+        ("callers", "Callers whose rate is counted.", rates.__len__),
+        ("callers_limit", "Callers whose rate is counted at once.", lambda: CALLERS_MAX),
+    )
+    for name, meaning, read in gauges:
+        health.watch_gauge(f"neurorail_api_{name}", meaning, _reading(read))
+    counts: tuple[tuple[str, str, Callable[[], float]], ...] = (
+        ("answers", "Answers forgotten within their hour.", lambda: answers.forgotten),
+        ("agents", "Agents forgotten while they were connected.", lambda: agents.forgotten),
+        ("callers", "Callers whose rate was forgotten.", lambda: rates.forgotten),
+    )
+    for name, meaning, read in counts:
+        health.watch_count(
+            f"neurorail_api_{name}_forgotten", f"{meaning[:-1]} to make room.", _reading(read)
+        )

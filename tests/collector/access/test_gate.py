@@ -197,4 +197,5 @@ def test_only_so_many_callers_are_remembered() -> None:
     rates = Rates()
     for number in range(CALLERS_MAX + 1):
         rates.take(str(number), 1, 0.0)
+    assert (len(rates), rates.forgotten) == (CALLERS_MAX, 1)
     assert rates.take("0", 1, 0.0).remaining == 1, "the quietest was forgotten"

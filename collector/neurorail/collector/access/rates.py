@@ -45,6 +45,11 @@ class Rates:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self.forgotten = 0
+        """Callers forgotten because there were too many: they begin with a full bucket again."""
+
+    def __len__(self) -> int:
+        return len(self._buckets)
 
     def take(self, caller: str, per_s: int, now_s: float) -> Rate:
         """Count one request of a caller. `now_s` is a monotonic time."""
@@ -54,6 +59,7 @@ class Rates:
             bucket = self._buckets[caller] = _Bucket(limit, now_s)
             if len(self._buckets) > CALLERS_MAX:
                 self._buckets.popitem(last=False)
+                self.forgotten += 1
         else:
             self._buckets.move_to_end(caller)
             grown = bucket.tokens + (now_s - bucket.at_s) * per_s
