@@ -1,15 +1,19 @@
 """What a reader of ControlDeck waits for, measured in a real Chromium against a real server.
 
 The page is opened again and again until its stream is live; then telemetry comes at a steady rate
-while the page notes when it shows each event and whether any task of it took longer than 50 ms; a
-chart of 10,000 points is drawn; at last a list of 100,000 rows is scrolled to its end, in steps,
-and jumped about in.
+while the page notes when it shows each event, and a trace how long each of its tasks kept the
+processor; a chart of 10,000 points is drawn; at last a list of 100,000 rows is scrolled to its end,
+in steps, and jumped about in.
+
+A task that waits for a processor which others have is long by the clock and does not say so: that
+is reported (`long_tasks`), but the goal is about the page's own work.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import shutil
 import sys
 import tempfile
@@ -54,6 +58,9 @@ new MutationObserver(() => {
   subtree: true, childList: true, attributes: true, attributeFilter: ["data-connection"],
 });
 """
+TRACED: Final = ["toplevel", "blink.user_timing"]
+"""What a trace holds: tasks, and the mark that tells the page's process from others."""
+MARK: Final = "neurorail-bench"
 CHART: Final = """
 async ([module, points]) => {
   const { uPlot } = await import(module);
@@ -157,6 +164,8 @@ async def _visible(
     report: Report, browser: Browser, server: Server, spans_per_s: int, seconds: float
 ) -> None:
     page = await _page(browser, f"{server.api}/neurorail/")
+    await browser.start_tracing(page=page, categories=TRACED)
+    await page.evaluate(f"performance.mark({MARK!r})")
     workload, now = Workload(SPANS, SPANS), time.time_ns()
     before = server.metrics()["neurorail_stream_published"]
     began = time.perf_counter()
@@ -172,6 +181,7 @@ async def _visible(
     found: dict[str, Any] = await page.evaluate("window.bench")
     delays = [float(each) for each in found["delays"]]
     tasks_ms = [float(each) for each in found["tasks"]]
+    own_ms = _task_cpu_ms(json.loads(await browser.stop_tracing())["traceEvents"])
     await page.context.close()
     p50 = percentile(delays, 50)
     report.add(
@@ -181,11 +191,31 @@ async def _visible(
         rows_seen=len(delays),
         long_tasks=len(tasks_ms),
         longest_task_ms=max(tasks_ms, default=0.0),
+        tasks_traced=len(own_ms),
+        longest_task_cpu_ms=max(own_ms),
     )
     report.goal(
         f"event visible below {GOAL_VISIBLE_MS} ms after its receipt", p50 < GOAL_VISIBLE_MS
     )
-    report.goal(f"no task above {LONG_TASK_MS} ms", not tasks_ms)
+    report.goal(f"no task above {LONG_TASK_MS} ms of a processor", max(own_ms) < LONG_TASK_MS)
+
+
+def _task_cpu_ms(events: Sequence[Mapping[str, Any]]) -> list[float]:
+    """How long each task of the page's main thread kept a processor."""
+    (page,) = {event["pid"] for event in events if event["name"] == MARK}
+    threads = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    return [
+        event["tdur"] / 1_000
+        for event in events
+        if event["name"].endswith("RunTask")
+        and "tdur" in event
+        and event["pid"] == page
+        and (event["pid"], event["tid"]) in threads
+    ]
 
 
 async def _chart(report: Report, browser: Browser, server: Server) -> None:
