@@ -155,7 +155,9 @@ def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: 
         assert told["details"]["alert_event_id"] == alert["event_id"]
         assert Rail(server).metrics()["neurorail_alerts_total"] >= 1
         until(lambda: Rail(server).metrics()["neurorail_engine_directives"] == 2)
+        until(lambda: Rail(server).metrics()["neurorail_engine_circuits_open"] == 1)
         by_hand(data)
+        until(lambda: Rail(server).metrics()["neurorail_engine_circuits_open"] == 0)
         questions(data, Rail(server))
 
 
