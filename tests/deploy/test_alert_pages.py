@@ -9,9 +9,10 @@ import yaml
 
 def test_every_alert_has_its_page(root: Path) -> None:
     groups = yaml.safe_load((root / "deploy/prometheus/alerts.yaml").read_text())["groups"]
-    severities = {
-        rule["alert"]: rule["labels"]["severity"] for group in groups for rule in group["rules"]
-    }
+    rules = {rule["alert"]: rule for group in groups for rule in group["rules"]}
+    severities = {name: rule["labels"]["severity"] for name, rule in rules.items()}
+    for name, rule in rules.items():
+        assert rule["annotations"]["runbook"] == f"docs/runbooks/{name}.md"
     pages = {
         path.stem: path.read_text()
         for path in (root / "docs" / "runbooks").glob("*.md")
