@@ -2,24 +2,31 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 READY := .venv/.ready
+COMPILED := build/compiled/.ready
 # One more than there are processors: a worker often waits for a server, a browser or a disk.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS ?=
 KILLS ?= 50
 
-.PHONY: help demo test slow lint types fmt docs docs-gen bench kill soak ci lock clean
+.PHONY: help demo test slow compiled compiled-test lint types fmt docs docs-gen bench kill soak ci lock clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the server with live agents, until Ctrl-C
 	@$(BIN)/neurorail demo $(ARGS)
 
 test: $(READY) ## Run the tests in parallel and show the branch coverage
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow and not compiled" --cov --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py --report-only
 
 slow: $(READY) ## Run the tests that `make test` leaves out
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 -m slow $(ARGS)
+
+compiled: $(COMPILED) ## Build the wheel with the compiled engine, and an environment that has it (needs a C compiler)
+
+compiled-test: $(COMPILED) ## Run the engine's tests with the compiled engine
+	@build/compiled/venv/bin/python -m pytest -n $(WORKERS) --maxprocesses 4 -m "not slow and not interpreted" -o pythonpath=. \
+		tests/packaging/test_compiled.py tests/rules tests/simulation tests/collector/decode tests/collector/engine $(ARGS)
 
 lint: $(READY) ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
@@ -50,6 +57,9 @@ lock: ## Pin the dependencies anew (needs uv)
 
 clean: ## Remove .venv and everything that was built
 	@rm -rf .venv site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+
+$(COMPILED): $(READY) hatch_build.py scripts/compiled $(shell find rules instrumentation collector api -type f -not -name '*.pyc')
+	@scripts/compiled
 
 $(READY): requirements.lock pyproject.toml scripts/install
 	@scripts/install

@@ -139,6 +139,7 @@ def test_doctor_json_says_all_and_ends_with_status_1_when_something_is_wrong(
         "prices",
         "clock",
         "open files",
+        "engine",
     }
     file.write_text(file.read_text() + "inbox: {min_free_bytes: 1152921504606846976, "
                     "max_bytes: 1152921504606846976}\n")  # fmt: skip

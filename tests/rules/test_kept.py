@@ -120,6 +120,7 @@ def test_a_restart_changes_nothing() -> None:
     assert [name for name, _ in restarted(state, rows).kept.of(LAMPS, "acme")] == ["c", "b", "d"]
 
 
+@pytest.mark.interpreted
 def test_objects_are_due_in_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "KINDS", KINDS)
     engine = Engine(EngineConfig(timers_max=0))  # Their number has a limit of its own.

@@ -17,7 +17,7 @@ from neurorail.semconv.attributes import ENTITY_TYPES
 def make_view(*ids: str, **changes: Any) -> EntityView:
     """The entity at the end of the chain `ids`, from the mission down."""
     level = len(ids) - 1
-    chain: Ids = (*ids, *[None] * (5 - len(ids)))  # type: ignore[assignment]
+    chain: Ids = (*ids, *[None] * (5 - len(ids)))
     view = EntityView(
         tenant="default",
         entity_type=ENTITY_TYPES[level],

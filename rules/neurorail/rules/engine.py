@@ -290,7 +290,7 @@ class Engine:
         state = self.state
         if ids[level] is None:
             own = chain.own_id(seen, level, seen.trace_id.hex())
-            ids = (*ids[:level], own, *ids[level + 1 :])  # type: ignore[assignment]
+            ids = (*ids[:level], own, *ids[level + 1 :])
         start, end = seen.start_unix_nano, seen.end_unix_nano
         trace.chains[seen.span_id] = (
             ids if level != RESOURCE else placement.chain_down_to(ids, ATTEMPT)
@@ -438,7 +438,7 @@ class Engine:
             above: tuple[str | None, ...] = found[:level]
         else:
             above = chain.complete(state, trace, span_id, ids, level)[:level]
-        target: Ids = above + ids[level:]  # type: ignore[assignment]
+        target: Ids = above + ids[level:]
         if target == ids:
             return ids
         trace.derived[span_id] = target
@@ -451,7 +451,7 @@ class Engine:
         own = ids[level]
         for billed, bill in trace.bills.items():
             if bill.ids[level] == own:
-                to_ids: Ids = above + bill.ids[level:]  # type: ignore[assignment]
+                to_ids: Ids = above + bill.ids[level:]
                 metering.move_bill(state, trace, billed, to_ids, state.now, "its ancestor arrived")
         return target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.lifecycle import NONE, TERMINAL
@@ -234,9 +235,8 @@ def from_row(tenant: str, key: str, row: list[Any]) -> Entity:
     return entity
 
 
-def _ids(values: list[str | None]) -> Ids:
-    mission, plan, job, attempt, resource = values
-    return (mission, plan, job, attempt, resource)
+def _ids(values: Sequence[str | None]) -> Ids:
+    return tuple(values)
 
 
 def _budget_row(budget: Budget) -> list[int | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Ids: TypeAlias = tuple[str | None, str | None, str | None, str | None, str | None]
+Ids: TypeAlias = tuple[str | None, ...]
 """The chain ids an observation names: mission, plan, job, attempt, resource; None where unnamed."""
 
 NO_IDS: Ids = (None, None, None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 
 from neurorail.rules import budgets, orphans, transitions
@@ -17,7 +18,7 @@ _BELOW: tuple[tuple[None, ...], ...] = tuple((None,) * (4 - level) for level in 
 
 def chain_down_to(ids: Ids, level: int) -> Ids:
     """The chain of the entity at `level`: the ids from the mission down to it."""
-    return ids[: level + 1] + _BELOW[level]  # type: ignore[return-value]
+    return ids[: level + 1] + _BELOW[level]
 
 
 def obtain(state: State, ids: Ids, level: int) -> Entity:
@@ -117,7 +118,7 @@ def move_under(state: State, entity: Entity, ids: Ids) -> None:
 
 
 def _set_ids_above(state: State, entity: Entity, ids: Ids) -> None:
-    entity.ids = ids[: entity.level] + entity.ids[entity.level :]  # type: ignore[assignment]
+    entity.ids = ids[: entity.level] + entity.ids[entity.level :]
     state.touch(entity)
     for child_id in entity.children:
         _set_ids_above(state, state.existing(child_id), entity.ids)
@@ -235,7 +236,7 @@ def learn_resource_type(state: State, entity: Entity, resource_type: str) -> Non
         state.kind_learned(entity, before)
 
 
-_FIELD_NAMES = tuple(Fields.__slots__)
+_FIELD_NAMES = tuple(field.name for field in dataclasses.fields(Fields))
 
 
 # ── timers of an entity ──────────────────────────────────────────────────────────────────────

@@ -316,7 +316,7 @@ def _fractions(price: Any, per: int) -> list[Fraction]:
 
 
 @lru_cache(maxsize=4096)
-def _amount(text: str, per: int) -> Fraction:
+def _amount(text: Any, per: int) -> Fraction:
     if not isinstance(text, str):
         raise ValueError(f"price {text!r} is no decimal text; write it in quotes")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.observations import Ids
@@ -16,7 +17,7 @@ WAITING_MAX = 1_000
 """Spans of a trace that may wait for an ancestor; a further one gets its own chain at once."""
 
 
-About = tuple[str | None, str | None, str | None, str | None, str | None]
+About = tuple[str | None, ...]
 NOTHING_KNOWN: Final[About] = (None, None, None, None, None)
 
 
@@ -189,6 +190,5 @@ class Trace:
         return trace
 
 
-def _ids(values: list[str | None]) -> Ids:
-    mission, plan, job, attempt, resource = values
-    return (mission, plan, job, attempt, resource)
+def _ids(values: Sequence[str | None]) -> Ids:
+    return tuple(values)

@@ -34,6 +34,8 @@ def _arguments(kind: type[Any]) -> dict[str, st.SearchStrategy[Any]]:
                 found[column.name] = COUNTS
             case "int | None":
                 found[column.name] = st.none() | COUNTS
+            case "Ids":
+                found[column.name] = st.tuples(*[st.none() | st.text()] * 5)
             case "Usage" | "Budget" as part_name:
                 found[column.name] = _any(getattr(seam, part_name))
             case "tuple[tuple[str, int], ...]":

@@ -185,6 +185,7 @@ def test_books_beyond_the_limit_limit_nothing() -> None:
     assert desk.state.counters["shadow_pool_refused"] == 2
 
 
+@pytest.mark.interpreted
 def test_the_oldest_grant_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shadow_pools, "GRANTS_MAX", 2)
     desk = beside(tried(FIVE_CENTS))

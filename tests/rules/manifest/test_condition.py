@@ -114,7 +114,7 @@ def test_condition_that_is_decided_otherwise_does_not_need_what_fails() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x", "'x' is no condition"),
+        ({"not": "x"}, "'x' is no condition"),
         ({"jobtype": "x"}, "'jobtype' is no fact"),
         ({"tag.": "x"}, "'tag.' is no fact"),
         ({"tokens": {}}, "the test of 'tokens' is empty"),

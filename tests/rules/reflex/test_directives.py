@@ -170,6 +170,7 @@ def test_throttle_takes_a_token_for_each_call_that_passed(world: World) -> None:
     assert directive.limits(world.engine.state) == {"calls": 2, "every_ms": 1_000, "burst": 2}
 
 
+@pytest.mark.interpreted
 def test_oldest_directive_gives_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directives, "DIRECTIVES_MAX", 2)
     for name in ("one", "two", "three"):
@@ -178,6 +179,7 @@ def test_oldest_directive_gives_way(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.engine.state.counters["directives_dropped"] == 1
 
 
+@pytest.mark.interpreted
 def test_what_expires_gives_way_before_what_holds(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def examine(settings: Config) -> Iterator[Finding]:
     yield prices.prices(settings)
     yield machine.clock(settings)
     yield machine.open_files()
+    yield machine.engine()
 
 
 def _show(findings: list[Finding]) -> None:

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import msgspec
 
+from neurorail.collector.decode.five_ids import FiveIds
 from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.collector.decode.values import INT64_MAX, decimal_usd_pico
-from neurorail.rules.observations import Budget, BudgetChanged, Ids
+from neurorail.rules.observations import Budget, BudgetChanged
 
 
 class BudgetInput(msgspec.Struct, omit_defaults=True):
@@ -30,7 +31,7 @@ class BudgetCommand(msgspec.Struct, tag="budget", omit_defaults=True):
     """`POST …/budgets/{entity_type}/{entity_id}`."""
 
     level: int
-    ids: Ids
+    ids: FiveIds
     """The whole chain of the entity, so that all of it is at hand."""
     limits: BudgetInput
     reason: str = ""

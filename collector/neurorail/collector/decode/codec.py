@@ -14,8 +14,9 @@ from typing import Any, Final, cast, get_type_hints
 
 import msgspec
 
+from neurorail.collector.decode.five_ids import FiveIds
 from neurorail.rules import observations as seam
-from neurorail.rules.observations import Observation
+from neurorail.rules.observations import Ids, Observation
 
 _TAGS: Final[dict[int, type[Any]]] = {
     1: seam.SpanLinks,
@@ -57,7 +58,7 @@ class _Shape:
         columns: list[Any] = []
         self._nested: list[tuple[int, _Shape]] = []
         for place, column in enumerate(fields(kind)):
-            hint = hints[column.name]
+            hint = FiveIds if hints[column.name] == Ids else hints[column.name]
             for part, shape in parts.items():
                 if hint in (part, part | None):
                     hint = shape.mirror if hint == part else shape.mirror | None

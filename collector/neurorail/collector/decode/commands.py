@@ -28,6 +28,7 @@ from neurorail.collector.decode.decide import (
     decide_requested,
     reservation_reported,
 )
+from neurorail.collector.decode.five_ids import FiveIds
 from neurorail.collector.decode.manifest import (
     ManifestCommand,
     ManifestMoveCommand,
@@ -46,7 +47,6 @@ from neurorail.rules.observations import (
     AuditLogged,
     ErasureOrdered,
     Fields,
-    Ids,
     Observation,
     TransitionReported,
     Usage,
@@ -62,7 +62,7 @@ class CreateCommand(msgspec.Struct, tag="create", omit_defaults=True):
     """`POST …/identity/{entity_type}`: an entity is created, in state PENDING."""
 
     level: int
-    ids: Ids
+    ids: FiveIds
     """The whole chain as far as it is known, the new entity's id included."""
     parent_mission_id: str | None = None
     plan_type: str | None = None
@@ -85,7 +85,7 @@ class TransitionCommand(msgspec.Struct, tag="transition", omit_defaults=True):
     """`POST …/lifecycle/transition/{entity_type}`."""
 
     level: int
-    ids: Ids
+    ids: FiveIds
     transition: str
     reason: str | None = None
     error_code: str | None = None
@@ -98,7 +98,7 @@ class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
     """`POST …/telemetry/record`."""
 
     level: int
-    ids: Ids
+    ids: FiveIds
     duration_ms: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -115,7 +115,7 @@ class UsageCommand(msgspec.Struct, tag="usage", omit_defaults=True):
 class AuditCommand(msgspec.Struct, tag="audit", omit_defaults=True):
     """`POST …/audit/log`."""
 
-    ids: Ids
+    ids: FiveIds
     event_type: str
     event_category: str
     severity: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from neurorail.rules.observations import DecideRequested, Ids, ReservationReported
+from neurorail.collector.decode.five_ids import FiveIds
+from neurorail.rules.observations import DecideRequested, ReservationReported
 
 
 class DecideCommand(msgspec.Struct, tag="decide", omit_defaults=True):
@@ -15,7 +16,7 @@ class DecideCommand(msgspec.Struct, tag="decide", omit_defaults=True):
 
     decision_id: str
     reservation_id: str
-    ids: Ids
+    ids: FiveIds
     job_type: str
     context: dict[str, str | int | bool] = {}
     estimates: dict[str, int] = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from neurorail.collector.decode.five_ids import FiveIds
 from neurorail.collector.decode.once import OnceInput, once_of
 from neurorail.rules.observations import (
     NO_IDS,
     ConfirmationAnswered,
-    Ids,
     Observation,
     OperatorActed,
 )
@@ -22,7 +22,7 @@ class ReflexCommand(msgspec.Struct, tag="reflex", omit_defaults=True):
     target: str = ""
     reason: str = ""
     ttl_ms: int = 0
-    ids: Ids = NO_IDS
+    ids: FiveIds = NO_IDS
     """The chain that the scope names, so that its entities are at hand."""
     once: OnceInput | None = None
 

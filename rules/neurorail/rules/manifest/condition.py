@@ -86,7 +86,7 @@ class Condition:
         return f"Condition({self.source!r})"
 
 
-def compile_source(source: Source, depth: int = 0) -> Test:
+def compile_source(source: Any, depth: int = 0) -> Test:
     """The function for a condition.
 
     Raises:

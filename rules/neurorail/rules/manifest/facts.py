@@ -428,9 +428,9 @@ def _say(facts: dict[str, FactValue], fields: Fields) -> None:
         facts[TAG + key] = value
         _lift(facts, key, value)
     for name in _FIELD_NAMES:
-        value = getattr(fields, name)
-        if value is not None:
-            facts[name] = value
+        said: FactValue | None = getattr(fields, name)
+        if said is not None:
+            facts[name] = said
 
 
 _FIELD_NAMES: Final = (

@@ -6,7 +6,7 @@ time given is an answer too, as the rule says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Final
 
@@ -58,7 +58,7 @@ class Confirmation:
 
 
 def _to_row(one: Confirmation) -> Row:
-    return [getattr(one, name) for name in Confirmation.__slots__]
+    return [getattr(one, column.name) for column in fields(Confirmation)]
 
 
 def _from_row(row: Row) -> Confirmation:
