@@ -57,7 +57,7 @@ export function Head({ mission }) {
       <div class="tile" data-tile="agent"><dt>Agent</dt><dd class="tile-value tile-text">${mission.agent || mission.service || "–"}</dd><dd class="tile-note">${mission.agent ? mission.service : ""}</dd></div>
       <div class="tile" data-tile="duration"><dt>Duration</dt><dd class="tile-value"><${Elapsed} row=${mission} /></dd><dd class="tile-note">begun <${Ago} at=${mission.startedMs ?? mission.createdMs} /> ago</dd></div>
       <div class="tile" data-tile="tokens"><dt>Tokens</dt><dd class="tile-value">${count(mission.inputTokens + mission.outputTokens)}</dd><dd class="tile-note">${brief(mission.inputTokens)} in · ${brief(mission.outputTokens)} out</dd></div>
-      <div class="tile" data-tile="cost"><dt>Cost</dt><dd class="tile-value"><${Cost} row=${mission} /></dd><dd class="tile-note">${count(mission.modelCalls)} model calls · ${count(mission.toolCalls)} tools</dd></div>
+      <div class="tile" data-tile="cost"><dt>Cost</dt><dd class="tile-value"><${Cost} row=${mission} /></dd><dd class="tile-note">${count(mission.modelCalls)} model ${mission.modelCalls === 1 ? "call" : "calls"} · ${count(mission.toolCalls)} ${mission.toolCalls === 1 ? "tool" : "tools"}</dd></div>
       <div class="tile" data-tile="retries"><dt>Retries</dt><dd class="tile-value">${count(mission.retries)}</dd><dd class="tile-note">${count(mission.attempts)} attempts</dd></div>
     </dl>
   `;
