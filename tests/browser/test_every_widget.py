@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def runs(rail: Rail) -> Chain:
     return chain
 
 
-def shown(deck: Page, rail: Rail, path: str, tiles: dict[str, tuple[str, str | None]]) -> None:
+def shown(deck: Page, rail: Rail, path: str, tiles: Mapping[str, tuple[str, str | None]]) -> None:
     """The page has these tiles: their numbers and, where it matters, their notes."""
     deck.goto(f"{rail.server.api}/neurorail/{path}")
     expect(deck.locator(".connection")).to_have_text("Live")
