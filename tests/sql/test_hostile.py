@@ -271,7 +271,7 @@ def test_a_result_that_is_too_large_does_not_fill_the_memory(
     answer = told(served, f"{query} FORMAT {name}")
     assert answer.headers["x-clickhouse-exception-code"] in ("241", "396"), answer.text
     # With time as the only limit it grew by gigabytes.
-    assert served.rail.metrics()["otelcol_process_memory_rss"] < before + 1e9
+    assert served.rail.metrics()["otelcol_process_memory_rss"] < before + 1.5e9
 
 
 def test_a_query_that_failed_leaves_nothing_to_the_next(served: SqlRail) -> None:

@@ -6,14 +6,17 @@ import asyncio
 import json
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from neurorail.collector.resident_memory import rss_bytes
 from neurorail.collector.sql.config import SqlConfig
 from neurorail.collector.sql.errors import (
     ACCESS_DENIED,
+    MEMORY_LIMIT_EXCEEDED,
     QUERY_IS_TOO_LARGE,
     QUERY_WAS_CANCELLED,
     TOO_MANY_BYTES,
@@ -23,6 +26,7 @@ from neurorail.collector.sql.errors import (
 )
 from neurorail.collector.sql.functions import allowed_functions
 from neurorail.collector.sql.guard import Allowed, check, check_text
+from neurorail.collector.sql.memory import MemoryWatch
 from neurorail.collector.sql.native import with_revision
 from neurorail.collector.store.cancelling import BY_BEGINNING, Canceller, Mark
 from neurorail.collector.store.client import open_client
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _FUNCTIONS: Final = "SELECT name, is_aggregate, categories, alias_to FROM system.functions"
+_MEMORY_OF_OTHERS: Final = 512 << 20
+"""By how much the process may grow for other reasons while a query runs."""
 _FORMATS: Final = "SELECT name FROM system.formats WHERE is_output"
 
 
@@ -57,6 +63,8 @@ class QueryEngine:
         self._lock = threading.Lock()
         self._open = 0
         self._canceller = Canceller(BY_BEGINNING, self._ender, config.queries)
+        most = config.max_memory_bytes + 2 * config.max_result_bytes + _MEMORY_OF_OTHERS
+        self._memory = MemoryWatch(most, rss_bytes)
         self._allowed: Allowed | None = None
         self._formats: frozenset[str] = frozenset()
 
@@ -105,6 +113,7 @@ class QueryEngine:
     def stop(self) -> None:
         """Finishes what runs and closes the connections."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._memory.stop()
         self._canceller.stop()
         with self._lock:
             for connection in self._connections:
@@ -112,12 +121,21 @@ class QueryEngine:
             self._connections.clear()
 
     def _run(self, query: str, format_name: str, parameters: dict[str, str], mark: Mark) -> Answer:
+        running: Future[None] = Future()
+        running.set_running_or_notify_cancel()
+        self._memory.begin(mark, partial(self._canceller.end, mark, running))
         try:
             return self._read(query, format_name, parameters, mark)
-        except Exception:
+        except Exception as error:
             # The embedded engine gives what a failed query had written to whoever asks next.
             self._forget_connection()
+            if self._memory.ended(mark):
+                detail = "the result takes too much memory"
+                raise QueryError(MEMORY_LIMIT_EXCEEDED, detail) from error
             raise
+        finally:
+            self._memory.ended(mark)
+            running.set_result(None)
 
     def _read(self, query: str, format_name: str, parameters: dict[str, str], mark: Mark) -> Answer:
         connection = self._connection()
