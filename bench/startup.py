@@ -31,7 +31,7 @@ def measure(spans: int) -> Report:
         data_dir = Path(folder) / "data"
         with running(data_dir) as server:
             empty_s = server.ready_s
-            asyncio.run(_fill(server, spans))
+            asyncio.run(fill(server, spans))
         after_stop = sorted(_ready_s(data_dir, kill=False) for _ in range(STARTS))
         _ready_s(data_dir, kill=True)
         after_kill = sorted(_ready_s(data_dir, kill=True) for _ in range(STARTS))
@@ -56,7 +56,8 @@ def _ready_s(data_dir: Path, *, kill: bool) -> float:
         return server.ready_s
 
 
-async def _fill(server: Server, spans: int) -> None:
+async def fill(server: Server, spans: int) -> None:
+    """Send spans to a server, and wait until it has stored them."""
     async with GrpcSender(server.otlp_grpc) as sender:
         await send_all(Workload().requests(spans, time.time_ns()), sender.send, 8)
         await asyncio.to_thread(server.wait_idle, 3_600.0)

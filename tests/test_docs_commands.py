@@ -81,6 +81,10 @@ def test_a_backup_restores_everything(root: Path, tmp_path: Path) -> None:
             rail.send("traces", traces(*spans))
         before = [rail.ended(chain) for chain in chains]
         rail.all_is_stored()
+    documented = (root / "docs" / "operating.md").read_text(encoding="utf-8")
+    for path in original.iterdir():
+        name = path.name.removesuffix("-wal").removesuffix("-shm")
+        assert f"`{name}{'/' * path.is_dir()}`" in documented, path.name
     bash(commands(root, "backup.md", "backup"), tmp_path, DATA=str(original), BACKUP=str(backup))
     assert backup.stat().st_mode & 0o077 == 0
     bash(commands(root, "backup.md", "restore"), tmp_path, DATA=str(restored), BACKUP=str(backup))
