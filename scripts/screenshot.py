@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "docs" / "images"
@@ -42,6 +42,8 @@ PICTURES = {
     "controldeck-governor": ("governor", "[data-type=mode_decided]"),
 }
 """Each picture's page, and what is there when it has drawn itself."""
+PHONE = {"controldeck-phone": ("lifecycle", ".moves .list-row")}
+PHONE_SIZE: ViewportSize = {"width": 390, "height": 844}
 
 
 def read(url: str) -> Any:
@@ -119,13 +121,31 @@ def interest(mission: dict[str, Any]) -> tuple[int, int]:
     return totals["retry_count"], totals["total_tokens"]
 
 
-def take(page: Page, url: str, arguments: argparse.Namespace) -> list[Path]:
-    """Opens each page, waits until there is enough to see, and writes its picture."""
+def take_all(browser: Browser, url: str, arguments: argparse.Namespace) -> list[Path]:
+    """Waits until there is enough to see; then a picture of each page, and of one on a phone."""
     wait_for_server(url)
     mission = arguments.mission or worth_showing(url, arguments.violations)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    size: ViewportSize = {"width": arguments.width, "height": arguments.height}
+    scale = arguments.scale
+    page = browser.new_page(viewport=size, device_scale_factor=scale, color_scheme=arguments.scheme)
+    written = take(page, url, PICTURES, mission, arguments)
+    phone = browser.new_page(
+        viewport=PHONE_SIZE, device_scale_factor=2 * scale, color_scheme="light"
+    )
+    return written + take(phone, url, PHONE, mission, arguments)
+
+
+def take(
+    page: Page,
+    url: str,
+    pictures: dict[str, tuple[str, str]],
+    mission: str,
+    arguments: argparse.Namespace,
+) -> list[Path]:
+    """Opens each page and writes its picture."""
     written = []
-    for name, (path, drawn) in PICTURES.items():
+    for name, (path, drawn) in pictures.items():
         page.goto(f"{url}/neurorail/{path.format(mission=mission)}")
         page.locator('.connection[data-connection="live"]').wait_for()
         page.locator(drawn).first.wait_for()
@@ -143,7 +163,7 @@ def main() -> int:
     parser.add_argument("--url", help="of a server that runs; without it the demo is started")
     parser.add_argument("--mission", help="whose chain is shown; default: the most eventful")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the pictures")
-    parser.add_argument("--settle-ms", type=int, default=1200, help="look so long before each")
+    parser.add_argument("--settle-ms", type=int, default=2500, help="look so long before each")
     parser.add_argument("--scheme", choices=["dark", "light"], default="dark")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
@@ -156,16 +176,11 @@ def main() -> int:
         return 2
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(
-            viewport={"width": arguments.width, "height": arguments.height},
-            device_scale_factor=arguments.scale,
-            color_scheme=arguments.scheme,
-        )
         if arguments.url:
-            written = take(page, arguments.url, arguments)
+            written = take_all(browser, arguments.url, arguments)
         else:
             with demo() as url:
-                written = take(page, url, arguments)
+                written = take_all(browser, url, arguments)
         browser.close()
     print("\n".join(f"wrote {path}" for path in written))
     return 0

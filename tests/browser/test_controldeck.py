@@ -222,6 +222,47 @@ def test_nothing_overflows_the_page(page: Page, served: Served, rail: FakeRail, 
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
+DIAGRAM = """
+() => {
+  const drawn = document.querySelector(".flow-diagram");
+  const panel = drawn.closest(".panel").getBoundingClientRect();
+  const outside = [...drawn.querySelectorAll(".node, .edge-label")].filter((part) => {
+    const { left, right, top, bottom } = part.getBoundingClientRect();
+    return left < panel.left || right > panel.right || top < panel.top || bottom > panel.bottom;
+  });
+  const least = Math.min(...[...drawn.querySelectorAll("text")].map(
+    (text) => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a));
+  return { layout: drawn.dataset.layout, outside: outside.length, least };
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "layout"),
+    [(360, "tall"), (390, "tall"), (820, "wide"), (1100, "tall"), (1440, "wide")],
+)
+def test_the_state_flow_is_whole_and_readable(
+    page: Page, served: Served, rail: FakeRail, width: int, layout: str
+) -> None:
+    a_mission(rail)
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, served, "/lifecycle")
+    expect(page.locator(".flow-diagram")).to_have_attribute("data-layout", layout)
+    expect(page.locator('[data-edge="queued-running"]')).to_contain_text("start")
+    drawn = page.evaluate(DIAGRAM)
+    assert drawn["outside"] == 0
+    assert drawn["least"] > 8
+
+
+def test_on_a_phone_the_open_page_is_in_sight_in_the_navigation(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path, name in (("/access", "Access"), ("/governor", "Governor"), ("", "Overview")):
+        opened(page, served, path)
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_in_viewport(ratio=1)
+
+
 def test_the_colour_scheme_is_the_systems_until_chosen(page: Page, served: Served) -> None:
     page.emulate_media(color_scheme="light")
     opened(page, served)

@@ -29,8 +29,10 @@ export function FlowDiagram({ type, say, rates }) {
           <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0.500L7.500 4L0 7.500z" /></marker>
         </defs>
         ${moves.map((edge) => html`
-          <g key=${edge.from + edge.to} class="edge" data-edge=${`${edge.from || "none"}-${edge.to}`} data-state=${edge.to} data-moving=${edge.rate > 0}>
-            <path d=${edge.path} stroke-width=${1.2 + 3.3 * Math.sqrt(edge.rate / most)} marker-end="url(#arrow)" />
+          <path key=${edge.from + edge.to} class="edge" data-state=${edge.to} data-moving=${edge.rate > 0} d=${edge.path}
+            stroke-width=${1.2 + 3.3 * Math.sqrt(edge.rate / most)} marker-end="url(#arrow)" />`)}
+        ${moves.map((edge) => html`
+          <g key=${edge.from + edge.to} class="edge-label" data-edge=${`${edge.from || "none"}-${edge.to}`} data-state=${edge.to} data-moving=${edge.rate > 0}>
             <text class=${edge.beside ? "beside" : ""} x=${edge.label[0]} y=${edge.label[1]}>${edge.name}${edge.rate > 0 && html`<tspan class="rate" x=${edge.beneath ? edge.label[0] : undefined} dx=${edge.beneath ? undefined : 5} dy=${edge.beneath ? 26 : 0}>${count(edge.rate)}</tspan>`}</text>
           </g>`)}
         ${STATES.map((state) => {
