@@ -27,7 +27,6 @@ COMPILED: Final = (
 """Roots, and what is compiled of each."""
 KEPT_PURE: Final = {
     "neurorail/rules/observations.py": "the codec reads its annotations, of which little is kept",
-    "neurorail/rules/kept.py": "a generic dataclass",
     "neurorail/rules/config.py": "goes to the engine's process as a pickle",
     "neurorail/rules/governor/decided.py": "comes from the engine's process as a pickle",
     **{

@@ -35,7 +35,7 @@ TELEMETRY: Final = "telemetry"
 CATEGORIES: Final = (EXECUTION, GOVERNANCE, SAFETY, TELEMETRY)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Event:
     """One thing that happened, as the engine decided it.
 
@@ -49,7 +49,23 @@ class Event:
     event_time_unix_nano: int
     data: dict[str, Any]
     message: str
-    severity: str = INFO
+    severity: str
+
+    def __init__(  # Written out, to be compiled: events are what is made most.
+        self,
+        type: str,
+        ids: Ids,
+        event_time_unix_nano: int,
+        data: dict[str, Any],
+        message: str,
+        severity: str = INFO,
+    ) -> None:
+        self.type = type
+        self.ids = ids
+        self.event_time_unix_nano = event_time_unix_nano
+        self.data = data
+        self.message = message
+        self.severity = severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ An object is found by tenant and name. A name is any text without NUL.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -21,24 +20,37 @@ T = TypeVar("T")
 Row = list[Any]
 
 
-@dataclass(frozen=True)
 class Kind(Generic[T]):
-    """A kind of kept object."""
+    """A kind of kept object.
 
-    name: str
-    """Lower case, without `|`; a part of every key, so it never changes."""
-    limit: int
-    """Objects a tenant may have."""
-    to_row: Callable[[T], Row]
-    """The object as plain values."""
-    from_row: Callable[[Row], T]
-    """The object that `to_row` wrote; tuples come back as lists."""
-    evicts: bool = False
-    """When a tenant has `limit` objects: whether the one put first goes, or the new one is refused.
-    Counted as `<name>_evicted` and `<name>_refused`."""
-    fire: Callable[[State, str, T, int], None] | None = None
-    """Called with the object's name, the object and the deadline when that has come. The state's
-    tenant is the object's."""
+    Attributes:
+        name: Lower case, without `|`; a part of every key, so it never changes.
+        limit: Objects a tenant may have.
+        to_row: The object as plain values.
+        from_row: The object that `to_row` wrote; tuples come back as lists.
+        evicts: When a tenant has `limit` objects: whether the one put first goes, or the new one is
+            refused. Counted as `<name>_evicted` and `<name>_refused`.
+        fire: Called with the object's name, the object and the deadline when that has come. The
+            state's tenant is the object's.
+    """
+
+    __slots__ = ("evicts", "fire", "from_row", "limit", "name", "to_row")
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        to_row: Callable[[T], Row],
+        from_row: Callable[[Row], T],
+        evicts: bool = False,
+        fire: Callable[[State, str, T, int], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.limit = limit
+        self.to_row = to_row
+        self.from_row = from_row
+        self.evicts = evicts
+        self.fire = fire
 
 
 def kept_key(kind: str, tenant: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
+from operator import attrgetter
 
 from neurorail.rules import budgets, orphans, transitions
 from neurorail.rules.config import MS
@@ -232,11 +233,13 @@ def learn_resource_type(state: State, entity: Entity, resource_type: str) -> Non
         entity.fields = Fields()
     if entity.fields.resource_type is None:
         before = state.kind(entity)
-        entity.fields = replace(entity.fields, resource_type=resource_type)
+        entity.fields = Fields(*_values(entity.fields))  # The observation keeps its own.
+        entity.fields.resource_type = resource_type
         state.kind_learned(entity, before)
 
 
 _FIELD_NAMES = tuple(field.name for field in dataclasses.fields(Fields))
+_values = attrgetter(*_FIELD_NAMES)
 
 
 # ── timers of an entity ──────────────────────────────────────────────────────────────────────

@@ -44,11 +44,11 @@ IDS = ("m_1", "p_1", "j_1", "a_1")
 def at_most(kind: Kind[Any], limit: int) -> Iterator[None]:
     """A kind of which a tenant may have only so many meanwhile."""
     before = kind.limit
-    object.__setattr__(kind, "limit", limit)
+    kind.limit = limit
     try:
         yield
     finally:
-        object.__setattr__(kind, "limit", before)
+        kind.limit = before
 
 
 class _Restarting(RestartingRunner):

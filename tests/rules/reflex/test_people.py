@@ -7,18 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.rules.governor.desk import at_most
 from tests.rules.reflex.test_reflexes import FLAKY, OPENAI, acting, fail, stops
 from tests.rules.reflex.world import World, ids_of, manifest
 
 from neurorail.rules import directives
 from neurorail.rules.config import MS
-from neurorail.rules.directives import entity_scope
+from neurorail.rules.directives import KILLS, entity_scope
 from neurorail.rules.entity import SUSPENDED
 from neurorail.rules.manifest import actions
 from neurorail.rules.manifest.model import ReflexRule
 from neurorail.rules.observations import ConfirmationAnswered, Once
 from neurorail.rules.reflex import confirmations
 from neurorail.rules.reflex.changed import manifest_changed
+from neurorail.rules.reflex.circuit import CIRCUITS
 from neurorail.rules.reflex.confirmations import CONFIRMATIONS, require
 from neurorail.rules.reflex.operator import OPERATOR_ACTIONS
 from neurorail.rules.reflex.watch import WATCHES
@@ -249,13 +251,14 @@ def test_every_operator_action_is_tried() -> None:
     assert set(OPERATOR_ACTIONS) == {"open", "close", "suspend", "resume", "kill", "release"}
 
 
-def test_limits_refuse_by_hand_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_refuse_by_hand_too() -> None:
     world = World(manifest())
     world.apply()
-    monkeypatch.setattr(world.engine.state.kept, "put", lambda *anything: False)
-    world.act("kill")
+    with at_most(KILLS, 0):
+        world.act("kill")
     assert outcome(world) == (False, "there are too many kill switches, release some")
-    world.act("open", scope={"tool": "rm"})
+    with at_most(CIRCUITS, 0):
+        world.act("open", scope={"tool": "rm"})
     assert outcome(world) == (False, "there are too many circuits")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.rules.governor.desk import at_most
 from tests.rules.reflex.world import World, ids_of, manifest, types
 
 from neurorail.rules.config import MS
@@ -266,22 +267,18 @@ def test_attempts_have_breakers_too(worlds: Worlds) -> None:
     assert stops(world, {"job_type": "scrape"}) == ["NR-E006"]
 
 
-def test_too_many_breakers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_breakers_are_refused() -> None:
     world = World(manifest(FLAKY))
-    monkeypatch.setattr(world.engine.state.kept, "put", lambda kind, *rest: kind is not CIRCUITS)
     fail(world, 1)
     state = world.engine.state
-    assert circuits.open_circuit(state, "rule", {}, actions.Breaker(), "why") is None
+    with at_most(CIRCUITS, 0):
+        assert circuits.open_circuit(state, "rule", {}, actions.Breaker(), "why") is None
     rule = ReflexRule(id="x", trigger=triggers.ConsecutiveFailures(count=1),
                       actions=(actions.Suspend(),))  # fmt: skip
     world = World(manifest(rule))
     world.apply()
-    kept = world.engine.state.kept
-    real = kept.put
-    monkeypatch.setattr(
-        kept, "put", lambda kind, *rest: False if kind is CIRCUITS else real(kind, *rest)
-    )
-    world.call(failed=True)
+    with at_most(CIRCUITS, 0):
+        world.call(failed=True)
     (done,) = world.of("reflex_action_executed")
     assert (done["success"], done["reason"]) == (False, "there are too many circuits")
 

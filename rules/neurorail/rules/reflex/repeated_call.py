@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from typing import Any, Final
 
 from neurorail.rules.config import MS
@@ -23,7 +23,7 @@ class RepeatedCall:
         self.count = min(rule.count, REMEMBERED_MAX)
         self.recent: deque[tuple[int, str]] = deque()
         """(Record time, fingerprint), oldest first."""
-        self.times: Counter[str] = Counter()
+        self.times: dict[str, int] = {}
         """How often each of them was called."""
 
     def observe(self, now: int, step: Step) -> Fired | None:
@@ -33,12 +33,14 @@ class RepeatedCall:
         recent, times = self.recent, self.times
         while recent and (recent[0][0] <= now - self.window_ns or len(recent) >= REMEMBERED_MAX):
             _, gone = recent.popleft()
-            times[gone] -= 1
-            if not times[gone]:
+            left = times[gone] - 1
+            if left:
+                times[gone] = left
+            else:
                 del times[gone]
         recent.append((now, step.fingerprint))
-        times[step.fingerprint] += 1
-        count = times[step.fingerprint]
+        count = times.get(step.fingerprint, 0) + 1
+        times[step.fingerprint] = count
         if count < self.count:
             return None
         self.clear()
@@ -48,7 +50,7 @@ class RepeatedCall:
     def clear(self) -> None:
         """Forget what was seen."""
         self.recent = deque()
-        self.times = Counter()
+        self.times = {}
 
     def to_row(self) -> list[Any]:
         """What was seen, as plain values."""
@@ -57,4 +59,6 @@ class RepeatedCall:
     def restore(self, row: list[Any]) -> None:
         """Put back what `to_row` wrote."""
         self.recent = deque((at, fingerprint) for at, fingerprint in row)
-        self.times = Counter(fingerprint for _, fingerprint in self.recent)
+        self.times = {}
+        for _, fingerprint in self.recent:
+            self.times[fingerprint] = self.times.get(fingerprint, 0) + 1
