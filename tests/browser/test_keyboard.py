@@ -102,3 +102,16 @@ def test_an_event_is_opened_and_left_by_keys(page: Page, served: Served, rail: F
     expect(listed.locator('[data-index="1"]')).to_be_focused()
     page.keyboard.press("p")
     expect(page.get_by_role("button", name="Resume")).to_have_attribute("aria-pressed", "true")
+
+
+def test_no_key_leads_away_from_what_is_open(page: Page, served: Served, rail: FakeRail) -> None:
+    a_scene(rail)
+    page.goto(f"{served.address}/neurorail/")
+    page.locator(".event").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    for key in ("g", "l", "p", "/"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, include_hidden=True)).to_have_text("Overview")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()

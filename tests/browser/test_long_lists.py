@@ -195,6 +195,20 @@ def test_an_export_has_every_row_and_not_only_those_read(
     ]
 
 
+def test_who_did_what_reaches_back_to_the_first_act(rail: Rail, deck: Page) -> None:
+    for number in range(130):
+        rail.client.post_json(
+            "/api/neurorail/v1/audit/log",
+            {"event_type": "act", "event_category": "governance", "severity": "info",
+             "message": f"act {number}"},
+        )  # fmt: skip
+    acts = rail.get("/audit/events", limit=1, event_type="audit_logged")["total"]
+    assert acts >= 130
+    deck.goto(f"{rail.server.api}/neurorail/access")
+    listed = deck.locator('[data-panel="acts"] .list')
+    expect(listed).to_have_attribute("aria-rowcount", str(acts + 1))
+
+
 def test_a_million_rows_are_walked_and_jumped_through_with_few_of_them_held(
     rail: Rail, deck: Page
 ) -> None:

@@ -125,3 +125,52 @@ def test_times_are_written_in_the_zone_that_was_chosen(
     expect(page.get_by_role("button", name="Time zone")).to_contain_text("UTC")
     expect(moment).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
     context.close()
+
+
+HIDE = """
+() => {
+  Object.defineProperty(document, "hidden", { get: () => true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
+"""As a browser does it: a hidden page gets no frames, not even one that it waits for."""
+
+
+def test_a_page_that_is_hidden_while_events_come_takes_them(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    a_mission(rail)
+    open_page(page, served, "")
+    received = page.locator("[data-tile=ingest] .tile-note")
+    expect(received).to_have_attribute("data-received", "15")
+    with page.expect_console_message(lambda message: message.text == "asked for a frame"):
+        page.evaluate("window.requestAnimationFrame = () => (console.log('asked for a frame'), 0)")
+        rail.move("r_alpha", "succeed")
+    page.evaluate(HIDE)
+    expect(received).to_have_attribute("data-received", "16")
+    rail.move("a_alpha", "succeed")
+    expect(received).to_have_attribute("data-received", "17")
+
+
+def test_budgets_beyond_the_fullest_are_shown_when_asked_for(
+    page: Page, served: Served, rail: FakeRail
+) -> None:
+    limit = {
+        "kind": "tokens", "limit": 100, "held": 0, "left": 50, "rule_id": "own_budget",
+        "severity": "enforce",
+    }  # fmt: skip
+    budgets = [
+        {"entity_type": "mission", "entity_id": f"m_{at}", "limits": [{**limit, "consumed": at}]}
+        for at in range(50)
+    ]
+    page.route(
+        "**/v1/budgets?entity_type=mission*", lambda route: route.fulfill(json={"budgets": budgets})
+    )
+    open_page(page, served, "budget")
+    uses = page.locator("[data-panel=near] .use")
+    expect(uses).to_have_count(20)
+    expect(uses.first).to_contain_text("49%")
+    page.get_by_role("button", name="30 more").click()
+    page.get_by_role("button", name="10 more").click()
+    expect(uses).to_have_count(50)
+    expect(uses.last).to_contain_text("0%")

@@ -17,6 +17,8 @@ const typing = (target) =>
 /** @param {KeyboardEvent} event */
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  // What is open is left first.
+  if (document.querySelector("dialog[open]")) return;
   const page = Date.now() - going < GO_MS ? PAGES.find((each) => each.key === event.key) : undefined;
   going = 0;
   if (page) go(link(page.path));

@@ -31,7 +31,8 @@ const ALIVE_MS = 20_000;
  * @param {import("./stream-source.js").Wish} wish @param {Listener} listener @returns {() => void} leaves it
  */
 export function joinStream(wish, listener) {
-  const take = batches(listener);
+  const joined = new AbortController();
+  const take = batches(listener, joined.signal);
   /** @param {any} news */
   function heard(news) {
     if (news.state) listener.onConnection(news.state, news.status);
@@ -40,11 +41,13 @@ export function joinStream(wish, listener) {
   if (sharedWorker === null) {
     const source = new StreamSource(wish);
     source.join(heard);
-    return () => source.leave(heard);
+    return () => {
+      joined.abort();
+      source.leave(heard);
+    };
   }
   const { port } = sharedWorker;
   port.onmessage = ({ data }) => heard(data);
-  const joined = new AbortController();
   const { signal } = joined;
   const leave = () => port.postMessage("leave");
   port.postMessage(wish);
@@ -59,8 +62,8 @@ export function joinStream(wish, listener) {
   };
 }
 
-/** @param {Listener} listener */
-function batches(listener) {
+/** @param {Listener} listener @param {AbortSignal} signal ends it */
+function batches(listener, signal) {
   /** @type {import("./stream-source.js").Raw[]} */
   let pending = [];
   let dropped = 0;
@@ -68,6 +71,7 @@ function batches(listener) {
   let pauseUntilMs = 0;
 
   function flush() {
+    if (!scheduled) return;
     scheduled = false;
     const began = performance.now();
     const lost = dropped;
@@ -94,6 +98,9 @@ function batches(listener) {
     else if (performance.now() < pauseUntilMs) setTimeout(() => requestAnimationFrame(flush), pauseUntilMs - performance.now());
     else requestAnimationFrame(flush);
   }
+
+  // The frame that was asked for does not come while the page is hidden.
+  addEventListener("visibilitychange", () => document.hidden && setTimeout(flush, HIDDEN_BATCH_MS), { signal, capture: true });
 
   /** @param {import("./stream-source.js").Raw[]} messages */
   return function take(messages) {

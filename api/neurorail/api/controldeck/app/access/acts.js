@@ -1,7 +1,7 @@
 // @ts-check
 /** Who did what: what people and their programs changed, newest first. */
 
-import { html, useEffect, useSignal } from "../../vendor/ui.js";
+import { html, signal, useEffect, useMemo } from "../../vendor/ui.js";
 import { getEvents } from "../api.js";
 import { Clock } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
@@ -14,7 +14,7 @@ import { Td, Th, VirtualList } from "../virtual.js";
 
 /** @typedef {import("../events.js").StreamEvent & {who: string}} Act */
 
-/** Newest acts that are read of each type. */
+/** Acts of each type that are read at a time. */
 const EACH = 100;
 const AGAIN_MS = 400;
 const TYPES = [
@@ -32,32 +32,58 @@ const isAct = ({ event_type: type, details }) =>
   !(type === "reflex_action_executed" && details.rule) &&
   !(type === "confirmation_resolved" && details.reason === "nobody answered in time");
 
-/** @returns {Promise<Act[]>} */
-async function acts() {
-  const answers = await Promise.all(TYPES.map((type) => getEvents({ event_type: type, limit: EACH, counted: "false" })));
-  return answers
-    .flatMap((answer) => answer.events)
-    .filter(isAct)
-    .map((row) => ({ ...readRow(row), who: row.principal }))
-    .sort((a, b) => b.atMs - a.atMs);
+/** A page of each type that has more. @param {Map<string, string>} cursors by type; "" is the newest page @returns {Promise<{acts: Act[], cursors: Map<string, string>}>} */
+async function read(cursors) {
+  const asked = [...cursors];
+  const answers = await Promise.all(asked.map(([type, cursor]) => getEvents({ event_type: type, cursor, limit: EACH, counted: "false" })));
+  const acts = answers.flatMap((answer) => answer.events).filter(isAct).map((row) => ({ ...readRow(row), who: row.principal }));
+  const next = /** @type {[string, string][]} */ (asked.map(([type], at) => [type, answers[at].next_cursor]).filter(([, cursor]) => cursor !== null));
+  return { acts, cursors: new Map(next) };
+}
+
+/** What people did, as far back as it was read. */
+class ActLog {
+  constructor() {
+    this.rows = signal(/** @type {Act[] | null} */ (null));
+    this.problem = signal("");
+    /** @type {Map<string, string> | null} null before the first page */
+    this.older = null;
+    this.busy = false;
+    /** The newest were asked for while something was read. */
+    this.again = false;
+  }
+
+  /** @param {boolean} newest the newest page again, or one that is further back */
+  async read(newest) {
+    if (!newest && !this.older?.size) return;
+    if (this.busy) {
+      this.again ||= newest;
+      return;
+    }
+    this.busy = true;
+    try {
+      const { acts, cursors } = await read(newest ? new Map(TYPES.map((type) => [type, ""])) : (this.older ?? new Map()));
+      if (!newest || this.older === null) this.older = cursors;
+      const known = new Map([...(this.rows.value ?? []), ...acts].map((act) => [act.id, act]));
+      this.rows.value = [...known.values()].sort((a, b) => b.atMs - a.atMs);
+      this.problem.value = "";
+    } catch (failed) {
+      this.problem.value = failed instanceof Error ? failed.message : String(failed);
+    }
+    this.busy = false;
+    if (!this.again) return;
+    this.again = false;
+    await this.read(true);
+  }
 }
 
 /** @param {{keys: any[] | null}} props the keys, to name them, if they may be read */
 export function Acts({ keys }) {
   const names = new Map((keys ?? []).map((key) => [`key:${key.key_id}`, key.name]));
-  const rows = useSignal(/** @type {Act[] | null} */ (null));
-  const problem = useSignal("");
-  const read = () =>
-    acts().then(
-      (found) => {
-        rows.value = found;
-        problem.value = "";
-      },
-      (failed) => (problem.value = failed.message),
-    );
+  const log = useMemo(() => new ActLog(), []);
   const inSession = signedIn();
   useEffect(() => {
-    void read();
+    void log.read(true);
     // Live events do not say who it was: what is new is read again, once for all of a burst.
     let timer = 0;
     // The first key closes an open server: then there is nothing to read before a session began.
@@ -66,7 +92,7 @@ export function Acts({ keys }) {
       if (timer || !fresh.some((event) => types.has(event.type))) return;
       timer = setTimeout(() => {
         timer = 0;
-        void read();
+        void log.read(true);
       }, AGAIN_MS);
     });
     return () => {
@@ -75,20 +101,21 @@ export function Acts({ keys }) {
     };
   }, [inSession]);
 
-  const found = rows.value ?? [];
+  const found = log.rows.value ?? [];
+  const problem = log.problem.value;
   return html`
     <${Panel} name="acts" title="Who did what" note=${found.length || ""}
       tools=${html`<${Export} name="acts" rows=${found} columns=${COLUMNS} />`}>
       <${VirtualList} rows=${found} rowPx=${34} label="Acts, newest first" minWidthPx=${520} template="92px minmax(110px, 1fr) minmax(130px, 1fr) minmax(160px, 2.4fr)"
         head=${html`<${Th}>Received<//><${Th}>Who<//><${Th}>Did<//><${Th}>What<//>`}
-        keyOf=${(/** @type {Act} */ act) => act.id} onOpen=${(/** @type {Act} */ act) => (openEvent.value = act)}
+        keyOf=${(/** @type {Act} */ act) => act.id} onOpen=${(/** @type {Act} */ act) => (openEvent.value = act)} onEnd=${() => log.read(false)}
         rowProps=${(/** @type {Act} */ act) => ({ "data-type": act.type })}
         cells=${(/** @type {Act} */ act) => html`
           <${Td} faint><${Clock} at=${act.atMs} /><//>
           <${Td} clip title=${act.who}>${names.get(act.who) || act.who || "–"}<//>
           <${Td} clip>${act.type.replaceAll("_", " ")}<//>
           <${Td} clip faint title=${act.text}>${act.text}<//>`}
-        empty=${html`<${Nothing} loading=${rows.value === null && problem.value === ""} problem=${problem.value} onRetry=${read}>
+        empty=${html`<${Nothing} loading=${log.rows.value === null && problem === ""} problem=${problem} onRetry=${() => log.read(true)}>
           <p><strong>Nobody changed anything.</strong></p><p>Keys, manifests, budgets, reflexes by hand and answers to questions will be here.</p><//>`} />
     <//>
   `;

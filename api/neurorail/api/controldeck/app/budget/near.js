@@ -1,7 +1,7 @@
 // @ts-check
 /** Budgets by how much of them is used, the fullest first: of missions, and of pools. */
 
-import { html, signal, useMemo } from "../../vendor/ui.js";
+import { html, signal, useMemo, useSignal } from "../../vendor/ui.js";
 import { time } from "../entity.js";
 import { Export } from "../export.js";
 import { count, shortId } from "../format.js";
@@ -16,7 +16,8 @@ import { Foot, missionUses } from "./missions.js";
 import { Pools, poolUses } from "./pools.js";
 import { sample } from "./samples.js";
 
-const SHOWN_MAX = 20;
+/** Budgets that are drawn at first, and so many more each time they are asked for. */
+const STEP = 20;
 /** Open missions whose budgets are asked for. */
 const ASKED_MAX = 200;
 const EVENTS = ["cost_tracked", "mode_decided", "reservation_settled", "manifest_activated"];
@@ -43,6 +44,7 @@ export function Near() {
     if (answer !== null) sample(pools, time(answer.as_of) ?? now.value);
   }, [reading.value.value]);
   const ofMissions = tab.value === "missions";
+  const shown = useSignal(STEP);
   return html`
     <section class="panel near" data-panel="near" aria-label="Budgets used">
       <div class="panel-head tabs-head">
@@ -54,11 +56,12 @@ export function Near() {
         ${ofMissions && all.length === 0 && html`<${Nothing} loading=${!missionsLoaded.value || (open.value.value === null && open.problem.value === "")} problem=${open.problem.value} onRetry=${open.refresh}><p><strong>No mission has a budget.</strong></p><p>Set <code>neurorail.budget.max_tokens</code>, <code>…max_cost_usd</code> or <code>…timeout_ms</code> on a mission's span, or in a manifest.</p><//>`}
         ${ofMissions
           ? html`<ul class="uses wide">
-              ${all.slice(0, SHOWN_MAX).map((use) => html`
+              ${all.slice(0, shown.value).map((use) => html`
                 <${UseBar} key=${use.mission.id + use.kind + use.rule} use=${use} foot=${html`<${Foot} use=${use} />`}
                   what=${`${use.kind} of mission ${use.mission.id}`} onOpen=${() => openMission(use)} label=${html`
                   <a class="id" href=${traceLink(use.mission.id)}>${use.mission.agent || use.mission.service || shortId(use.mission.id)}</a> <span class="faint">${[use.kind, use.rule].filter(Boolean).join(" · ")}</span>`} />`)}
-            </ul>`
+            </ul>
+            ${all.length > shown.value && html`<p class="sheet-actions"><button type="button" onClick=${() => (shown.value += STEP)}>${count(all.length - shown.value)} more</button></p>`}`
           : html`<${Pools} reading=${reading} uses=${pools} onOpen=${openPool} />`}
       </div>
       <${ChangeSheet} />
