@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -381,9 +382,10 @@ def up_to(batches: Iterable[OutboxBatch], max_bytes: int) -> list[OutboxBatch]:
 def _write_changes(
     connection: sqlite3.Connection, changes: Changes, prices_json: bytes | None
 ) -> None:
+    in_order = sorted(changes.rows, key=itemgetter(0))  # As they lie in the file.
     connection.executemany(
         "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
-        [(key, deadline, touched, _pack(row)) for key, deadline, touched, row in changes.rows],
+        [(key, deadline, touched, _pack(row)) for key, deadline, touched, row in in_order],
     )
     connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in changes.removed])
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('engine', ?)", (_pack(changes.meta),))
