@@ -61,6 +61,20 @@ def test_settings_in_the_documents_exist(root: Path) -> None:
     assert unknown == []
 
 
+def test_metrics_and_tables_in_the_documents_exist(root: Path) -> None:
+    sources = [root / "docs/reference/metrics.md", *(root / "deploy/clickhouse").iterdir()]
+    name = r"\b(?:neurorail|otelcol)_[a-z0-9_]+\b"
+    known = {each for path in sources for each in re.findall(name, path.read_text("utf-8"))}
+    known |= {"neurorail_manifest"}  # The version of a manifest's form.
+    unknown = [
+        f"{path.name}: {each}"
+        for path in (root / "docs").rglob("*.md")
+        for each in re.findall(name, path.read_text("utf-8"))
+        if each not in known and not (each.endswith("_") and any(k.startswith(each) for k in known))
+    ]
+    assert unknown == []
+
+
 @pytest.fixture(params=COLLECTORS)
 def collector(root: Path, request: pytest.FixtureRequest) -> tuple[Path, dict[str, Any]]:
     path = root / "deploy" / "collector" / request.param

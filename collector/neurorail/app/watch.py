@@ -116,6 +116,8 @@ def parts(
             lambda: config.engine.traces_in_memory,
         ),
         ("timers", "Open deadlines.", partial(_stat, engine, "timers")),
+        ("reservations", "Reservations that are open.", partial(_stat, engine, "reservations")),
+        ("pools", "Pools that something was counted in.", partial(_stat, engine, "pools")),
         ("directives", "Directives that hold.", partial(_stat, engine, "directives")),
         (
             "directives_limit",
