@@ -184,3 +184,33 @@ def test_budgets_beyond_the_fullest_are_shown_when_asked_for(
     page.get_by_role("button", name="10 more").click()
     expect(uses).to_have_count(50)
     expect(uses.last).to_contain_text("0%")
+
+
+CHOSEN = {
+    "lifecycle?type=job": "rejected", "reflex": "agents", "governor": "changes", "budget": "pools",
+    "trace?mission=m_alpha&entity=j_alpha": "transitions", "audit": "checkpoints",
+}  # fmt: skip
+"""A tab of each page that has some, and is not the first."""
+
+
+def test_the_tab_that_was_chosen_is_in_the_address(
+    page: Page, served: Served, rail: FakeRail, complaints: Complaints
+) -> None:
+    complaints.network_expected = True
+    a_mission(rail)
+    for path, name in CHOSEN.items():
+        open_page(page, served, path)
+        tab = page.locator(f"[data-tab={name}]")
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        assert f"={name}" in page.url
+        assert all(part in page.url for part in path.partition("?")[2].split("&"))
+        page.reload()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        page.locator("[role=tab]").first.click()
+        expect(tab).to_have_attribute("aria-selected", "false")
+        assert f"={name}" not in page.url
+    open_page(page, served, "budget?range=6+h&by=agent&since=-7d")
+    expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Spend by", exact=True)).to_have_value("agent")
+    expect(page.get_by_label("Spend since", exact=True)).to_have_value("-7d")

@@ -68,9 +68,6 @@ export const getTrace = (type, id) => get(`identity/trace/${type}/${encodeURICom
 /** @param {Record<string, string | number | null | undefined>} filter */
 export const getEvents = (filter) => get(`audit/events?${query(filter)}`);
 
-/** @param {Record<string, string | number | null | undefined>} filter */
-export const getStats = (filter = {}) => get(`audit/stats?${query(filter)}`);
-
 /** @param {string} type @param {string} id */
 export const getTransitions = (type, id) => get(`lifecycle/history/${type}/${encodeURIComponent(id)}?limit=1000`);
 

@@ -10,7 +10,7 @@ import { connection, follow, noteCodes } from "./store.js";
 /** @typedef {import("./events.js").StreamEvent} StreamEvent */
 
 /** Events that one log holds; more are reachable by a narrower filter. */
-export const LOG_MAX = 100_000;
+const LOG_MAX = 100_000;
 const PAGE = 500;
 
 /** An audit row of the API as an event of the stream. @param {any} row @returns {StreamEvent} */

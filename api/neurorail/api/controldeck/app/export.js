@@ -10,7 +10,7 @@ import { notice } from "./store.js";
  */
 
 /** @template T @param {readonly T[]} rows @param {Columns<T>} columns */
-export function toCsv(rows, columns) {
+function toCsv(rows, columns) {
   const names = Object.keys(columns);
   const lines = rows.map((row) => names.map((name) => cell(columns[name]?.(row))).join(","));
   return [names.map(cell).join(","), ...lines].join("\r\n") + "\r\n";
@@ -26,7 +26,7 @@ function cell(value) {
 }
 
 /** @template T @param {readonly T[]} rows @param {Columns<T>} columns */
-export function toJson(rows, columns) {
+function toJson(rows, columns) {
   const named = rows.map((row) => Object.fromEntries(Object.entries(columns).map(([name, of]) => [name, of(row) ?? null])));
   return `${JSON.stringify(named, null, 1)}\n`;
 }

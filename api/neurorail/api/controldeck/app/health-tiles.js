@@ -17,7 +17,7 @@ const EVERY_MS = 5000;
 const FULL = 0.8;
 
 /** When the day began, in the reader's time zone. @param {number} nowMs @param {string} inZone */
-export function dayBegan(nowMs, inZone) {
+function dayBegan(nowMs, inZone) {
   const day = new Date(nowMs);
   if (inZone === "UTC") day.setUTCHours(0, 0, 0, 0);
   else day.setHours(0, 0, 0, 0);

@@ -24,7 +24,7 @@ const sampleOf = ({ timestamp, received: items = {} }) => ({
   items: Object.values(items).reduce((sum, each) => sum + Number(each), 0),
 });
 
-export class Ingest {
+class Ingest {
   constructor() {
     /** @type {Sample[]} oldest first */
     this.samples = [];

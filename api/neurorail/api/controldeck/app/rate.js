@@ -1,7 +1,7 @@
 // @ts-check
 /** Events per second over the last minute, by the time the server received them. */
 
-export const RATE_SECONDS = 60;
+const RATE_SECONDS = 60;
 
 export class Rate {
   constructor() {

@@ -41,6 +41,23 @@ export function adjust(changes) {
   place.value = read();
 }
 
+/**
+ * What a reader chose of a few, in the address; the first stands where the address names none of them.
+ * @template {string} T
+ * @param {string} name @param {readonly T[]} options @returns {{value: T}} a signal-like
+ */
+export function inAddress(name, options) {
+  const first = /** @type {T} */ (options[0]);
+  return {
+    get value() {
+      return options.find((option) => option === place.value.query.get(name)) ?? first;
+    },
+    set value(wanted) {
+      adjust({ [name]: wanted === first ? "" : wanted });
+    },
+  };
+}
+
 /** Links between pages change the page in place, so that its connection and its data stay. */
 export function followAddress() {
   addEventListener("popstate", () => (place.value = read()));

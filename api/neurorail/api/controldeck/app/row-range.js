@@ -15,7 +15,7 @@ const FRESH_MAX = 2000;
 /** A browser draws no element higher than about 17 million pixels. */
 export const ROWS_MAX = 400_000;
 /** Rows that one export holds. */
-export const EXPORT_MAX = 100_000;
+const EXPORT_MAX = 100_000;
 const EXPORT_PAGE = 1000;
 
 /**

@@ -18,7 +18,7 @@ import { addEvent, readSnapshot } from "./totals.js";
  */
 
 /** Live events kept; older ones are read from the server when a reader scrolls to them. */
-export const EVENTS_MAX = 5000;
+const EVENTS_MAX = 5000;
 /** Missions that lists hold; only the search wants more. */
 export const MISSIONS_MAX = 1000;
 export const MISSIONS_FEW = 200;

@@ -49,15 +49,15 @@ class ActLog {
     /** @type {Map<string, string> | null} null before the first page */
     this.older = null;
     this.busy = false;
-    /** The newest were asked for while something was read. */
-    this.again = false;
+    /** What was asked for while something was read: the newest, or older ones. @type {Set<boolean>} */
+    this.asked = new Set();
   }
 
   /** @param {boolean} newest the newest page again, or one that is further back */
   async read(newest) {
     if (!newest && !this.older?.size) return;
     if (this.busy) {
-      this.again ||= newest;
+      this.asked.add(newest);
       return;
     }
     this.busy = true;
@@ -71,9 +71,7 @@ class ActLog {
       this.problem.value = failed instanceof Error ? failed.message : String(failed);
     }
     this.busy = false;
-    if (!this.again) return;
-    this.again = false;
-    await this.read(true);
+    for (const next of [true, false]) if (this.asked.delete(next)) await this.read(next);
   }
 }
 

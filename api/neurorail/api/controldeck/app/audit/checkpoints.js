@@ -27,11 +27,17 @@ class Statements {
     this.problem = signal("");
     this.before = /** @type {number | null} */ (null);
     this.busy = false;
+    /** What was asked for while something was read: the newest, or older ones. @type {Set<boolean>} */
+    this.asked = new Set();
   }
 
   /** @param {boolean} newest read from the newest on, or further back */
   async read(newest) {
-    if (this.busy || (!newest && this.before === null)) return;
+    if (!newest && this.before === null) return;
+    if (this.busy) {
+      this.asked.add(newest);
+      return;
+    }
     this.busy = true;
     try {
       const answer = await get(`audit/checkpoints?limit=${PAGE}${newest ? "" : `&before=${this.before}`}`);
@@ -44,6 +50,7 @@ class Statements {
       this.problem.value = failed instanceof Error ? failed.message : String(failed);
     }
     this.busy = false;
+    for (const next of [true, false]) if (this.asked.delete(next)) await this.read(next);
   }
 }
 

@@ -1,13 +1,13 @@
 // @ts-check
 /** Budgets by how much of them is used, the fullest first: of missions, and of pools. */
 
-import { html, signal, useMemo, useSignal } from "../../vendor/ui.js";
+import { html, useMemo, useSignal } from "../../vendor/ui.js";
 import { time } from "../entity.js";
 import { Export } from "../export.js";
 import { count, shortId } from "../format.js";
 import { Nothing, Tabs } from "../panel.js";
 import { useReading } from "../reading.js";
-import { traceLink } from "../route.js";
+import { inAddress, traceLink } from "../route.js";
 import { missions, missionsLoaded, now } from "../store.js";
 import { UseBar } from "../trace/budget-use.js";
 import { BurnDownSheet, openMission, openPool } from "./burn-down.js";
@@ -21,7 +21,7 @@ const STEP = 20;
 /** Open missions whose budgets are asked for. */
 const ASKED_MAX = 200;
 const EVENTS = ["cost_tracked", "mode_decided", "reservation_settled", "manifest_activated"];
-const tab = signal("missions");
+const tab = inAddress("tab", ["missions", "pools"]);
 
 /** @type {import("../export.js").Columns<import("./missions.js").MissionUse>} */
 const COLUMNS = {
@@ -48,7 +48,7 @@ export function Near() {
   return html`
     <section class="panel near" data-panel="near" aria-label="Budgets used">
       <div class="panel-head tabs-head">
-        <${Tabs} label="Whose budgets" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+        <${Tabs} label="Whose budgets" chosen=${tab.value} onChoose=${(/** @type {any} */ name) => (tab.value = name)}
           tabs=${[["missions", "Budgets used", count(all.length)], ["pools", "Pools", count(pools.length)]]} />
         ${ofMissions ? html`<${Export} name="budgets" rows=${all} columns=${COLUMNS} />` : html`<${Export} name="pools" rows=${pools} columns=${POOL_COLUMNS} />`}
       </div>

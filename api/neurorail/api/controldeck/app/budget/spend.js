@@ -1,16 +1,17 @@
 // @ts-check
 /** Where the money goes: what calls cost, by whom or by what, over a time. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html } from "../../vendor/ui.js";
 import { Export } from "../export.js";
 import { count, money } from "../format.js";
 import { Nothing, Panel } from "../panel.js";
 import { useReading } from "../reading.js";
+import { inAddress } from "../route.js";
 
 const BY = { model: "Model", agent: "Agent", service: "Service", job_type: "Job type", tool: "Tool", provider: "Provider" };
 const TIMES = { "-1h": "1 hour", "-24h": "1 day", "-7d": "7 days", "-30d": "30 days" };
-const by = signal(/** @type {keyof typeof BY} */ ("model"));
-const since = signal(/** @type {keyof typeof TIMES} */ ("-24h"));
+const by = inAddress("by", /** @type {(keyof typeof BY)[]} */ (Object.keys(BY)));
+const since = inAddress("since", /** @type {(keyof typeof TIMES)[]} */ (["-24h", ...Object.keys(TIMES).filter((name) => name !== "-24h")]));
 
 /** @type {import("../export.js").Columns<any>} */
 const COLUMNS = {

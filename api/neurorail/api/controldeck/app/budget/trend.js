@@ -1,9 +1,10 @@
 // @ts-check
 /** Timeouts, violations and retries over time. */
 
-import { html, signal, useMemo } from "../../vendor/ui.js";
+import { html, useMemo } from "../../vendor/ui.js";
 import { Export } from "../export.js";
 import { Panel } from "../panel.js";
+import { inAddress } from "../route.js";
 import { now } from "../store.js";
 import { Legend, TimeChart } from "../time-chart.js";
 
@@ -17,7 +18,7 @@ const SERIES = [
   { label: "Retries", color: "queued", fill: true },
 ];
 
-const range = signal("15 min");
+const range = inAddress("range", Object.keys(RANGES));
 
 /** @param {{logs: Record<"timeouts" | "violations" | "retries", import("../event-log.js").EventLog>}} props */
 export function Trend({ logs }) {

@@ -8,7 +8,7 @@ const AROUND = 3;
 /** @typedef {{mark: " " | "-" | "+", text: string}} Line */
 
 /** The shortest way from one list of lines to another. @param {string[]} before @param {string[]} after @returns {Line[]} */
-export function diffLines(before, after) {
+function diffLines(before, after) {
   const width = after.length + 1;
   // lengths[i * width + j]: lines that are common from i and j on.
   const lengths = new Uint32Array((before.length + 1) * width);
@@ -42,7 +42,7 @@ export function diffLines(before, after) {
 /** @typedef {{mark: " " | "-" | "+" | "~", left: string | null, right: string | null}} Pair */
 
 /** Lines beside each other: what went beside what came in its place. @param {Line[]} lines @returns {Pair[]} */
-export function paired(lines) {
+function paired(lines) {
   /** @type {Pair[]} */
   const pairs = [];
   /** @type {string[]} */

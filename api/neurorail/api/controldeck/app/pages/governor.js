@@ -1,7 +1,7 @@
 // @ts-check
 /** The governor: manifests, shadows and gates; questions that wait for a person; decisions. */
 
-import { html, signal, useEffect } from "../../vendor/ui.js";
+import { html, useEffect } from "../../vendor/ui.js";
 import { useEventLog } from "../event-log.js";
 import { count, percent } from "../format.js";
 import { Backtests } from "../governor/backtests.js";
@@ -10,11 +10,11 @@ import { Manifests } from "../governor/manifests.js";
 import { LogTable } from "../log-table.js";
 import { Tabs } from "../panel.js";
 import { GOVERNOR, useReading } from "../reading.js";
-import { place } from "../route.js";
+import { inAddress, place } from "../route.js";
 import { toldBy, toldOf } from "../told.js";
 
 const MANIFEST_EVENTS = ["manifest_created", "manifest_shadowed", "manifest_activated", "manifest_retired", "manifest_refused"];
-const tab = signal("decisions");
+const tab = inAddress("tab", ["decisions", "diverged", "answers", "changes", "backtests"]);
 
 export function Governor() {
   const stats = useReading(`${GOVERNOR}stats`, ["mode_decided"]);
@@ -48,7 +48,7 @@ export function Governor() {
       </div>
       <section class="panel moves" data-panel="governor-log" aria-label="What happened">
         <div class="panel-head tabs-head">
-          <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+          <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {any} */ name) => (tab.value = name)}
             tabs=${[["decisions", "Decisions"], ["diverged", "Shadow"], ["answers", "Answers"], ["changes", "Changes"], ["backtests", "Backtests"]]} />
         </div>
         ${tab.value === "decisions" && html`<${LogTable} key="decisions" log=${decisions} name="decisions">Nobody asked yet. Agents on the rail ask before each call.<//>`}

@@ -1,7 +1,7 @@
 // @ts-check
 /** The lifecycle: how many entities are in each state, how they move, and what was refused. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html } from "../../vendor/ui.js";
 import { LEVELS, STATES } from "../entity.js";
 import { useEventLog } from "../event-log.js";
 import { count } from "../format.js";
@@ -10,7 +10,7 @@ import { FlowDiagram } from "../lifecycle/flow-diagram.js";
 import { ENTITY_COLUMNS, Export } from "../export.js";
 import { MissionList } from "../mission-list.js";
 import { Nothing, Panel, Tabs } from "../panel.js";
-import { adjust, place } from "../route.js";
+import { adjust, inAddress, place } from "../route.js";
 import { edges, missions, missionsLoaded, readProblem, totals, totalsLoaded } from "../store.js";
 import { told, toldOf } from "../told.js";
 
@@ -18,7 +18,7 @@ const TERMINAL_NOTE = { succeeded: "ended well", failed: "ended by an error", ti
 /** @type {Record<string, string>} */
 const NOTES = { pending: "created", queued: "wait to start", running: "at work", ...TERMINAL_NOTE };
 
-const tab = signal("transitions");
+const tab = inAddress("tab", ["transitions", "rejected", "orphans", "late"]);
 
 export function Lifecycle() {
   const type = LEVELS.includes(place.value.query.get("type") ?? "") ? /** @type {string} */ (place.value.query.get("type")) : "all";
@@ -88,7 +88,7 @@ function Moves({ type }) {
   return html`
     <section class="panel moves" data-panel="moves" aria-label="What moved and what was refused">
       <div class="panel-head tabs-head">
-        <${Tabs} label="Which events" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+        <${Tabs} label="Which events" chosen=${tab.value} onChoose=${(/** @type {any} */ name) => (tab.value = name)}
           tabs=${[
             ["transitions", "Transitions"],
             ["rejected", "Rejected", toldOf(rejected)],

@@ -1,7 +1,7 @@
 // @ts-check
 /** The reflex monitor: breakers, directives, what acted and why, agents, and the operator's hand. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html } from "../../vendor/ui.js";
 import { useEventLog } from "../event-log.js";
 import { count } from "../format.js";
 import { LogTable } from "../log-table.js";
@@ -11,9 +11,10 @@ import { Agents } from "../reflex/agents.js";
 import { Breakers } from "../reflex/breakers.js";
 import { Directives } from "../reflex/directives.js";
 import { Lifecycle } from "../reflex/lifecycle.js";
+import { inAddress } from "../route.js";
 import { toldBy, toldOf } from "../told.js";
 
-const tab = signal("actions");
+const tab = inAddress("tab", ["actions", "triggers", "circuits", "lifecycle", "agents"]);
 
 export function Reflex() {
   const breakers = useReading("reflex/breakers", ["circuit_state_changed", "cooldown_activated"], 5000);
@@ -40,7 +41,7 @@ export function Reflex() {
       </div>
       <section class="panel moves" data-panel="reflex-log" aria-label="What happened">
         <div class="panel-head tabs-head">
-          <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+          <${Tabs} label="What is listed" chosen=${tab.value} onChoose=${(/** @type {any} */ name) => (tab.value = name)}
             tabs=${[["actions", "Actions"], ["triggers", "Triggers"], ["circuits", "Circuits"], ["lifecycle", "Lifecycle"], ["agents", "Agents", count(connected.length)]]} />
         </div>
         ${tab.value === "actions" && html`<${LogTable} key="actions" log=${actions} name="actions">No reflex acted, and nobody by hand.<//>`}

@@ -1,7 +1,7 @@
 // @ts-check
 /** The entity in focus: facts, transitions, events, raw spans. */
 
-import { html, signal } from "../../vendor/ui.js";
+import { html } from "../../vendor/ui.js";
 import { Cost, Elapsed, Id, Marks, State } from "../badge.js";
 import { openEvent, Values } from "../event-sheet.js";
 import { concerns } from "../events.js";
@@ -9,6 +9,7 @@ import { EVENT_COLUMNS, Export } from "../export.js";
 import { ChangeBudget, ChangeSheet } from "../budget/change-form.js";
 import { clock, count, duration, moment } from "../format.js";
 import { EmptyLog, Tabs } from "../panel.js";
+import { inAddress } from "../route.js";
 import { codes } from "../store.js";
 import { VirtualList } from "../virtual.js";
 import { BudgetUse } from "./budget-use.js";
@@ -17,7 +18,7 @@ import { Transitions } from "./transitions.js";
 
 /** @typedef {import("../entity.js").Entity} Entity */
 
-const tab = signal("facts");
+const tab = inAddress("tab", ["facts", "transitions", "events", "spans"]);
 
 /** @param {{entity: Entity, missionId: string, log: import("../event-log.js").EventLog}} props */
 export function Inspector({ entity, missionId, log }) {
@@ -25,7 +26,7 @@ export function Inspector({ entity, missionId, log }) {
   return html`
     <section class="panel inspector" data-panel="inspector" aria-label=${`${entity.type} ${entity.id}`}>
       <div class="panel-head tabs-head">
-        <${Tabs} label="What is shown of the entity" chosen=${tab.value} onChoose=${(/** @type {string} */ name) => (tab.value = name)}
+        <${Tabs} label="What is shown of the entity" chosen=${tab.value} onChoose=${(/** @type {any} */ name) => (tab.value = name)}
           tabs=${[["facts", "Facts"], ["transitions", "Transitions"], ["events", "Events", count(own.length)], ["spans", "Spans"]]} />
         ${tab.value === "events" && html`<${Export} name="mission-events" rows=${own} columns=${EVENT_COLUMNS} />`}
       </div>

@@ -10,7 +10,7 @@ import { readEntity } from "../entity.js";
 /** Missions that one reading asks for. */
 const PAGE = 1000;
 /** Missions that are held; who wants more narrows the list. */
-export const PAST_MAX = 100_000;
+const PAST_MAX = 100_000;
 
 export class Past {
   constructor() {
