@@ -7,6 +7,7 @@ import os
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,11 @@ def main(arguments: Sequence[str]) -> None:
     if options.module:
         sys.argv = [options.module, *program]
         sys.path.insert(0, "")
+        if not _is_module(options.module):
+            parser().error(f"there is no module {options.module}")
     else:
+        if not Path(program[0]).exists():
+            parser().error(f"there is no program {program[0]}")
         sys.argv = program
         sys.path.insert(0, str(Path(program[0]).resolve().parent))
     os.environ.setdefault(
@@ -65,6 +70,14 @@ def main(arguments: Sequence[str]) -> None:
         runpy.run_module(options.module, run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(program[0], run_name="__main__")
+
+
+def _is_module(name: str) -> bool:
+    """Whether there is a module of this name; packages that it is in are imported."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _split_module(arguments: list[str]) -> list[str]:

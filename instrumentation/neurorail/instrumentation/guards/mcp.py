@@ -7,12 +7,13 @@ from typing import Any
 
 from neurorail.instrumentation.gate.call import Call
 from neurorail.instrumentation.guards.governed import govern_async, no_usage
-from neurorail.instrumentation.guards.patching import Patches
+from neurorail.instrumentation.guards.patching import Patches, exports
 
 
 def guard_mcp(patches: Patches) -> None:
-    """Guard `mcp`."""
-    patches.wrap("mcp.client.session", "ClientSession.call_tool", _call_tool)
+    """Guard `mcp`, unless that is a package of the program's own."""
+    if exports("mcp", "ClientSession"):
+        patches.wrap("mcp.client.session", "ClientSession.call_tool", _call_tool)
 
 
 def _call_tool(work: Callable[..., Awaitable[Any]], session: Any, args: Any, kwargs: Any) -> Any:

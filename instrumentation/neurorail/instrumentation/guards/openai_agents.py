@@ -14,12 +14,17 @@ from neurorail.instrumentation.chain import attempt, job
 from neurorail.instrumentation.current import chain_ids, current_entity
 from neurorail.instrumentation.gate.call import Call
 from neurorail.instrumentation.guards.governed import govern_async, no_usage
-from neurorail.instrumentation.guards.patching import Patches
+from neurorail.instrumentation.guards.patching import Patches, exports
 from neurorail.instrumentation.process import process
 
 
 def guard_openai_agents(patches: Patches) -> None:
-    """Guard `agents`. Tools and hand-offs made before were not guarded, and stay so."""
+    """Guard `agents`. Tools and hand-offs made before were not guarded, and stay so.
+
+    Many programs have a package `agents` of their own; nothing of that is imported.
+    """
+    if not exports("agents", "Runner", "FunctionTool", "Handoff"):
+        return
 
     def made_tool(work: Callable[..., Any], tool: Any, args: Any, kwargs: Any) -> Any:
         made = work(*args, **kwargs)

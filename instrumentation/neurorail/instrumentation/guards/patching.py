@@ -15,6 +15,11 @@ Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[st
 """Called with what is wrapped, the instance it is bound to, and the arguments."""
 
 
+def exports(module: str, *names: str) -> bool:
+    """Whether an imported module has these names: a program's own may be called the same."""
+    return all(hasattr(sys.modules.get(module), name) for name in names)
+
+
 class Patches:
     """Every function that was wrapped, with what it was before."""
 
