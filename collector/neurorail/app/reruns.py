@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from neurorail.app.config import Config
+from neurorail.app.priority import step_back
 from neurorail.collector.decode.system import NotedRecord, encode_system
 from neurorail.collector.engine.applier import Busy
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.inbox.errors import InboxError
-from neurorail.collector.priority import step_back
 from neurorail.collector.rerun.stored import Rows
 from neurorail.collector.rerun_jobs.jobs import RerunJobs
 

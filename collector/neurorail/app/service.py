@@ -37,6 +37,7 @@ from neurorail.app.more_routes import add_import, add_routes
 from neurorail.app.own_files import OwnFiles
 from neurorail.app.own_rules import OwnRules, clean_logs
 from neurorail.app.price_file import read_price_file
+from neurorail.app.priority import step_back
 from neurorail.app.receiver_health import ReceiverHealth
 from neurorail.app.reload import Settings, live_settings
 from neurorail.app.reruns import rerun_jobs
@@ -80,7 +81,6 @@ from neurorail.collector.inbox.errors import InboxError
 from neurorail.collector.otlp.export_path import ExportPath
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.prices import PriceFile, load_prices
-from neurorail.collector.priority import step_back
 from neurorail.collector.store.errors import StoreError, StoreUnavailable
 from neurorail.collector.store.store import Store
 from neurorail.collector.stream import StreamHub

@@ -72,10 +72,8 @@ def serve(
 
 def _run(settings: Config, reread: Callable[[], Config], *, as_json: bool) -> None:
     from neurorail.app.access import Exposed
-    from neurorail.collector.priority import be_prompt
     from neurorail.collector.store.errors import StoreError
 
-    be_prompt()  # What may wait steps back by itself.
     try:
         # uvloop is there on every platform but Windows.
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -33,7 +33,6 @@ from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
 from neurorail.collector.lifeline import end_with_the_server
-from neurorail.collector.priority import be_prompt
 from neurorail.collector.resident_memory import rss_bytes
 from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.pools import POOLS
@@ -357,7 +356,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # When the processor is short, taking in comes before deciding: the inbox holds what waits.
-    be_prompt(ENGINE_NICE)
+    os.nice(ENGINE_NICE)
     gc.set_threshold(*GC_THRESHOLD)
     worker = Worker(Pipe(socket.socket(fileno=descriptor)))
     gc.collect()

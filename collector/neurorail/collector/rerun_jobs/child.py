@@ -16,7 +16,6 @@ from typing import Any, Final
 import msgspec
 
 from neurorail.collector.lifeline import end_with_the_server
-from neurorail.collector.priority import step_back
 from neurorail.collector.rerun.backtest import backtest
 from neurorail.collector.rerun.exact import NoState, last_event, replay
 from neurorail.collector.rerun.report import report_json
@@ -117,7 +116,7 @@ def main() -> None:
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    step_back(NICE)
+    os.nice(NICE)
     server = ChildEnd(Connection(descriptor))
     task = server.task()
     _limit(task)
