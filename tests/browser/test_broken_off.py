@@ -14,7 +14,7 @@ from tests.browser.conftest import Complaints, watched
 from tests.end_to_end.rail import MS, Chain, Rail
 from tests.support.process import running_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FEW_EVENTS = "stream:\n  buffer_events: 10\n"
 

@@ -102,7 +102,11 @@ OPEN: dict[str, tuple[str, Callable[[Page], None], str]] = {
     "event": ("", lambda page: page.locator(".event").first.click(), "dialog .event-full"),
     "keys": ("", lambda page: page.keyboard.press("?"), "dialog kbd"),
     "filtered": ("?type=resumed", lambda _: None, ".stream .nothing"),
-    "burn-down": ("budget", lambda page: page.locator(".use-open").click(), ".burn-down canvas"),
+    "burn-down": (
+        "budget",
+        lambda page: page.locator(".use-open").first.click(),
+        ".burn-down canvas",
+    ),
     "raise": ("budget", press(RAISE), "dialog form"),
     "pools": ("budget", tab("pools"), ".near .nothing"),
     "kill switch": ("reflex", press("Kill switch…"), "dialog form"),
@@ -174,6 +178,7 @@ def test_no_page_has_an_accessibility_violation(
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 390), ("light", 1440)])
 def test_nothing_that_opens_has_an_accessibility_violation(
     axe: str, page: Page, served: Served, rail: FakeRail, complaints: Complaints, scheme: Any,
@@ -198,6 +203,7 @@ def test_nothing_that_opens_has_an_accessibility_violation(
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_no_broken_state_has_an_accessibility_violation(
     axe: str, page: Page, served: Served, rail: FakeRail, complaints: Complaints, scheme: Any

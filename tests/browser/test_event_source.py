@@ -52,6 +52,7 @@ def send_missions(rail: Rail, count: int) -> list[str]:
     return [chain.mission for chain in chains]
 
 
+@pytest.mark.slow
 def test_all_events_come_once_and_in_order_across_a_restart(
     page: Page, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

@@ -197,6 +197,7 @@ ROWS = {
 """Rows of each page that more come to when something happens."""
 
 
+@pytest.mark.slow
 def test_each_page_goes_on_after_a_restart_of_the_server(
     browser: Browser, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

@@ -220,3 +220,27 @@ def test_a_million_rows_are_walked_and_jumped_through_with_few_of_them_held(
     # Walking goes from page to page by keys, both ways; only jumps pass rows over.
     assert found["walked"] == 0
     assert found["jumped"] <= 20
+
+
+MOVED = """
+async (module) => {
+  const { moveMissions } = await import(module);
+  const data = { entity_type: "mission" };
+  const event = (type, data, atMs) => ({ type, data, atMs, missionId: "m_1" });
+  const pending = event("state_changed", { ...data, to_state: "pending" }, 5_000);
+  const created_at_unix_nano = 1_790_000_000_123_456_789;
+  const ended = event("metrics_recorded", { ...data, created_at_unix_nano }, 9_000);
+  const [heard] = moveMissions([], [pending], 10);
+  const [known] = moveMissions([heard], [ended], 10);
+  return [heard, known].map(({ createdMs, guessed }) => [createdMs, guessed]);
+}
+"""
+
+
+def test_a_mission_known_from_events_is_placed_by_when_it_was_created(
+    rail: Rail, deck: Page
+) -> None:
+    """Events come later than what they tell of: by their times it would be newer than it is."""
+    deck.goto(f"{rail.server.api}/neurorail/")
+    module = f"{rail.server.api}/neurorail/app/mission-rows.js"
+    assert deck.evaluate(MOVED, module) == [[5_000, True], [1_790_000_000_123, False]]

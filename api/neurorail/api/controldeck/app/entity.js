@@ -9,8 +9,9 @@
  *   inputTokens: number, outputTokens: number, costUsd: number, unpriced: number, retries: number,
  *   attempts: number, modelCalls: number, toolCalls: number, firstSignalMs: number | null,
  *   budget: Budget | null, tags: Record<string, string>, metadata: Record<string, any>,
- *   model: string, tool: string, provider: string, jobType: string
- * }} Entity
+ *   model: string, tool: string, provider: string, jobType: string,
+ *   guessed?: boolean
+ * }} Entity `guessed`: it is known from its events alone, and when it was created is when one came
  * @typedef {{timeout_ms: number | null, max_tokens: number | null, max_cost_usd: number | null,
  *   max_retries: number | null, max_parallel: number | null, max_tool_calls: number | null,
  *   max_input_tokens?: number | null, max_output_tokens?: number | null, max_model_calls?: number | null}} Budget

@@ -21,7 +21,7 @@ export function mergeMissions(rows, bodies, most) {
 
 /** What of a mission changes while it runs. @param {Entity} row */
 const print = (row) =>
-  `${row.state} ${row.startedMs} ${row.endedMs} ${row.inputTokens} ${row.outputTokens} ${row.costUsd} ${row.retries} ${row.attempts} ${row.modelCalls} ${row.toolCalls} ${row.unpriced} ${row.flags} ${row.errorCode} ${row.agent} ${row.service}`;
+  `${row.guessed ?? false} ${row.state} ${row.startedMs} ${row.endedMs} ${row.inputTokens} ${row.outputTokens} ${row.costUsd} ${row.retries} ${row.attempts} ${row.modelCalls} ${row.toolCalls} ${row.unpriced} ${row.flags} ${row.errorCode} ${row.agent} ${row.service}`;
 
 /** @param {Entity} a @param {Entity} b */
 const same = (a, b) => print(a) === print(b);
@@ -35,7 +35,7 @@ export function moveMissions(rows, fresh, most) {
     const move = MOVES[event.type];
     if (move === undefined) continue;
     moved ??= new Map(rows.map((row) => [row.id, row]));
-    const row = moved.get(event.missionId) ?? { ...stub(event.missionId), createdMs: event.atMs };
+    const row = moved.get(event.missionId) ?? { ...stub(event.missionId), createdMs: event.atMs, guessed: true };
     moved.set(event.missionId, move(row, event));
   }
   return moved === null ? rows : ordered([...moved.values()], most);
@@ -52,6 +52,7 @@ const MOVES = {
   metrics_recorded(row, { data }) {
     return {
       ...row,
+      ...created(data),
       startedMs: data.started_at_unix_nano ? data.started_at_unix_nano / 1e6 : row.startedMs,
       endedMs: data.completed_at_unix_nano ? data.completed_at_unix_nano / 1e6 : row.endedMs,
       inputTokens: data.input_tokens ?? row.inputTokens,
@@ -61,6 +62,10 @@ const MOVES = {
     };
   },
 };
+
+/** As a reading says it, whole milliseconds. @param {any} data */
+const created = (data) =>
+  data.created_at_unix_nano ? { createdMs: Math.floor(data.created_at_unix_nano / 1e6), guessed: false } : {};
 
 /** @param {string} state */
 const rank = (state) => (TERMINAL.has(state) ? 4 : ["", "pending", "queued", "running"].indexOf(state));

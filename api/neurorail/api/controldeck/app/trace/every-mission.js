@@ -39,7 +39,8 @@ export function useEveryMission(wanted) {
   }, [connection.value, range]);
   const live = missions.value;
   useEffect(() => {
-    const fresh = live.filter((row) => !taken.current.has(row.id));
+    // Where a row belongs is sure only when it is sure when the mission was created.
+    const fresh = live.filter((row) => !row.guessed && !taken.current.has(row.id));
     for (const row of fresh) taken.current.add(row.id);
     if (fresh.length > 0) range?.add(fresh);
   }, [live, range]);
