@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.end_to_end.rail import MS, SECOND, Chain, Rail
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
@@ -45,6 +46,7 @@ def bash(script: str, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_tutorial_works_word_for_word(
     root: Path, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
@@ -67,6 +69,7 @@ def test_the_tutorial_works_word_for_word(
     assert not (tmp_path / "tutorial").exists()
 
 
+@pytest.mark.slow
 def test_a_backup_restores_everything(root: Path, tmp_path: Path) -> None:
     original, restored, backup = tmp_path / "data", tmp_path / "restored", tmp_path / "backup"
     chains = [Chain(), Chain()]
@@ -99,6 +102,7 @@ def test_a_backup_restores_everything(root: Path, tmp_path: Path) -> None:
     bash(f"neurorail audit verify --data-dir {restored}", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_backup_of_directory_and_clickhouse_restores_everything(
     root: Path, tmp_path: Path
 ) -> None:

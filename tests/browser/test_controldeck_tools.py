@@ -163,6 +163,7 @@ def a_busy_rail(rail: FakeRail) -> None:
     rail.entities["m_fail"].own["budget"] = {"max_tokens": 200}
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_no_page_has_an_accessibility_violation(

@@ -51,6 +51,7 @@ def report(server: ServerProcess, entity: str, *transitions: str) -> None:
         assert json.load(answer) == {}
 
 
+@pytest.mark.slow
 def test_a_reported_chain_is_shown_and_the_page_outlives_a_restart(
     page: Page, tmp_path: Path, free_port: Callable[[], int], complaints: Complaints
 ) -> None:

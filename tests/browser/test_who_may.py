@@ -14,7 +14,7 @@ from tests.support.process import ServerProcess, running_server
 
 from neurorail.collector.access.permissions import ROLES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CONTROLS = {
     "reflex": [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from tests.end_to_end.rail import MS, SECOND, Chain, Rail, config_file, until
 from tests.support.otlp_endpoint import Got, http_endpoint
@@ -82,6 +83,7 @@ def picture(rail: Rail, chain: Chain) -> Any:
     return tree["mission"]["state"], kinds, usage["input_tokens"], usage["cost_usd"]
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_when_either_side_is_killed(
     tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from tests.end_to_end.rail import Chain, Rail
 from tests.end_to_end.test_restarts import embedded
 from tests.support.otlp_requests import set_attributes, traces
@@ -170,6 +171,7 @@ def rules(data: Path, *arguments: str, status: int = 0) -> str:
     return result.output if status else result.stdout
 
 
+@pytest.mark.slow
 def test_replay_begins_at_a_state_that_the_server_stored(tmp_path: Path) -> None:
     data, config = tmp_path / "data", tmp_path / "neurorail.yaml"
     config.write_text("archive: {state_interval_s: 1}\n")

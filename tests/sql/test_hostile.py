@@ -21,6 +21,7 @@ def told(served: SqlRail, query: str) -> httpx2.Response:
     return httpx2.post(served.url, content=query.encode(), auth=(USER, PASSWORD), timeout=60)
 
 
+@pytest.mark.slow
 def test_no_table_function_opens_a_way_out(served: SqlRail) -> None:
     names = told(served, "SELECT name FROM system.table_functions").text.split()
     assert {"file", "url", "s3", "executable", "remote", "mysql", "sqlite", "input"} < set(names)
