@@ -9,6 +9,7 @@ from neurorail.instrumentation import Budget, NeuroRailRefused, mission, tool
 from neurorail.instrumentation.guards.patching import Patches
 
 pytest.importorskip("langchain_core", reason="LangChain is not installed")
+import openai
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool as langchain_tool
@@ -28,9 +29,12 @@ def fake() -> GenericFakeChatModel:
 async def served(api: ModelApi) -> Any:
     """A model that OpenAI's client serves."""
     langchain_openai = pytest.importorskip("langchain_openai")
+    # Clients of its own: those that LangChain keeps by address would be closed for the next test
+    # whose server has the same port.
     model = langchain_openai.ChatOpenAI(
-        model="gpt-4o", base_url=f"{api.url}/v1", api_key="k", max_retries=0, stream_usage=True
-    )
+        model="gpt-4o", base_url=f"{api.url}/v1", api_key="k", max_retries=0, stream_usage=True,
+        http_client=openai.DefaultHttpxClient(), http_async_client=openai.DefaultAsyncHttpxClient(),
+    )  # fmt: skip
     yield model
     model.root_client.close()
     await model.root_async_client.close()
