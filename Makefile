@@ -58,7 +58,7 @@ lock: ## Pin the dependencies anew (needs uv)
 clean: ## Remove .venv and everything that was built
 	@rm -rf .venv site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 
-$(COMPILED): $(READY) hatch_build.py scripts/compiled $(shell find rules instrumentation collector api -type f -not -name '*.pyc')
+$(COMPILED): $(READY) hatch_build.py scripts/compiled $(shell find */neurorail -type f -not -name '*.pyc')
 	@scripts/compiled
 
 $(READY): requirements.lock pyproject.toml scripts/install
