@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.lifecycle import NONE, TERMINAL
@@ -199,7 +198,7 @@ def to_row(entity: Entity) -> list[Any]:
 def from_row(tenant: str, key: str, row: list[Any]) -> Entity:
     """The entity that `to_row` wrote."""
     row = [*row, *([None] * (34 - len(row)))]
-    entity = Entity(tenant, key, row[0], row[1], _ids(row[2]))
+    entity = Entity(tenant, key, row[0], row[1], tuple(row[2]))
     entity.state = row[3]
     entity.ordinal = row[4] or 0
     entity.created = row[5] or 0
@@ -233,10 +232,6 @@ def from_row(tenant: str, key: str, row: list[Any]) -> Entity:
     entity.first_child = row[32] or 0
     entity.limits_by_hand = row[33] or 0
     return entity
-
-
-def _ids(values: Sequence[str | None]) -> Ids:
-    return tuple(values)
 
 
 def _budget_row(budget: Budget) -> list[int | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.observations import Ids
@@ -175,20 +174,16 @@ class Trace:
         for at in range(0, len(links), 16):
             parent = links[at + 8 : at + 16]
             trace.links[links[at : at + 8]] = b"" if parent == bytes(8) else parent
-        trace.chains = {span: _ids(ids) for span, ids in row[1]}
+        trace.chains = {span: tuple(ids) for span, ids in row[1]}
         for span, ids, operation, response_id, amounts, counted, about, governed in row[2]:
-            bill = Bill(_ids(ids), operation, response_id, list(amounts), counted, _ids(about))
+            bill = Bill(tuple(ids), operation, response_id, list(amounts), counted, tuple(about))
             bill.governed = governed
             trace.bill(span, bill)
         trace.above = set(row[3])
         trace.unlinked = dict.fromkeys(row[4])
         trace.waiting = {span: [due, seen] for span, due, seen in row[5]}
-        trace.derived = {span: _ids(ids) for span, ids in row[6]}
+        trace.derived = {span: tuple(ids) for span, ids in row[6]}
         trace.open = {span: list(spans) for span, spans in row[7]}
         trace.last_received = row[8]
         trace.root = row[9]
         return trace
-
-
-def _ids(values: Sequence[str | None]) -> Ids:
-    return tuple(values)
