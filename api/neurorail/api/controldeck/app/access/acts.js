@@ -7,6 +7,7 @@ import { Clock } from "../badge.js";
 import { openEvent } from "../event-sheet.js";
 import { readRow } from "../event-log.js";
 import { EVENT_COLUMNS, Export } from "../export.js";
+import { inTurn } from "../in-turn.js";
 import { Nothing, Panel } from "../panel.js";
 import { signedIn } from "../session.js";
 import { follow } from "../store.js";
@@ -48,19 +49,12 @@ class ActLog {
     this.problem = signal("");
     /** @type {Map<string, string> | null} null before the first page */
     this.older = null;
-    this.busy = false;
-    /** What was asked for while something was read: the newest, or older ones. @type {Set<boolean>} */
-    this.asked = new Set();
+    this.read = inTurn((newest) => this.fetch(newest));
   }
 
   /** @param {boolean} newest the newest page again, or one that is further back */
-  async read(newest) {
+  async fetch(newest) {
     if (!newest && !this.older?.size) return;
-    if (this.busy) {
-      this.asked.add(newest);
-      return;
-    }
-    this.busy = true;
     try {
       const { acts, cursors } = await read(newest ? new Map(TYPES.map((type) => [type, ""])) : (this.older ?? new Map()));
       if (!newest || this.older === null) this.older = cursors;
@@ -70,8 +64,6 @@ class ActLog {
     } catch (failed) {
       this.problem.value = failed instanceof Error ? failed.message : String(failed);
     }
-    this.busy = false;
-    for (const next of [true, false]) if (this.asked.delete(next)) await this.read(next);
   }
 }
 

@@ -6,6 +6,7 @@ import { get } from "../api.js";
 import { time } from "../entity.js";
 import { Export } from "../export.js";
 import { count, moment, shortId } from "../format.js";
+import { inTurn } from "../in-turn.js";
 import { Nothing, Panel } from "../panel.js";
 import { follow } from "../store.js";
 import { Td, Th, VirtualList } from "../virtual.js";
@@ -26,19 +27,12 @@ class Statements {
     this.about = signal(/** @type {any} */ ({ total: 0, checkpoints: 0, anchored: [], faults: [] }));
     this.problem = signal("");
     this.before = /** @type {number | null} */ (null);
-    this.busy = false;
-    /** What was asked for while something was read: the newest, or older ones. @type {Set<boolean>} */
-    this.asked = new Set();
+    this.read = inTurn((newest) => this.fetch(newest));
   }
 
   /** @param {boolean} newest read from the newest on, or further back */
-  async read(newest) {
+  async fetch(newest) {
     if (!newest && this.before === null) return;
-    if (this.busy) {
-      this.asked.add(newest);
-      return;
-    }
-    this.busy = true;
     try {
       const answer = await get(`audit/checkpoints?limit=${PAGE}${newest ? "" : `&before=${this.before}`}`);
       const known = newest ? (this.rows.value ?? []).filter((row) => row.place < (answer.statements.at(-1)?.place ?? 0)) : (this.rows.value ?? []);
@@ -49,8 +43,6 @@ class Statements {
     } catch (failed) {
       this.problem.value = failed instanceof Error ? failed.message : String(failed);
     }
-    this.busy = false;
-    for (const next of [true, false]) if (this.asked.delete(next)) await this.read(next);
   }
 }
 
