@@ -19,10 +19,10 @@ import psutil
 
 from bench.report import Report
 from bench.rules import BEGIN_UNIX_NANO, STEP_NS, finished_call, started
+from neurorail.collector.engine import garbage
 from neurorail.collector.engine.applier import FLUSH_DIRTY_MAX
 from neurorail.collector.engine.journal import Journal, Progress
 from neurorail.collector.engine.restore import restored
-from neurorail.collector.engine.worker import GC_THRESHOLD
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 def measure(missions: int = MISSIONS) -> Report:
     """Let that many missions live, write their state, and begin again from it."""
-    gc.set_threshold(*GC_THRESHOLD)  # As in the engine's own process.
+    garbage.look_at_the_young_alone()  # As in the engine's own process.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.sqlite"
         before = psutil.Process().memory_info().rss
@@ -83,6 +83,7 @@ def _alive(missions: int, path: Path) -> tuple[Engine, list[float]]:
             progress = Progress(emitted_seq=number, flushed_seq=number)
             journal.commit(b"", 1, 0, progress, state.take_changes(), None)
             flushes.append(time.process_time() - began)
+            garbage.look()
     journal.close()
     return engine, flushes
 

@@ -88,7 +88,8 @@ from neurorail.collector.stream.event import StreamEvent
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """The applier's thread must not keep the event loop waiting: see the architecture page."""
-GC_THRESHOLD: Final = (50_000, 20, 50)
+GC_THRESHOLD: Final = (5_000, 200, 50)
+"""Looking at 50,000 new objects at once would stop receivers and streams for tens of milliseconds."""
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0

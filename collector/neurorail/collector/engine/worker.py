@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import logging
 import os
 import pickle
@@ -26,7 +25,7 @@ from typing import Final
 
 from neurorail.collector.decode import encode_observations
 from neurorail.collector.decode.own_attributes import ManifestDecoder
-from neurorail.collector.engine import messages
+from neurorail.collector.engine import garbage, messages
 from neurorail.collector.engine.applier import Applier, Busy
 from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.engine.pipe import Pipe
@@ -44,7 +43,6 @@ from neurorail.rules.reflex.confirmations import CONFIRMATIONS
 from neurorail.rules.reflex.watch import WATCHES
 
 SWITCH_INTERVAL_S: Final = 0.001
-GC_THRESHOLD: Final = (50_000, 20, 50)
 STATS_INTERVAL_S: Final = 0.5
 COUNTERS: Final = (
     "traces_evicted",
@@ -294,6 +292,7 @@ class Worker:
         observations, self._observations = self._observations, []
         seq, flushed_seq = self._applier.seq, self._applier.flushed_seq
         self._groups.put(messages.Group(seq, flushed_seq, batch, observations, self._stats()))
+        garbage.look()
 
     def _send_groups(self) -> None:
         """Send groups beside the applier, so that it decides while the server takes them in."""
@@ -357,10 +356,8 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # When the processor is short, taking in comes before deciding: the inbox holds what waits.
     os.nice(ENGINE_NICE)
-    gc.set_threshold(*GC_THRESHOLD)
     worker = Worker(Pipe(socket.socket(fileno=descriptor)))
-    gc.collect()
-    gc.freeze()
+    garbage.look_at_the_young_alone()
     worker.run()
 
 
