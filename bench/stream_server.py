@@ -37,7 +37,7 @@ def _event(node: str, number: int) -> StreamEvent:
         node, EPOCH, number, 0, "default", now, now, "lifecycle", "state_changed", "lifecycle",
         "info", "", mission, plan, job, "", "", "job", job, "", "", "", "", msgspec.Raw(DATA),
     )  # fmt: skip
-    return StreamEvent(line)
+    return StreamEvent.of(line)
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ from neurorail.collector.stream.event import StreamEvent
 SWITCH_INTERVAL_S: Final = 0.0005
 """The applier's thread must not keep the event loop waiting: see the architecture page."""
 GC_THRESHOLD: Final = (5_000, 200, 50)
-"""Looking at 50,000 new objects at once would stop receivers and streams for tens of milliseconds."""
+"""More new objects to look at at once would stop receivers and streams for too long."""
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 PRUNE_INTERVAL_S: Final = 1.0
 USES_SAVED_S: Final = 60.0

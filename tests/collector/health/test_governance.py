@@ -156,7 +156,7 @@ def test_active_gauges_follow_the_counts_down_too() -> None:
 def test_event_that_reads_otherwise_is_passed_over(data: bytes) -> None:
     health = Health()
     odd = make_event(1, "execution_success")
-    odd = StreamEvent(msgspec.structs.replace(odd.line, data=msgspec.Raw(data)))
+    odd = StreamEvent.of(msgspec.structs.replace(odd.line, data=msgspec.Raw(data)))
     health.observe_events([odd, make_event(2, "execution_success")])
     assert values(health, "neurorail_attempts_total") == {("attempt", "succeeded"): 1}
 

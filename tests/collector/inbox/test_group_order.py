@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,35 @@ def test_a_queue_that_closes_holds_nothing() -> None:
     queue.close()
     assert taken(queue) == [b"t1"]
     assert queue.take(0) is None
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda queue: queue.put(entry(of_kind(Kind.COMMAND, b"c"))),
+        lambda queue: queue.put(entry(telemetry(b"x" * 1_000))),
+        lambda queue: queue.close(),
+    ],
+    ids=["command", "bytes", "closed"],
+)
+def test_telemetry_gathers_until_it_is_enough_or_somebody_waits(
+    ends: Callable[[AppendQueue], None],
+) -> None:
+    queue = opened()
+    gathering = threading.Thread(target=queue.gather, args=(60.0, 1_000))
+    queue.put(entry(telemetry(b"t1")))
+    gathering.start()
+    queue.put(entry(telemetry(b"t2")))
+    assert gathering.is_alive()
+    ends(queue)
+    gathering.join(10)
+    assert not gathering.is_alive()
+    assert {b"t1", b"t2"} <= set(taken(queue))
+
+
+def test_telemetry_gathers_no_longer_than_it_may() -> None:
+    queue = opened()
+    queue.put(entry(telemetry(b"t")))
+    queue.gather(0.001, 1_000)
+    queue.put(entry(telemetry(b"u")))
+    assert taken(queue) == [b"t", b"u"]

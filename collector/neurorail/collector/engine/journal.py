@@ -20,11 +20,15 @@ from typing import Any, Final
 import msgspec
 import zstandard
 
+from neurorail.collector.engine.log_sync import LogSync
 from neurorail.collector.stream.event import decode_line
 from neurorail.rules.state import Changes, Row
 
 RECENT_BYTES_MAX: Final = 64 << 20
 """Outbox batches kept in memory for the archive and for readers; older ones are read from disk."""
+MERGE_PAGES: Final = 1_000
+"""Pages in the log at which the commit that reaches them merges it into the file: a few
+milliseconds, in which nothing else is decided."""
 COPY_PAGES: Final = 256
 SCRUB_BYTES_MAX: Final = 256 << 20
 """A larger file is not written anew while the engine runs, but at the next start."""
@@ -123,6 +127,7 @@ class Journal:
         self._lock = threading.Lock()
         self._arrived = threading.Condition()
         self._connection: sqlite3.Connection | None = None
+        self._log_sync: LogSync | None = None
         self._recent: deque[OutboxBatch] = deque()
         self._recent_bytes = 0
         self._prune_to = 0
@@ -138,9 +143,11 @@ class Journal:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint={MERGE_PAGES}")
         connection.executescript(_SCHEMA)
         self._connection = connection
+        self._log_sync = LogSync(self._path)
+        self._log_sync.start()
         found = connection.execute("SELECT value FROM meta WHERE name = 'progress'").fetchone()
         if found is not None:
             self.progress = msgspec.msgpack.decode(found[0], type=Progress)
@@ -172,6 +179,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; harmless when it is not open."""
+        if self._log_sync is not None:
+            self._log_sync.stop()
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

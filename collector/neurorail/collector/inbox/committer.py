@@ -23,6 +23,10 @@ _LOG: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 1.0
 _GATHER_BYTES: Final = 1 << 20
 """A group of this size is worth its commit."""
+_MANY: Final = 8
+"""So many small appends that wait are many: their senders have more on the way."""
+_MANY_TIMES: Final = 3
+"""How many times longer many of them gather."""
 _URGENT: Final = 2
 """Ranks below this are never telemetry."""
 
@@ -92,8 +96,13 @@ class Committer:
 
         Nobody who is alone waits: it takes an append that came while the last group was committed.
         """
-        if self._queue.records > 0 and self._queue.size_bytes < _GATHER_BYTES:
-            time.sleep(max(0.0, began_s + self._interval_s - time.monotonic()))
+        waiting = self._queue.records
+        if waiting == 0 or self._queue.size_bytes >= _GATHER_BYTES:
+            return
+        time.sleep(max(0.0, began_s + self._interval_s - time.monotonic()))
+        if waiting >= _MANY:
+            ends_s = began_s + _MANY_TIMES * self._interval_s
+            self._queue.gather(ends_s - time.monotonic(), _GATHER_BYTES)
 
     def _look(self) -> None:
         self._next_look_s = time.monotonic() + _LOOK_EVERY_S

@@ -35,7 +35,8 @@ class InboxConfig:
     group_records: int = 4_096
     """A group takes no further append beyond this number of records."""
     group_interval_us: int = 2_000
-    """Under concurrent small appends a group begins no sooner than this after the last one."""
+    """Under concurrent small appends a group begins no sooner than this after the last one; when
+    many of them are telemetry, and no command waits, then three times this."""
     tail_bytes: int = 64 * MIB
     """Newest records kept in memory for readers."""
     open_files: int = 16

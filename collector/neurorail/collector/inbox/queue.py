@@ -64,6 +64,7 @@ class AppendQueue:
         self._held_since_s = 0.0
         self._ready = threading.Condition()
         self._ranks: tuple[deque[Pending], ...] = (deque(), deque(), deque())
+        self._gathers_to_bytes = 0
         self._closed = True
         self._bytes = 0
         self._records = 0
@@ -124,7 +125,8 @@ class AppendQueue:
             self._ranks[place].append(entry)
             self._bytes = waiting_bytes
             self._records += len(entry.submissions)
-            self._ready.notify()
+            if place < len(self._ranks) - 1 or self._bytes >= self._gathers_to_bytes:
+                self._ready.notify()
 
     def take(self, timeout_s: float) -> list[Pending] | None:
         """Return the next group, most urgent first; empty after `timeout_s` without any.
@@ -138,6 +140,16 @@ class AppendQueue:
             if not self._records:
                 return None if self._closed else []
             return self._take_group()
+
+    def gather(self, timeout_s: float, most_bytes: int) -> None:
+        """Let telemetry grow to `most_bytes` for at most `timeout_s`; commands wait for nobody."""
+        with self._ready:
+            self._gathers_to_bytes = most_bytes
+            self._ready.wait_for(lambda: self._closed or self._grown(most_bytes), timeout_s)
+            self._gathers_to_bytes = 0
+
+    def _grown(self, most_bytes: int) -> bool:
+        return self._bytes >= most_bytes or any(self._ranks[:-1])
 
     @property
     def held(self) -> bool:

@@ -64,30 +64,32 @@ class EventLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def to_stream_event(self) -> StreamEvent:
         """The event as subscribers get it."""
-        return StreamEvent(self)
+        return StreamEvent.of(self)
 
 
-class StreamEvent:
+class StreamEvent(msgspec.Struct, gc=False, eq=False):
     """An event on its way to subscribers. Its bytes on the wire are made once, on first use.
 
-    What only a subscriber needs is made from the line when one is there.
+    What every filter looks at, of every event, is beside the line. Thousands of events are kept,
+    and none of them refers to what could refer to it: the garbage collector need not look.
     """
 
-    __slots__ = ("_named", "_plain", "channel", "data", "event_type", "line", "tenant")
+    line: EventLine
+    tenant: str
+    """Whose event it is."""
+    channel: str
+    """The one channel it belongs to."""
+    event_type: str
+    """Its type."""
+    data: bytes
+    """The JSON object that subscribers read as `data`; one line."""
+    _plain: bytes | None = None
+    _named: bytes | None = None
 
-    def __init__(self, line: EventLine) -> None:
-        self.line = line
-        # What every filter looks at, of every event.
-        self.tenant = line.tenant
-        """Whose event it is."""
-        self.channel = line.channel
-        """The one channel it belongs to."""
-        self.event_type = line.event_type
-        """Its type."""
-        self.data = bytes(line.data)
-        """The JSON object that subscribers read as `data`; one line."""
-        self._plain: bytes | None = None
-        self._named: bytes | None = None
+    @classmethod
+    def of(cls, line: EventLine) -> StreamEvent:
+        """The event of a line."""
+        return cls(line, line.tenant, line.channel, line.event_type, bytes(line.data))
 
     @property
     def position(self) -> Position:
