@@ -69,7 +69,7 @@ class Server:
         return float(sum(each.user + each.system for each in times))
 
     def _processes(self) -> list[psutil.Process]:
-        """Itself and the engine's process."""
+        """Itself, its engine and its gRPC listener."""
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
 

@@ -82,7 +82,11 @@ def test_serve_ends_with_status_1_when_its_engine_dies_and_the_next_goes_on(tmp_
             ready = server.stdout.readline()
             found = re.search(r"OTLP/HTTP (\S+),", ready)
             assert found, ready
-            (engine,) = psutil.Process(server.pid).children()
+            (engine,) = (
+                each
+                for each in psutil.Process(server.pid).children()
+                if "neurorail.collector.engine.worker" in each.cmdline()
+            )
             engine.suspend()
             # Acknowledged, though nobody applies it now.
             response = httpx2.post(

@@ -126,7 +126,8 @@ class OtlpSection(Section):
     max_inflight_bytes: int = Field(default=256 << 20, ge=1)
     """Bytes of those requests; more are refused retryably."""
     memory_limit_bytes: int | None = Field(default=None, ge=0)
-    """Resident memory above which telemetry is refused retryably; none: 80 % of the machine's."""
+    """Resident memory of server and gRPC listener above which telemetry is refused retryably; none:
+    80 % of the machine's."""
 
     @model_validator(mode="after")
     def _one_request_fits(self) -> Self:

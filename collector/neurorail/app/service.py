@@ -43,12 +43,7 @@ from neurorail.app.reload import Settings, live_settings
 from neurorail.app.reruns import rerun_jobs
 from neurorail.app.snapshots import Snapshots
 from neurorail.app.sql_endpoint import SqlEndpoint
-from neurorail.app.wiring import (
-    api_config,
-    receiver_config,
-    store_config,
-    webhooks,
-)
+from neurorail.app.wiring import api_config, receiver_config, store_config, webhooks
 from neurorail.collector.access import DenialLog, Sessions
 from neurorail.collector.access.otlp import OtlpGate
 from neurorail.collector.agents import Agents
@@ -160,6 +155,7 @@ class Service:
         self._build(node)
         check_exposure(config, self._gate)
         self._engine.launch()
+        self._receivers.launch()
         prices, _ = await asyncio.gather(asyncio.to_thread(self._prices), self._store_opened())
         await asyncio.to_thread(self._inbox.start)
         begun = epoch.beginning(path, node, version("neurorail"), config.engine, prices)
@@ -292,6 +288,7 @@ class Service:
         self._health.watch_hub(self._hub)
         parts = (self._inbox, self._engine, self._archiver, self._denials, self._exporting.exporter)
         watch.parts(self._health, config, *parts)
+        watch.listener(self._health, self._receivers.grpc.process)
         watch.reruns(self._health, self._reruns)
         watch.alerts(self._health, self._alerter)
         watch.checkpoints(self._health, self._checkpoints)
@@ -451,6 +448,7 @@ class Service:
         return {
             "engine": failed.get("engine"),
             "inbox": failed.get("inbox"),
+            "otlp_grpc": self._receivers.grpc.process.failure,
             "stopping": "the server is stopping" if self._stopping.is_set() else None,
         }
 

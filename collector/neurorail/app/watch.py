@@ -21,6 +21,7 @@ from neurorail.collector.engine.worker import COUNTERS
 from neurorail.collector.export import Exporter
 from neurorail.collector.health import Health
 from neurorail.collector.inbox import SqliteInbox
+from neurorail.collector.otlp.listener_process import ListenerProcess
 from neurorail.collector.rerun_jobs.jobs import RerunJobs
 from neurorail.rules.directives import DIRECTIVES_MAX, KILLS_MAX
 from neurorail.rules.reflex.circuit import CIRCUITS_MAX
@@ -182,6 +183,25 @@ def _stat(engine: EngineProcess, name: str) -> float:
 
 def _reading(read: Callable[[], float]) -> Callable[[], float]:
     return lambda: float(read())
+
+
+def listener(health: Health, process: ListenerProcess) -> None:
+    """Show what the process that speaks gRPC uses, and how often it had to be started again."""
+    health.watch_gauge(
+        "neurorail_listener_memory_rss",
+        "Resident memory of the gRPC listener's process in bytes.",
+        _reading(lambda: process.stats.memory_rss),
+    )
+    health.watch_count(
+        "neurorail_listener_cpu_seconds",
+        "Processor time of the gRPC listener's process in seconds.",
+        _reading(lambda: process.stats.cpu_seconds),
+    )
+    health.watch_count(
+        "neurorail_listener_restarts",
+        "Times that the gRPC listener ended by itself and was started again.",
+        _reading(lambda: process.restarts),
+    )
 
 
 def reruns(health: Health, jobs: RerunJobs) -> None:

@@ -3,18 +3,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
-    BadRequest,
-    RetryInfo,
-)
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from tests.collector.otlp.calls import SlowInbox, connected, details, failure, trailers
 from tests.collector.otlp.conftest import Running, Start
 from tests.collector.otlp.fakes import KEY, MemoryInbox
 from tests.collector.otlp.telemetry import gauge, logs, spans
@@ -27,47 +22,6 @@ from neurorail.collector.otlp.grpc_server import GrpcReceiver, server_options
 from neurorail.collector.otlp.receivers import Receivers
 from neurorail.collector.otlp.refusal import Code, Refusal, unavailable
 from neurorail.collector.otlp.signals import BY_SIGNAL
-
-Call = Callable[..., Any]
-
-
-@asynccontextmanager
-async def connected(running: Running, **channel: Any) -> AsyncIterator[Call]:
-    """A function that exports one request over one connection."""
-    options = [("grpc.max_send_message_length", -1)]
-    target = running.grpc_target
-    async with grpc.aio.insecure_channel(target, options=options, **channel) as connection:
-
-        async def export(signal: Signal, body: bytes, **call: Any) -> Any:
-            spec = BY_SIGNAL[signal]
-            method = connection.unary_unary(
-                f"/{spec.service}/Export", None, spec.response.FromString
-            )
-            return await method(body, **call)
-
-        yield export
-
-
-async def failure(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
-
-
-def trailers(error: grpc.aio.AioRpcError) -> dict[str, Any]:
-    pairs: Any = error.trailing_metadata() or ()
-    return dict(pairs)
-
-
-def details(error: grpc.aio.AioRpcError) -> tuple[Any, dict[str, Any]]:
-    """The google.rpc.Status of an error, and its details by their name."""
-    status = Status.FromString(trailers(error)["grpc-status-details-bin"])
-    found = {}
-    for packed in status.details:
-        for kind in (BadRequest, RetryInfo):
-            if packed.Is(kind.DESCRIPTOR):
-                found[kind.DESCRIPTOR.name] = kind.FromString(packed.value)
-    return status, found
 
 
 @pytest.mark.parametrize(
@@ -253,20 +207,6 @@ async def test_the_size_limit_holds_before_and_after_decompression(
     assert running.inbox.telemetry[0].items == 1
 
 
-class _SlowInbox(MemoryInbox):
-    """Appends when told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.arrived = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def append(self, submissions: Any) -> Any:
-        self.arrived.set()
-        await self.go_on.wait()
-        return await super().append(submissions)
-
-
 @pytest.mark.parametrize(
     "config",
     [
@@ -278,7 +218,7 @@ class _SlowInbox(MemoryInbox):
 async def test_too_much_in_flight_is_refused_retryably(
     start: Start, config: ReceiverConfig
 ) -> None:
-    inbox = _SlowInbox()
+    inbox = SlowInbox()
     running = await start(config, inbox)
     body = spans(count=4).SerializeToString()
     assert 200 < len(body) < 400
@@ -297,7 +237,7 @@ async def test_too_much_in_flight_is_refused_retryably(
 
 
 async def test_the_client_is_answered_after_the_append(start: Start) -> None:
-    inbox = _SlowInbox()
+    inbox = SlowInbox()
     running = await start(inbox=inbox)
 
     async with connected(running) as export:
@@ -328,7 +268,7 @@ async def test_unknown_methods_are_unimplemented(running: Running) -> None:
 
 
 async def test_calls_in_flight_end_when_the_server_stops(start: Start) -> None:
-    inbox = _SlowInbox()
+    inbox = SlowInbox()
     running = await start(inbox=inbox)
 
     async with connected(running) as export:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import ssl
 from pathlib import Path
 
@@ -82,6 +86,39 @@ async def test_mutual_tls_turns_others_away(start: Start, authority: Authority) 
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert running.inbox.appends == []
+
+
+async def test_certificates_that_were_reloaded_outlive_the_listener(
+    start: Start, authority: Authority, tmp_path: Path
+) -> None:
+    running = await started(start, authority, mutual=True)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    other.issue("server")
+    for name in ("pem", "key"):
+        (tmp_path / f"server.{name}").write_bytes(
+            (tmp_path / "other" / f"server.{name}").read_bytes()
+        )
+    client = authority.issue("client")
+
+    running.receivers.grpc.reload_certificates()
+    await trusted(running, other, client)
+    process = running.receivers.grpc.process
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    await trusted(running, other, client)
+    assert process.restarts == 1
+    with pytest.raises(grpc.aio.AioRpcError):
+        await export_grpc(running, authority, client)
+
+
+async def trusted(running: Running, authority: Authority, client: Pair) -> None:
+    """Export once the listener shows a certificate of this authority."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await export_grpc(running, authority, client)
+                return
 
 
 async def test_a_missing_certificate_is_an_error_at_start(start: Start, tmp_path: Path) -> None:

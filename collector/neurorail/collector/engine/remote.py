@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import queue
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -28,10 +24,12 @@ from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.engine.records import RecordBuffer
 from neurorail.collector.envelope import Kind, Stamp
 from neurorail.collector.inbox.errors import InboxError
+from neurorail.collector.own_process import how_it_ended, launch
 from neurorail.collector.stream.event import StreamEvent, decode_lines
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 
+MODULE: Final = "neurorail.collector.engine.worker"
 UNAPPLIED_BYTES_MAX: Final = 32 << 20
 """Records sent to the engine that it has not applied; further ones wait in the inbox."""
 IN_FLIGHT_MAX: Final = 2
@@ -47,7 +45,6 @@ START_S: Final = 60.0
 STOP_S: Final = 120.0
 STATUS_S: Final = 5.0
 """How long a process may take from closing its pipe to its exit status."""
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 QUESTIONS_MAX: Final = 1_000
 RECORD_OVERHEAD_BYTES: Final = 200
 
@@ -126,14 +123,8 @@ class EngineProcess:
         The kernel ends the process with the thread that started it.
         """
         ours, theirs = socket.socketpair()
-        with theirs, _without_stop_signals():
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "neurorail.collector.engine.worker",
-                 str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )  # fmt: skip
+        with theirs:
+            self._process = launch(MODULE, theirs)
         self._pipe = Pipe(ours)
 
     @property
@@ -371,11 +362,7 @@ class EngineProcess:
             status = process.wait(STATUS_S)
         except subprocess.TimeoutExpired:
             return EngineGone("the engine's process closed its pipe")
-        if status < 0:
-            names = {each.value: each.name for each in signal.Signals}
-            name = names.get(-status, f"signal {-status}")
-            return EngineGone(f"the engine's process was killed by {name}")
-        return EngineGone(f"the engine's process ended with status {status}")
+        return EngineGone(f"the engine's process {how_it_ended(status)}")
 
     def _take(self, message: messages.FromEngine) -> None:
         match message:
@@ -483,13 +470,3 @@ class EngineProcess:
         for future in futures:
             if future.set_running_or_notify_cancel():
                 future.set_exception(Busy(reason))
-
-
-@contextlib.contextmanager
-def _without_stop_signals() -> Iterator[None]:
-    """A process started meanwhile is deaf to a Ctrl-C from its first instruction on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -70,7 +70,8 @@ class ReceiverConfig:
     max_inflight_requests: int = 1_024
     """Requests between arrival and answer; more are refused retryably."""
     max_inflight_bytes: int = 256 * MIB
-    """Bytes of those requests; more are refused retryably. At least `max_request_bytes`."""
+    """Bytes of those requests; more are refused retryably. At least `max_request_bytes`. Requests
+    over gRPC are held by the listener's process too, up to the same limits."""
     max_submission_items: int = 2_000
     """Spans, log records or data points in one inbox record; larger requests are split."""
     offload_bytes: int = MIB
@@ -78,8 +79,8 @@ class ReceiverConfig:
     retry_delay_s: float = 1.0
     """What refused clients are told to wait."""
     memory_limit_bytes: int | None = None
-    """Resident memory above which requests are refused retryably; None takes 80 % of what the
-    machine or container has, 0 switches the check off."""
+    """Resident memory of server and gRPC listener above which requests are refused retryably; None
+    takes 80 % of what the machine or container has, 0 switches the check off."""
     store_content: bool = False
     """Keep prompts, completions and tool arguments as sent instead of replacing them by hashes."""
     allow_content_keys: tuple[str, ...] = ()

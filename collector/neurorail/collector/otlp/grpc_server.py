@@ -1,28 +1,32 @@
-"""OTLP over gRPC: the three Export services on grpc.aio, with raw bytes in and out."""
+"""OTLP over gRPC: the three Export services, with raw bytes in and out.
+
+gRPC itself is spoken in a process of its own, `listener`; here its requests are decided.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import grpc
-import grpc.aio
-
+from neurorail.collector.otlp import listener_messages as messages
+from neurorail.collector.otlp.auth import Caller
 from neurorail.collector.otlp.config import ReceiverConfig, TlsConfig
 from neurorail.collector.otlp.headers import Headers
 from neurorail.collector.otlp.intake import Intake, Request
-from neurorail.collector.otlp.refusal import Refusal
+from neurorail.collector.otlp.listener_link import Frame, Kind, Link
+from neurorail.collector.otlp.listener_process import ListenerProcess
+from neurorail.collector.otlp.refusal import Refusal, unavailable
 from neurorail.collector.otlp.signals import SPECS, SignalSpec
-from neurorail.collector.otlp.status import MAX_MESSAGE_CHARS, Encoding, status_message
+from neurorail.collector.otlp.status import (
+    MAX_MESSAGE_CHARS,
+    Encoding,
+    status_details,
+    status_message,
+)
 
 GRPC: Final = "grpc"
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-_DETAILS_KEY: Final = "grpc-status-details-bin"
-_STATUS: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
-
-_Context = Any  # grpc.aio.ServicerContext is generic over messages, which are bytes here
-_Handler = Callable[[bytes, _Context], Awaitable[bytes]]
 
 
 class GrpcReceiver:
@@ -31,9 +35,11 @@ class GrpcReceiver:
     def __init__(self, config: ReceiverConfig, intake: Intake) -> None:
         self._config = config
         self._intake = intake
-        self._server: grpc.aio.Server | None = None
         self._port: int | None = None
-        self._reloaded: grpc.ServerCertificateConfiguration | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._callers: dict[int, Headers] = {}
+        self.process = ListenerProcess(self._take, config.max_request_bytes)
+        """The process that speaks gRPC."""
 
     @property
     def port(self) -> int:
@@ -53,24 +59,20 @@ class GrpcReceiver:
             RuntimeError: the address cannot be bound.
             OSError: a TLS file cannot be read.
         """
-        grpc_config = self._config.grpc
-        server = grpc.aio.server(options=server_options(self._config))
-        server.add_generic_rpc_handlers(tuple(self._handlers(spec) for spec in SPECS))
-        address = f"{grpc_config.host}:{grpc_config.port}"
-        if grpc_config.tls is None:
-            self._port = server.add_insecure_port(address)
-        else:
-            self._port = server.add_secure_port(address, self._credentials(grpc_config.tls))
-        await server.start()
-        self._server = server
-
-    def _credentials(self, tls: TlsConfig) -> grpc.ServerCredentials:
-        return grpc.dynamic_ssl_server_credentials(
-            _certificates(tls),
-            # Asked at every handshake, on a thread of gRPC's; None: nothing changed.
-            lambda: self._reloaded,  # type: ignore[arg-type,return-value]
-            require_client_authentication=tls.client_ca_file is not None,
+        config, grpc_config = self._config, self._config.grpc
+        tls = grpc_config.tls
+        listen = messages.Listen(
+            options=server_options(config),
+            address=f"{grpc_config.host}:{grpc_config.port}",
+            services=[spec.service for spec in SPECS],
+            limits=messages.Limits(
+                config.max_inflight_requests,
+                config.max_inflight_bytes,
+                status_details(unavailable("", config.retry_delay_s)),
+            ),
+            certificates=None if tls is None else _certificates(tls),
         )
+        self._port = await self.process.start(listen, grpc_config.host)
 
     def reload_certificates(self) -> None:
         """Read certificate and key anew; connections made from now on see them.
@@ -79,53 +81,65 @@ class GrpcReceiver:
             OSError: a file cannot be read.
         """
         if self._config.grpc.tls is not None:
-            self._reloaded = _certificates(self._config.grpc.tls)
+            self.process.reload(_certificates(self._config.grpc.tls))
 
     async def stop(self) -> None:
         """Take no new calls, let those in flight end, close. Idempotent."""
-        server, self._server, self._port = self._server, None, None
-        if server is not None:
-            await server.stop(self._config.grpc.stop_grace_s)
+        self._port = None
+        await self.process.stop(self._config.grpc.stop_grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _handlers(self, spec: SignalSpec) -> grpc.GenericRpcHandler[bytes, bytes]:
-        handler = grpc.unary_unary_rpc_method_handler(self._export(spec))
-        return grpc.method_handlers_generic_handler(spec.service, {"Export": handler})
+    def _take(self, link: Link, frame: Frame) -> None:
+        if frame.kind is Kind.REQUEST:
+            self._request(link, frame)
+        elif frame.kind is Kind.CALLER:
+            metadata = messages.unpack_metadata(frame.payload)
+            self._callers[frame.caller] = Headers(lambda: metadata)
+        else:
+            spec, limits = SPECS[frame.code], self._config
+            refusal = unavailable("the listener holds too much", limits.retry_delay_s)
+            self._intake.refuse(spec, GRPC, refusal)
 
-    def _export(self, spec: SignalSpec) -> _Handler:
-        async def export(body: bytes, context: _Context) -> bytes:
-            answer = await self._answer(spec, body, context)
-            if not isinstance(answer, Refusal):
-                return answer
-            await _abort(context, answer)
-            raise AssertionError("abort returned")
+    def _request(self, link: Link, frame: Frame) -> None:
+        spec = SPECS[frame.code]
+        caller = self._enter(spec, self._callers[frame.caller], len(frame.payload))
+        if isinstance(caller, Refusal):
+            _answer(link, frame.number, caller)
+            return
+        request = Request(spec, GRPC, Encoding.PROTOBUF, frame.payload, caller)
+        task = asyncio.get_running_loop().create_task(self._finish(link, frame.number, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-        return export
-
-    async def _answer(self, spec: SignalSpec, body: bytes, context: _Context) -> bytes | Refusal:
+    def _enter(self, spec: SignalSpec, headers: Headers, size_bytes: int) -> Caller | Refusal:
         intake = self._intake
-        size = len(body)
         try:
-            caller = intake.enter(spec, GRPC, Headers(context.invocation_metadata))
+            caller = intake.enter(spec, GRPC, headers)
             if isinstance(caller, Refusal):
                 return caller
-            refusal = intake.hold(size)
-            if refusal is not None:
-                return intake.refuse(spec, GRPC, refusal)
+            refusal = intake.hold(size_bytes)
+            return caller if refusal is None else intake.refuse(spec, GRPC, refusal)
         except Exception as error:
             return intake.fault(spec, GRPC, error)
+
+    async def _finish(self, link: Link, number: int, request: Request) -> None:
         try:
-            return await intake.take(Request(spec, GRPC, Encoding.PROTOBUF, body, caller))
+            answer = await self._intake.take(request)
         finally:
-            intake.release(size)
+            self._intake.release(len(request.body))
+        _answer(link, number, answer)
 
 
-async def _abort(context: _Context, refusal: Refusal) -> None:
-    details = status_message(refusal).SerializeToString()
-    await context.abort(
-        _STATUS[int(refusal.code)],
-        refusal.message[:MAX_MESSAGE_CHARS],
-        trailing_metadata=((_DETAILS_KEY, details),),
-    )
+def _answer(link: Link, number: int, answer: bytes | Refusal) -> None:
+    """Answer a request; whoever asked it may be gone, and the listener with them."""
+    if not isinstance(answer, Refusal):
+        link.send(Frame(Kind.ANSWER, number, payload=answer))
+        return
+    details: bytes = status_message(answer).SerializeToString()
+    refused = messages.Refused(answer.message[:MAX_MESSAGE_CHARS], details)
+    link.send(Frame(Kind.REFUSAL, number, code=answer.code, payload=messages.pack(refused)))
 
 
 def server_options(config: ReceiverConfig) -> list[tuple[str, int]]:
@@ -151,7 +165,9 @@ def server_options(config: ReceiverConfig) -> list[tuple[str, int]]:
     ]
 
 
-def _certificates(tls: TlsConfig) -> grpc.ServerCertificateConfiguration:
-    pair = (Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())
-    authority = None if tls.client_ca_file is None else Path(tls.client_ca_file).read_bytes()
-    return grpc.ssl_server_certificate_configuration([pair], authority)
+def _certificates(tls: TlsConfig) -> messages.Certificates:
+    return messages.Certificates(
+        Path(tls.key_file).read_bytes(),
+        Path(tls.cert_file).read_bytes(),
+        None if tls.client_ca_file is None else Path(tls.client_ca_file).read_bytes(),
+    )

@@ -16,7 +16,7 @@ class Headers(Mapping[str, str]):
     def _values(self) -> dict[str, str]:
         values: dict[str, str] = {}
         for name, value in self._pairs():
-            values.setdefault(_text(name).lower(), _text(value))
+            values.setdefault(as_text(name).lower(), as_text(value))
         return values
 
     def __getitem__(self, name: str) -> str:
@@ -29,5 +29,6 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
 
-def _text(value: str | bytes) -> str:
+def as_text(value: str | bytes) -> str:
+    """A name or value as text, of bytes one character each."""
     return value if isinstance(value, str) else value.decode("latin-1")

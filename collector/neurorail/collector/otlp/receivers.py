@@ -17,6 +17,7 @@ from neurorail.collector.otlp.pressure import (
     MemoryPressure,
     Pressure,
     default_memory_limit_bytes,
+    resident_memory_bytes,
 )
 from neurorail.collector.otlp.redact import Redactor
 
@@ -53,13 +54,17 @@ class Receivers:
             config,
             self.admission,
             inbox,
-            pressure=_pressure(config, pressure),
+            pressure=self._pressure(config, pressure),
             authenticator=authenticator,
             metrics=metrics,
             path=path,
         )
         self.grpc = GrpcReceiver(config, self._intake)
         self.http = HttpReceiver(config, self._intake)
+
+    def launch(self) -> None:
+        """Start what takes a while to start, without waiting for it. Call it on the main thread."""
+        self.grpc.process.launch()
 
     async def start(self) -> None:
         """Listen on both addresses, or on neither.
@@ -90,10 +95,14 @@ class Receivers:
         await self.grpc.stop()
         self._intake.close()
 
+    def _pressure(self, config: ReceiverConfig, more: Pressure | None) -> Pressure:
+        limit_bytes = config.memory_limit_bytes
+        if limit_bytes is None:
+            limit_bytes = default_memory_limit_bytes()
+        memory = MemoryPressure(limit_bytes, config.retry_delay_s, self._resident_bytes)
+        return memory if more is None else AnyPressure([more, memory])
 
-def _pressure(config: ReceiverConfig, more: Pressure | None) -> Pressure:
-    limit_bytes = config.memory_limit_bytes
-    if limit_bytes is None:
-        limit_bytes = default_memory_limit_bytes()
-    memory = MemoryPressure(limit_bytes, config.retry_delay_s)
-    return memory if more is None else AnyPressure([more, memory])
+    def _resident_bytes(self) -> int | None:
+        """What the server and its gRPC listener hold in memory."""
+        own = resident_memory_bytes()
+        return None if own is None else own + self.grpc.process.stats.memory_rss

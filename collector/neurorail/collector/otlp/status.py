@@ -45,6 +45,12 @@ def status_message(refusal: Refusal) -> Status:
     return status
 
 
+def status_details(refusal: Refusal) -> bytes:
+    """The details of that message alone, encoded: what follows code and message."""
+    details: bytes = Status(details=status_message(refusal).details).SerializeToString()
+    return details
+
+
 def _any(name: str, message: RetryInfo | BadRequest) -> AnyMessage:
     return AnyMessage(type_url=_TYPE_PREFIX + name, value=message.SerializeToString())
 
