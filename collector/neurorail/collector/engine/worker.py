@@ -79,6 +79,9 @@ COUNTERS: Final = (
 ENGINE_NICE: Final = 5
 GROUPS_MAX: Final = 32
 """Groups on their way to the server; when so many wait, the applier waits too."""
+AT_ONCE_BYTES: Final = 64 << 10
+"""A smaller group is sent by the applier itself, if no other one is on its way: the pipe has room
+for it, and no second thread has to wake."""
 
 
 class FedInbox:
@@ -291,18 +294,22 @@ class Worker:
     def _committed(self, batch: OutboxBatch | None) -> None:
         observations, self._observations = self._observations, []
         seq, flushed_seq = self._applier.seq, self._applier.flushed_seq
-        self._groups.put(messages.Group(seq, flushed_seq, batch, observations, self._stats()))
+        group = messages.Group(seq, flushed_seq, batch, observations, self._stats())
+        if self._groups.unfinished_tasks or (batch and len(batch.lines) > AT_ONCE_BYTES):
+            self._groups.put(group)
+        else:
+            self._send(group)
         garbage.look()
+
+    def _send(self, group: messages.Group) -> None:
+        with contextlib.suppress(OSError):  # The server is gone; the receiving thread sees it too.
+            self._pipe.send(group)
 
     def _send_groups(self) -> None:
         """Send groups beside the applier, so that it decides while the server takes them in."""
-        gone = False
         while (group := self._groups.get()) is not None:
-            if not gone:
-                try:
-                    self._pipe.send(group)
-                except OSError:
-                    gone = True  # The server is gone; the receiving thread sees it too.
+            self._send(group)
+            self._groups.task_done()
 
     def _stats(self) -> dict[str, float] | None:
         now = time.monotonic()
