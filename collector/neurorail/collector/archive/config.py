@@ -16,7 +16,7 @@ class ArchiveConfig:
     events_bytes_max: int = 16 << 20
     linger_ms: int = 100
     """A batch that is not full is inserted when nothing more came for so long."""
-    linger_busy_ms: int = 1_000
+    linger_busy_ms: int = 2_000
     """Longest time a batch waits while more keeps coming: few large parts cost far less than many
     small ones. It is the archive's lag in steady traffic."""
     retry_delay_ms_min: int = 100
