@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bench.report import Report
-from neurorail.collector.engine import garbage
+from neurorail.collector.engine.garbage import GarbageWatch
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
 from neurorail.rules.manifest.load import load
@@ -131,7 +131,7 @@ def _run(manifest: Manifest | None, missions: int, records: Records) -> float:
         now += STEP_NS
         engine.apply(now, "default", started(number, now))
         engine.apply(now, "default", [finished_call(number, number, now)])
-    garbage.look_at_the_young_alone()  # As in the engine's own process.
+    garbage = GarbageWatch()  # As in the engine's own process.
     began = time.process_time()
     for record in records:
         now += STEP_NS

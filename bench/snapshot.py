@@ -19,8 +19,8 @@ import psutil
 
 from bench.report import Report
 from bench.rules import BEGIN_UNIX_NANO, STEP_NS, finished_call, started
-from neurorail.collector.engine import garbage
 from neurorail.collector.engine.applier import FLUSH_DIRTY_MAX
+from neurorail.collector.engine.garbage import GarbageWatch
 from neurorail.collector.engine.journal import Journal, Progress
 from neurorail.collector.engine.restore import restored
 from neurorail.rules.config import EngineConfig
@@ -40,7 +40,6 @@ def main() -> None:
 
 def measure(missions: int = MISSIONS) -> Report:
     """Let that many missions live, write their state, and begin again from it."""
-    garbage.look_at_the_young_alone()  # As in the engine's own process.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.sqlite"
         before = psutil.Process().memory_info().rss
@@ -74,6 +73,7 @@ def _alive(missions: int, path: Path) -> tuple[Engine, list[float]]:
     journal.open()
     engine = Engine(CONFIG, journal.load)
     state, flushes = engine.state, []
+    garbage = GarbageWatch()  # As in the engine's own process.
     now = BEGIN_UNIX_NANO
     for number in range(missions):
         now += STEP_NS

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation import asking, workload
 from tests.simulation.driver import CONFIG, Driver
 
-from neurorail.collector.engine import garbage
+from neurorail.collector.engine.garbage import YOUNG_MAX, GarbageWatch
 
 SEEDS = range(6)
 
@@ -64,13 +64,36 @@ def test_a_cycle_would_be_found() -> None:
 
 @pytest.mark.usefixtures("uncollected")
 def test_what_is_new_is_looked_at_once() -> None:
-    garbage.look_at_the_young_alone()
-    garbage.look()
+    watch = GarbageWatch()
     before = gc.get_freeze_count()
-    kept = [Knot() for _ in range(garbage.YOUNG_MAX)]
+    kept = [Knot() for _ in range(YOUNG_MAX)]
     Knot()
-    garbage.look()
+    watch.look()
     assert gc.get_freeze_count() >= before + len(kept)
-    assert gc.get_count()[0] < garbage.YOUNG_MAX
+    assert gc.get_count()[0] < YOUNG_MAX
     assert not gc.isenabled()
     assert not found()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_what_is_restored_is_passed_over() -> None:
+    watch = GarbageWatch()
+    collections = gc.get_stats()[0]["collections"]
+    kept = [Knot() for _ in range(YOUNG_MAX + 1)]
+    watch.pass_over()
+    watch.look()
+    assert len(kept) > YOUNG_MAX
+    assert gc.get_stats()[0]["collections"] == collections
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_what_comes_faster_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neurorail.collector.engine.garbage.PAUSE_S", 3_600.0)
+    watch = GarbageWatch()
+    for knots in (YOUNG_MAX + 1, YOUNG_MAX + 1):
+        collections = gc.get_stats()[0]["collections"]
+        for _ in range(knots):
+            Knot()
+        watch.look()
+    assert gc.get_stats()[0]["collections"] == collections
+    assert gc.get_count()[0] < YOUNG_MAX

@@ -26,7 +26,7 @@ from neurorail.rules.state import Changes, Row
 
 RECENT_BYTES_MAX: Final = 64 << 20
 """Outbox batches kept in memory for the archive and for readers; older ones are read from disk."""
-MERGE_PAGES: Final = 1_000
+MERGE_PAGES: Final = 2_000
 """Pages in the log at which the commit that reaches them merges it into the file: a few
 milliseconds, in which nothing else is decided."""
 COPY_PAGES: Final = 256

@@ -25,8 +25,9 @@ from typing import Final
 
 from neurorail.collector.decode import encode_observations
 from neurorail.collector.decode.own_attributes import ManifestDecoder
-from neurorail.collector.engine import garbage, messages
+from neurorail.collector.engine import messages
 from neurorail.collector.engine.applier import Applier, Busy
+from neurorail.collector.engine.garbage import GarbageWatch
 from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.envelope import Envelope, Stamp, Submission
@@ -180,6 +181,7 @@ class Worker:
         self._path = Path(begin.journal)
         self._journal = Journal(self._path)
         self._copies = ThreadPoolExecutor(1, "copy-state")
+        self._garbage = GarbageWatch()
         self._observations: list[tuple[int, bytes]] = []
         self._stats_at = 0.0
         self._groups: queue.Queue[messages.Group | None] = queue.Queue(GROUPS_MAX)
@@ -223,6 +225,7 @@ class Worker:
         self._pipe.send(started)
         self._sender.start()
         self._applier.start()
+        self._garbage.pass_over()
 
     def _end(self) -> None:
         self._copies.shutdown()
@@ -299,7 +302,7 @@ class Worker:
             self._groups.put(group)
         else:
             self._send(group)
-        garbage.look()
+        self._garbage.look()
 
     def _send(self, group: messages.Group) -> None:
         with contextlib.suppress(OSError):  # The server is gone; the receiving thread sees it too.
@@ -364,7 +367,6 @@ def main() -> None:
     # When the processor is short, taking in comes before deciding: the inbox holds what waits.
     os.nice(ENGINE_NICE)
     worker = Worker(Pipe(socket.socket(fileno=descriptor)))
-    garbage.look_at_the_young_alone()
     worker.run()
 
 

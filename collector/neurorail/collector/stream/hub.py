@@ -241,17 +241,22 @@ class StreamHub:
         self._chunks.clear()
         self._matching.clear()
         self._events.extend(events)
-        for event in events:
-            self._bytes += len(event.data) + _EVENT_OVERHEAD_BYTES
-            self._by_channel[event.channel] += 1
+        self._count(events, 1)
         excess = max(0, len(self._events) - self.config.buffer_events)
         over_bytes = self._bytes - self.config.buffer_bytes
-        freed = sum(len(e.data) + _EVENT_OVERHEAD_BYTES for e in self._events[:excess])
-        while freed < over_bytes and excess < len(self._events):
-            freed += len(self._events[excess].data) + _EVENT_OVERHEAD_BYTES
-            excess += 1
+        if over_bytes > 0:
+            freed = _size_bytes(self._events[:excess])
+            while freed < over_bytes and excess < len(self._events):
+                freed += _size_bytes(self._events[excess : excess + 1])
+                excess += 1
         if excess:
             self._evict(excess)
+
+    def _count(self, events: Sequence[StreamEvent], times: int) -> None:
+        """Count events that come (1) or leave (-1): tens of thousands a second."""
+        self._bytes += times * _size_bytes(events)
+        for channel, count in Counter([event.channel for event in events]).items():
+            self._by_channel[channel] += times * count
 
     def _evict(self, count: int) -> None:
         leaving = self._events[:count]
@@ -261,9 +266,7 @@ class StreamHub:
             if cursor is not None and cursor < new_base:
                 subscription.miss(leaving[cursor - self._base :])
                 subscription.cursor = new_base
-        for event in leaving:
-            self._bytes -= len(event.data) + _EVENT_OVERHEAD_BYTES
-            self._by_channel[event.channel] -= 1
+        self._count(leaving, -1)
         self._floor, self._floor_id = leaving[-1].position, leaving[-1].event_id
         self._evicted += len(leaving)
         self._base = new_base
@@ -448,3 +451,8 @@ class StreamHub:
             refused=self._refused,
             pending_dropped=self._dropped,
         )
+
+
+def _size_bytes(events: Sequence[StreamEvent]) -> int:
+    """What events take in memory."""
+    return sum([len(event.data) for event in events]) + len(events) * _EVENT_OVERHEAD_BYTES
