@@ -132,6 +132,26 @@ async def test_a_frame_that_ends_too_early_is_told(
     assert pair.half.frames.empty()
 
 
+async def test_what_is_gathered_leaves_when_it_is_much_or_the_pause_is_over(pair: Pair) -> None:
+    one, other = pair.sides
+    large = Frame(Kind.REQUEST, 2, payload=b"x" * (64 << 10))
+    one.link.pause_s = lambda: 3_600.0
+    for frame in (FRAMES[0], large):
+        one.link.send(frame)
+    assert await other.next(2) == [FRAMES[0], large]
+
+    one.link.pause_s = lambda: 0.001
+    one.link.send(FRAMES[1])
+    one.link.send(FRAMES[2])
+    assert await other.next(2) == FRAMES[1:3]
+
+    one.link.pause_s = lambda: 3_600.0
+    one.link.send(FRAMES[4])
+    one.link.close()
+    assert await other.next(1) == FRAMES[4:]
+    await asyncio.wait_for(other.lost.wait(), 60)
+
+
 async def test_what_was_sent_leaves_before_the_link_closes(pair: Pair) -> None:
     one, other = pair.sides
     one.link.send(FRAMES[3])

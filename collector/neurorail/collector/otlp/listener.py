@@ -29,6 +29,10 @@ from neurorail.collector.resident_memory import rss_bytes
 SWITCH_INTERVAL_S: Final = 0.001
 GC_THRESHOLD: Final = (50_000, 20, 50)
 STATS_INTERVAL_S: Final = 0.5
+MANY_CALLS: Final = 8
+GATHER_S: Final = 0.001
+"""While so many calls wait for their answers, the next ones leave together, so often: each message
+of its own would wake the server. The timers of the event loop know no shorter time."""
 CALLERS_MAX: Final = 512
 """Distinct metadata that the server remembers; beyond it all is told anew."""
 ANSWER_BYTES_MAX: Final = 16 << 20
@@ -134,7 +138,8 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
     async def _listen(self, listen: messages.Listen) -> None:
-        self._held = Held(listen.limits)
+        held = self._held = Held(listen.limits)
+        self._link.pause_s = lambda: GATHER_S if len(held) > MANY_CALLS else 0.0
         try:
             server = grpc.aio.server(options=listen.options)
             server.add_generic_rpc_handlers(

@@ -20,6 +20,9 @@ _BUFFER_BYTES: Final = 256 << 10
 _KERNEL_BYTES: Final = 1 << 20
 """What the kernel may hold for the other side, as far as it allows: fewer, longer turns."""
 
+_GATHERED_BYTES: Final = 64 << 10
+"""So much leaves at once, whatever may still come."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -83,8 +86,11 @@ class Link(asyncio.BufferedProtocol):
         self._lost = lost
         self._payload_bytes_max = payload_bytes_max
         self._loop = asyncio.get_running_loop()
+        self.pause_s: Callable[[], float] = lambda: 0.0
+        """How long what is sent may wait for more, asked at the first of it; 0: for this turn."""
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._buffer = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -100,14 +106,21 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is None:
             return
         if not self._out:
-            self._loop.call_soon(self._flush)
+            pause_s = self.pause_s()
+            if pause_s:
+                self._loop.call_later(pause_s, self._flush)
+            else:
+                self._loop.call_soon(self._flush)
         kind, number, caller, code, payload = frame
         self._out.append(_HEADER.pack(len(payload), number, caller, kind, code))
         if payload:
             self._out.append(payload)
+            self._out_bytes += len(payload)
+            if self._out_bytes >= _GATHERED_BYTES:
+                self._flush()
 
     def _flush(self) -> None:
-        out, self._out = self._out, []
+        out, self._out, self._out_bytes = self._out, [], 0
         if out and self._transport is not None:
             self._transport.writelines(out)
 
