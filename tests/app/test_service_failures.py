@@ -1,4 +1,4 @@
-"""A server whose engine is killed: not ready, still acknowledging, ended with status 1, whole."""
+"""A server whose engine or listener is killed: not ready, still acknowledging, whole afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,6 +68,59 @@ def test_a_server_without_its_engine_says_so_and_still_takes_in(tmp_path: Path) 
 
     said = asyncio.run(run())
     assert said == "the engine stopped: the engine's process was killed by SIGKILL"
+
+
+def test_a_server_without_its_grpc_listener_says_so_until_there_is_another(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "data_dir": tmp_path,
+        "otlp": {"grpc": ANYWHERE, "http": ANYWHERE},
+        "api": ANYWHERE,
+    }
+
+    async def run() -> None:
+        service = Service(load(None, options))
+        addresses = await service.start()
+        listener = service._receivers.grpc.process
+        host, port = addresses.otlp_grpc.split(":")
+        try:
+            async with httpx2.AsyncClient(timeout=STOP_S) as client, asyncio.timeout(STOP_S):
+                ready = f"http://{addresses.api}/ready"
+                assert listener.pid is not None
+                os.kill(listener.pid, signal.SIGKILL)
+                with await bound(host, int(port)) as taker:
+                    taker.listen()  # Nobody else can, so that the listener does not come back yet.
+                    while (refused := await client.get(ready)).status_code == 200:
+                        await asyncio.sleep(0.01)
+                    assert refused.status_code == 503
+                    assert "the gRPC listener was killed by SIGKILL" in refused.text
+                    taken = await client.post(
+                        f"http://{addresses.otlp_http}/v1/traces",
+                        content=mission(Chain()),
+                        headers=PROTOBUF,
+                    )
+                    assert taken.status_code == 200, taken.text
+                while (await client.get(ready)).status_code != 200:
+                    await asyncio.sleep(0.01)
+                metrics = (await client.get(f"http://{addresses.api}/metrics")).text
+                assert re.search(r"^neurorail_listener_restarts [1-9]", metrics, re.MULTILINE)
+        finally:
+            await service.stop()
+
+    asyncio.run(run())
+
+
+async def bound(host: str, port: int) -> socket.socket:
+    """A socket that has a port as soon as whoever had it is gone."""
+    while True:
+        taker = socket.socket()
+        taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taker.bind((host, port))
+        except OSError:
+            taker.close()
+            await asyncio.sleep(0.01)
+        else:
+            return taker
 
 
 def test_serve_ends_with_status_1_when_its_engine_dies_and_the_next_goes_on(tmp_path: Path) -> None:
