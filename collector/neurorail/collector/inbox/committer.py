@@ -25,8 +25,8 @@ _GATHER_BYTES: Final = 1 << 20
 """A group of this size is worth its commit."""
 _MANY: Final = 8
 """So many small appends that wait are many: their senders have more on the way."""
-_MANY_TIMES: Final = 3
-"""How many times longer many of them gather."""
+_MANY_TIMES: Final = 2
+"""How many times as long many of them gather."""
 _URGENT: Final = 2
 """Ranks below this are never telemetry."""
 

@@ -36,7 +36,7 @@ class InboxConfig:
     """A group takes no further append beyond this number of records."""
     group_interval_us: int = 2_000
     """Under concurrent small appends a group begins no sooner than this after the last one; when
-    many of them are telemetry, and no command waits, then three times this."""
+    many of them are telemetry, and no command waits, then twice this."""
     tail_bytes: int = 64 * MIB
     """Newest records kept in memory for readers."""
     open_files: int = 16
