@@ -114,6 +114,7 @@ def test_history_of_a_server_is_replayed_from_its_store_alone(tmp_path: Path) ->
         backtested(data, tmp_path)
         assert "not 'x'" in rules(data, "replay", "--node", "x", status=2)
         assert "there are: none" in rules(data, "replay", "--after", "3", status=1)
+        archived(server.api)
     report = json.loads(rules(data, "replay", "--json"))
     assert report["records"] > beside["records"] >= 5
     assert report["equal"]

@@ -165,6 +165,7 @@ def test_kill_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) ->
             sender.start()
         for _ in range(ENOUGH_REQUESTS):
             assert enough.acquire(timeout=60)
+        stream.until(bool)
         server.kill()
         for sender in senders:
             sender.join()
