@@ -58,7 +58,8 @@ def test_any_of_a_hundred_thousand_missions_is_reached_at_once(
     panel.locator(".list").focus()
     page.keyboard.press("End")
     expect(panel.locator('[data-mission="m_99999"]')).to_be_visible()
-    page.keyboard.press("Home")
+    # The last row may not have the focus yet that its placeholder had.
+    panel.locator(".list").press("Home")
     expect(panel.locator('[data-mission="m_0"]')).to_be_visible()
     # Neither place was come to page by page, and few of the rows are held.
     assert len(reads) < 20

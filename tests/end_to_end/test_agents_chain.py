@@ -126,6 +126,42 @@ def test_a_forked_child_reports_too_and_neither_hangs(rail: Rail) -> None:
     assert len(attempts) == 2
 
 
+def test_parent_and_forked_child_each_have_their_connections(rail: Rail) -> None:
+    mission_id, *attempts = run_agent(
+        rail,
+        """
+        import os
+        from neurorail.instrumentation import *
+        from opentelemetry import trace
+        configure()
+        def attempts(count):
+            for _ in range(count):
+                with attempt() as a:
+                    os.write(1, f"{a.id}\\n".encode())  # A line in one piece.
+                trace.get_tracer_provider().force_flush()
+        with mission("forks") as m, plan(), job("tool_execution"):
+            print(m.id, flush=True)
+            # Connections are open when the children are made, and all use theirs at once.
+            attempts(1)
+            children = []
+            for _ in range(3):
+                children.append(os.fork())
+                if children[-1] == 0:
+                    break
+            if 0 in children:
+                attempts(10)
+                shutdown()
+                trace.get_tracer_provider().shutdown()
+                os._exit(0)
+            attempts(10)
+            assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
+        """,
+    )
+    tree = rail.entity(mission_id, lambda tree: tree["mission"]["ended_at"])
+    found = {one["entity_id"] for one in tree["descendants"] if one["entity_type"] == "attempt"}
+    assert found == set(attempts)
+
+
 def test_joining_an_sdk_that_is_set_up_already(rail: Rail) -> None:
     (mission_id,) = run_agent(
         rail,

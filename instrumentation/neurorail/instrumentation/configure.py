@@ -13,6 +13,7 @@ from opentelemetry import _logs, context, trace
 from opentelemetry.util.types import AttributeValue
 
 from neurorail.instrumentation.current import chain_ids, set_ambient
+from neurorail.instrumentation.forked import own_connections_after_fork
 from neurorail.instrumentation.gate.config import GateConfig
 from neurorail.instrumentation.process import process
 from neurorail.instrumentation.propagation import context_from_environment
@@ -90,6 +91,7 @@ def _set_up(service_name: str | None) -> None:
     made: list[EventProcessor] = []
 
     def export_logs(exporter: Any, *_: Any, **__: Any) -> EventProcessor:
+        own_connections_after_fork(exporter)
         made.append(EventProcessor(exporter))
         return made[-1]
 
@@ -112,6 +114,7 @@ def _export_spans(exporter: Any, *_: Any, **__: Any) -> Any:
     """Spans report usage: every second, unless the variable for it says otherwise."""
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    own_connections_after_fork(exporter)
     given = os.environ.get("OTEL_BSP_SCHEDULE_DELAY")
     return BatchSpanProcessor(exporter, schedule_delay_millis=None if given else SPAN_DELAY_MS)
 
