@@ -2,9 +2,9 @@
 
 The observations are those of ordinary missions, of the shape that the other measurements send: the
 four levels begin, a model and a tool are called, the four levels end. As one mission ends another
-begins, so that as many are alive all the time; each mission that is measured has had a call before.
-What a model call alone costs, which meets the most rules, is told beside it. Decoding and writing
-are not in the numbers.
+begins, so that as many are alive all the time. What a model call alone costs, which meets the most
+rules, is told beside it: of missions that had one before. Decoding and writing are not in the
+numbers.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ STEP_NS = 1_000_000
 PROVIDERS = ("openai", "anthropic", "mistral", "gcp.gemini", "aws.bedrock")
 HEAD = "neurorail_manifest: 1\nname: bench\nversion: '1'\ndefault_mode: direct\n"
 Records = Sequence[Sequence[Observation]]
+Before = Callable[[int, int], Sequence[Observation]]
+"""What a mission that is alive has said, by its number and the time."""
 
 
 def main() -> None:
@@ -57,8 +59,8 @@ def main() -> None:
 def measure(lives: int = LIVES, calls: int = CALLS) -> Report:
     """Measure both cases in turns, so that a busy moment meets both."""
     report = Report("rules", {"missions": lives, "calls": calls})
-    few, many = _in_turns(partial(_lives, lives))
-    call_few, call_many = _in_turns(partial(_calls, calls))
+    few, many = _in_turns(_begins, partial(_lives, lives))
+    call_few, call_many = _in_turns(_called, partial(_calls, calls))
     report.add(
         shipped_observations_per_s=round(1 / few),
         hundred_rules_observations_per_s=round(1 / many),
@@ -75,12 +77,12 @@ def measure(lives: int = LIVES, calls: int = CALLS) -> Report:
     return report
 
 
-def _in_turns(records: Callable[[int], Records]) -> tuple[float, float]:
+def _in_turns(before: Before, records: Callable[[int], Records]) -> tuple[float, float]:
     """Medians of the seconds an observation takes, in the small case and in the large one."""
     small, large = [], []
     for _ in range(ROUNDS):
-        small.append(_run(None, FEW, records(FEW)))
-        large.append(_run(hundred_rules(), MANY, records(MANY)))
+        small.append(_run(None, FEW, before, records(FEW)))
+        large.append(_run(hundred_rules(), MANY, before, records(MANY)))
     return statistics.median(small), statistics.median(large)
 
 
@@ -121,7 +123,7 @@ def _lines(items: Sequence[str]) -> list[str]:
     return [f"{item}\n" for item in items]
 
 
-def _run(manifest: Manifest | None, missions: int, records: Records) -> float:
+def _run(manifest: Manifest | None, missions: int, before: Before, records: Records) -> float:
     """Seconds of the processor an observation: others may be at work."""
     engine = Engine(EngineConfig(entities_in_memory=1_000_000, traces_in_memory=1_000_000))
     if manifest is not None:
@@ -129,8 +131,7 @@ def _run(manifest: Manifest | None, missions: int, records: Records) -> float:
     now = BEGIN_UNIX_NANO
     for number in range(missions):
         now += STEP_NS
-        engine.apply(now, "default", started(number, now))
-        engine.apply(now, "default", [finished_call(number, number, now)])
+        engine.apply(now, "default", before(number, now))
     garbage = GarbageWatch()  # As in the engine's own process.
     began = time.process_time()
     for record in records:
@@ -156,7 +157,15 @@ def _lives(lives: int, missions: int) -> Records:
 def _turn(old: int, new: int, now: int) -> list[Observation]:
     calls = [finished_call(new, old, now), _finished_tool(new, old, now)]
     ends = [_ended(level, old, now) for level in (3, 2, 1, 0)]
-    return [*calls, *ends, *(_begun(level, new, now) for level in range(4))]
+    return [*calls, *ends, *_begins(new, now)]
+
+
+def _begins(number: int, now: int) -> list[Observation]:
+    return [_begun(level, number, now) for level in range(4)]
+
+
+def _called(number: int, now: int) -> list[Observation]:
+    return [*started(number, now), finished_call(number, number, now)]
 
 
 def _ids(number: int) -> Ids:
