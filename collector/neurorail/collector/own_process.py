@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Final
+
+from neurorail.collector.lifeline import end_with_the_server
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,6 +29,22 @@ def launch(module: str, theirs: socket.socket) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
+
+
+def begin(name: str) -> socket.socket | None:
+    """In a process that `launch` started: its end of the pair; None if the server is gone already.
+
+    `name` stands before what it logs.
+    """
+    descriptor, server = int(sys.argv[1]), int(sys.argv[2])
+    end_with_the_server()
+    if os.getppid() != server:
+        return None
+    # The server decides when to stop; a signal to the whole group is meant for it.
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
+    return socket.socket(fileno=descriptor)
 
 
 def how_it_ended(status: int) -> str:

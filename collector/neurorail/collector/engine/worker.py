@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import pickle
 import queue
-import signal
-import socket
 import sys
 import threading
 import time
@@ -32,7 +29,7 @@ from neurorail.collector.engine.journal import Journal, OutboxBatch
 from neurorail.collector.engine.pipe import Pipe
 from neurorail.collector.envelope import Envelope, Stamp, Submission
 from neurorail.collector.inbox.errors import InboxClosed, InboxFull
-from neurorail.collector.lifeline import end_with_the_server
+from neurorail.collector.own_process import begin
 from neurorail.collector.resident_memory import rss_bytes
 from neurorail.rules.directives import DIRECTIVES, KILLS
 from neurorail.rules.governor.pools import POOLS
@@ -354,19 +351,14 @@ def _take_lock(journal: Path) -> None:
 
 def main() -> None:
     """`python -m neurorail.collector.engine.worker FD PARENT`: the pipe, and whose engine it is."""
-    descriptor, server = int(sys.argv[1]), int(sys.argv[2])
-    # So that the next server finds the files free.
-    end_with_the_server()
-    if os.getppid() != server:
+    # It ends with the server, so that the next one finds the files free.
+    end = begin("engine")
+    if end is None:
         return
-    # The server decides when to stop; a signal to the whole group is meant for it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="engine: %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # When the processor is short, taking in comes before deciding: the inbox holds what waits.
     os.nice(ENGINE_NICE)
-    worker = Worker(Pipe(socket.socket(fileno=descriptor)))
+    worker = Worker(Pipe(end))
     worker.run()
 
 

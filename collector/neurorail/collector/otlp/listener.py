@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -21,9 +19,9 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
-from neurorail.collector.lifeline import end_with_the_server
 from neurorail.collector.otlp import listener_messages as messages
 from neurorail.collector.otlp.listener_link import BrokenLinkError, Frame, Kind, Link, connect
+from neurorail.collector.own_process import begin
 from neurorail.collector.resident_memory import rss_bytes
 
 SWITCH_INTERVAL_S: Final = 0.001
@@ -238,20 +236,15 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 def main() -> None:
     """`python -m neurorail.collector.otlp.listener FD PARENT`: the link, and whose it is."""
-    descriptor, server = int(sys.argv[1]), int(sys.argv[2])
-    end_with_the_server()
-    if os.getppid() != server:
+    end = begin("gRPC listener")
+    if end is None:
         return
-    # The server decides when to stop; a signal to the whole group is meant for it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="gRPC listener: %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLD)
     gc.collect()
     gc.freeze()
     with asyncio.Runner(loop_factory=_event_loop) as runner:
-        runner.run(Listener().run(socket.socket(fileno=descriptor)))
+        runner.run(Listener().run(end))
 
 
 if __name__ == "__main__":
