@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.otlp_requests import span, traces
@@ -25,6 +27,7 @@ from neurorail.collector.archive.ports import DeadLetter
 from neurorail.collector.archive.progress import Plan, ProgressLog
 from neurorail.collector.envelope import Envelope, Kind, Signal
 from neurorail.collector.store.audit import verify
+from neurorail.collector.store.client import is_embedded
 from neurorail.collector.store.store import Store
 
 CONFIG = ArchiveConfig(linger_ms=1, linger_busy_ms=1, retry_delay_ms_min=10, retry_delay_ms_max=20)
@@ -148,6 +151,33 @@ def test_a_batch_holds_no_more_items_than_configured(
         assert archiver.wait_until(seq=4, timeout_s=TIMEOUT_S)
     assert archiver.counts[0].inserts == 4
     assert seqs(store, node) == dict.fromkeys(range(1, 5), 3)
+
+
+def test_an_embedded_engine_is_given_one_insert_at_a_time(
+    store: Store, node: str, archiver_of: Callable[..., Archiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, both = store.raw_insert, threading.Barrier(2)
+    under_way, most = 0, 0
+
+    def counted(*arguments: Any) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.05)  # Whoever might come meanwhile has the time to.
+        insert(*arguments)
+        under_way -= 1
+
+    monkeypatch.setattr(store, "raw_insert", counted)
+    lines = EventLines(node)
+    events = Events(batch(n, [lines.line(n, index) for index in range(3)]) for n in range(1, 9))
+    config = replace(CONFIG, batch_records_max=1, events_bytes_max=1)
+    with running(archiver_of(Records(requests(1, 8)), events, config)) as archiver:
+        assert archiver.wait_until(seq=8, ordinal=8, timeout_s=TIMEOUT_S)
+    # A server does its work on processors of its own: it may have two.
+    assert most == 1 or not is_embedded(store.config.url)
+    assert seqs(store, node) == dict.fromkeys(range(1, 9), 2)
+    assert count(store, node, "neurorail_audit") == 24
 
 
 def test_envelopes_are_kept_with_what_the_encoder_gives(

@@ -184,6 +184,32 @@ def test_readers_wait_until_there_is_more(journal: Journal) -> None:
     assert journal.wait_for(0, 0.0)
 
 
+def test_the_log_is_merged_when_it_is_large_and_nobody_waits(journal: Journal, path: Path) -> None:
+    """A merge moves what the log holds into the file, which alone is read here."""
+
+    def merged() -> int:
+        file = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
+        try:
+            found: int = file.execute("SELECT count(*) FROM outbox").fetchone()[0]
+        except sqlite3.OperationalError:  # Not even the tables are in the file.
+            found = 0
+        finally:
+            file.close()
+        return found
+
+    commit(journal, b"one")
+    journal.merge_if_large()
+    assert merged() == 0
+    for _ in range(journal_module.QUIET_MERGE_PAGES):
+        commit(journal, b"more")
+    journal.merge_if_large()
+    assert merged() == 1 + journal_module.QUIET_MERGE_PAGES
+    commit(journal, b"one more")
+    journal.merge_if_large()
+    assert merged() == 1 + journal_module.QUIET_MERGE_PAGES
+    assert len(journal.read(0, 1 << 20)) == 2 + journal_module.QUIET_MERGE_PAGES
+
+
 def test_a_closed_journal_says_so(journal: Journal) -> None:
     commit(journal, b"one")
     journal.close()

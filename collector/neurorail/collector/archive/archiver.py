@@ -1,10 +1,15 @@
-"""The archiver: two threads, one for records and one for events, that never wait for each other."""
+"""The archiver: two threads, one for records and one for events.
+
+Neither waits for the other, but that an embedded ClickHouse is given one insert at a time: two of
+them would take all processors of a small machine, and what is live would wait.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
 from neurorail.collector.archive.config import ArchiveConfig
@@ -12,6 +17,7 @@ from neurorail.collector.archive.events import EventStream
 from neurorail.collector.archive.progress import ProgressLog
 from neurorail.collector.archive.telemetry import TelemetryStream
 from neurorail.collector.archive.writer import Stopped, Writer, WriterCounts
+from neurorail.collector.store.client import is_embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +80,10 @@ class Archiver:
         self._threads: list[threading.Thread] = []
         self._moved = threading.Condition()
 
+        turn = threading.Lock() if is_embedded(store.config.url) else nullcontext()
+
         def writer() -> Writer:
-            return Writer(store, node, self._config, self._stop, on_dead_letter)
+            return Writer(store, node, self._config, self._stop, on_dead_letter, turn)
 
         self._writers = (writer(), writer())
         self._records = records

@@ -13,10 +13,11 @@ class ArchiveConfig:
     batch_items_max: int = 32_768
     """Spans, log records and data points in one insert; one record may exceed it alone."""
     batch_bytes_max: int = 32 << 20
-    events_bytes_max: int = 16 << 20
+    events_bytes_max: int = 64 << 20
+    """Of events read at once; half of it is a whole batch."""
     linger_ms: int = 100
     """A batch that is not full is inserted when nothing more came for so long."""
-    linger_busy_ms: int = 2_000
+    linger_busy_ms: int = 5_000
     """Longest time a batch waits while more keeps coming: few large parts cost far less than many
     small ones. It is the archive's lag in steady traffic."""
     retry_delay_ms_min: int = 100

@@ -92,7 +92,7 @@ class EventStream:
         """What waits, as a share of a whole batch; 1 or more when there is one."""
         # Kept for the step that follows: what is not in memory any more is read once.
         self._next = self._read()
-        return sum(len(batch.lines) for batch in self._next) / (self._config.events_bytes_max // 2)
+        return 2 * sum(len(batch.lines) for batch in self._next) / self._config.events_bytes_max
 
     def step(self) -> None:
         """Archives the next batch: the one that `fill` found, if it was asked."""

@@ -21,6 +21,7 @@ from neurorail.collector.store.errors import StoreError, StoreRefused, StoreUnav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from neurorail.collector.archive.config import ArchiveConfig
     from neurorail.collector.archive.ports import DeadLetter, OnDeadLetter
@@ -59,13 +60,16 @@ class Writer:
         config: ArchiveConfig,
         stop: threading.Event,
         on_dead_letter: OnDeadLetter | None,
+        turn: AbstractContextManager[object],
     ) -> None:
+        """`turn` is held during each insert, and not while one waits to be tried again."""
         self.store = store
         self.node = node
         self.counts = WriterCounts()
         self._config = config
         self._stop = stop
         self._on_dead_letter = on_dead_letter
+        self._turn = turn
         self._directory = (
             Path(urlsplit(store.config.url).path) if is_embedded(store.config.url) else None
         )
@@ -84,7 +88,12 @@ class Writer:
             StoreRefused: If the engine refuses the data for good.
             Stopped: If the archive is stopped before the engine came back.
         """
-        self.attempt(lambda: self.store.raw_insert(table, parts, fmt, settings, columns))
+
+        def in_turn() -> None:
+            with self._turn:
+                self.store.raw_insert(table, parts, fmt, settings, columns)
+
+        self.attempt(in_turn)
         self.counts.inserts += 1
 
     def attempt(self, action: Callable[[], Any]) -> Any:

@@ -200,6 +200,7 @@ class Applier:
             self._apply_all(envelopes)
         else:
             self._flush_if_due()
+            self._journal.merge_if_large()
             self._inbox.wait_for(self.seq, self._wait_s())
         self._answer_questions()
         self._append_due_tick()

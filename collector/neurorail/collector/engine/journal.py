@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -29,6 +30,10 @@ RECENT_BYTES_MAX: Final = 64 << 20
 MERGE_PAGES: Final = 2_000
 """Pages in the log at which the commit that reaches them merges it into the file: a few
 milliseconds, in which nothing else is decided."""
+QUIET_MERGE_PAGES: Final = 250
+"""The same while nothing waits to be decided: a millisecond or two, so that who comes meanwhile
+hardly notices."""
+PAGE_BYTES: Final = 4_096
 COPY_PAGES: Final = 256
 SCRUB_BYTES_MAX: Final = 256 << 20
 """A larger file is not written anew while the engine runs, but at the next start."""
@@ -132,6 +137,8 @@ class Journal:
         self._recent_bytes = 0
         self._prune_to = 0
         self._deleted_to = 0
+        self._log_pages = 0
+        """About so many pages were written since the log was last merged in a quiet moment."""
         # Event lines repeat themselves; a tenth of the bytes is a tenth of the writing.
         self._compress = zstandard.ZstdCompressor(level=1).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
@@ -234,9 +241,23 @@ class Journal:
                 connection.execute("ROLLBACK")
                 raise
             self._deleted_to = progress.pruned_ordinal
+            self._log_pages += 1 + len(packed) // PAGE_BYTES + (len(changes.rows) if changes else 0)
         if batch is not None:
             self._remember(batch)
         return batch
+
+    def merge_if_large(self) -> None:
+        """Merge the log if there is something in it; for moments in which nobody waits.
+
+        Without it a commit does so, later and at greater length.
+        """
+        if self._log_pages < QUIET_MERGE_PAGES:
+            return
+        with self._lock:
+            self._log_pages = 0
+            # A disk that refuses refuses the next commit too, which says so.
+            with suppress(sqlite3.Error):
+                self._open_connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _remember(self, batch: OutboxBatch) -> None:
         with self._arrived:
