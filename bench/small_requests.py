@@ -30,6 +30,8 @@ from bench.workload import Request, Workload
 
 GOAL = 0.5
 SPANS = 10
+CONCURRENCY = 256
+"""Requests in flight, as from a fleet of agents: enough that nobody waits for more of them."""
 ROUNDS = 5
 """Pairs of servers, measured in turns: a busy moment meets one pair, and the median counts."""
 
@@ -37,13 +39,13 @@ ROUNDS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.small_requests", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--concurrency", type=int, default=CONCURRENCY)
     arguments = parser.parse_args()
     if not measure(arguments.requests, arguments.concurrency).publish():
         sys.exit(1)
 
 
-def measure(requests: int, concurrency: int = 64) -> Report:
+def measure(requests: int, concurrency: int = CONCURRENCY) -> Report:
     """Measure each way in, one after the other, each with a server of its own."""
     pairs = [_pair(requests, concurrency) for _ in range(ROUNDS)]
     pairs.sort(key=lambda pair: pair[1].requests_per_s / pair[0].requests_per_s)
@@ -57,6 +59,7 @@ def measure(requests: int, concurrency: int = 64) -> Report:
     report.add(
         requests=requests,
         spans_per_request=SPANS,
+        concurrency=concurrency,
         empty_grpc_requests_per_s=empty.requests_per_s,
         grpc_requests_per_s=grpc.requests_per_s,
         http_protobuf_requests_per_s=protobuf.requests_per_s,

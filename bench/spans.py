@@ -64,6 +64,17 @@ def mission_spans(size: int, seed: int, begin_unix_nano: int) -> list[Span]:
     return [*spans, plan, root]
 
 
+def ordinary_spans(size: int, seed: int, begin_unix_nano: int) -> list[Span]:
+    """Return the `size` spans of a trace without an agent, children before their root."""
+    random = Random(seed)
+    trace = _Mission(random, begin_unix_nano, bytes(random.randbytes(10)) + MARK)
+    own: Attributes = {"app.version": "1.4.2", "app.region": "eu", "app.team": "search"}
+    asked: Attributes = {**own, "http.request.method": "POST", "url.path": "/search"}
+    root = _span(trace, "POST /search", Span.SPAN_KIND_SERVER, asked, None, 0, 900)
+    steps = [_step(trace, own, root, index, 5 + index) for index in range(size - 1)]
+    return [*steps, root]
+
+
 def _job_spans(mission: _Mission, above: Attributes, plan: Span, room: int) -> list[Span]:
     chain = {**above, names.JOB_ID: mission.text_id("j_")}
     job = _entity(mission, "job", chain, plan, 2, 800, {names.JOB_TYPE: "llm_call"})

@@ -19,7 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from bench.spans import MARK, mission_spans
+from bench.spans import MARK, mission_spans, ordinary_spans
 
 SHAPES: Final = 16
 """Different missions; the others repeat them."""
@@ -64,6 +64,7 @@ class Workload:
         spans_per_mission: spans of each mission.
         seed: of what varies between missions.
         first_mission: number of the first mission, for several generators beside each other.
+        ordinary: traces of other services in place of missions, with nothing to govern in them.
     """
 
     def __init__(
@@ -72,13 +73,16 @@ class Workload:
         spans_per_mission: int = 25,
         seed: int = 1,
         first_mission: int = 1,
+        *,
+        ordinary: bool = False,
     ) -> None:
         self.spans_per_request = spans_per_request
         self.spans_per_mission = spans_per_mission
         cycle_spans = lcm(spans_per_request, spans_per_mission)
         self._missions_per_cycle = cycle_spans // spans_per_mission
         self._first_mission = first_mission
-        shapes = [mission_spans(spans_per_mission, seed + n, _BEGIN) for n in range(SHAPES)]
+        make = ordinary_spans if ordinary else mission_spans
+        shapes = [make(spans_per_mission, seed + n, _BEGIN) for n in range(SHAPES)]
         self._templates = [
             _template(shapes, start, spans_per_request, spans_per_mission)
             for start in range(0, cycle_spans, spans_per_request)

@@ -83,3 +83,13 @@ def test_a_mission_is_a_chain_with_children_first_and_mostly_ordinary_spans() ->
 def test_a_mission_too_small_for_a_chain_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 8"):
         mission_spans(7, 1, NOW)
+
+
+def test_ordinary_spans_are_traces_that_say_nothing_of_agents() -> None:
+    requests = list(Workload(ordinary=True).requests(6_000, NOW))
+    spans = [span for request in requests for span in spans_of(request)]
+    assert len({(span.trace_id, span.span_id) for span in spans}) == len(spans) >= 6_000
+    assert sum(not span.parent_span_id for span in spans) == len(spans) // 25
+    keys = {attribute.key for span in spans for attribute in span.attributes}
+    assert len(keys) > 15
+    assert not [key for key in keys if key.startswith(("neurorail.", "gen_ai."))]

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-BACKGROUND_NICE: Final = 15
+BACKGROUND_NICE: Final = 10
 """For what may wait a little: inserts and merges in the embedded store."""
 
 

@@ -74,7 +74,7 @@ COUNTERS: Final = (
     "confirmation_refused",
 )
 """Engine counters that are shown as metrics."""
-ENGINE_NICE: Final = 10
+ENGINE_NICE: Final = 5
 GROUPS_MAX: Final = 32
 """Groups on their way to the server; when so many wait, the applier waits too."""
 AT_ONCE_BYTES: Final = 64 << 10

@@ -24,7 +24,7 @@ from neurorail.collector.rerun_jobs.messages import ChildEnd, Ended, Failed, Mov
 from neurorail.collector.store.errors import StoreError
 from neurorail.rules.manifest.model import Manifest
 
-NICE: Final = 19
+NICE: Final = 15
 """Behind the engine, and behind what the embedded store does in the background."""
 
 
