@@ -80,6 +80,7 @@ def measure(requests: int, concurrency: int = CONCURRENCY) -> Report:
     report.goal(
         "HTTP/protobuf at least as many as gRPC", protobuf.requests_per_s >= grpc.requests_per_s
     )
+    report.goal("none refused", report.numbers["refused"] == 0)
     return report
 
 

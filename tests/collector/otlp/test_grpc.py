@@ -172,6 +172,24 @@ class _Keys:
         return Caller("acme", "agent-7")
 
 
+async def test_more_calls_than_a_connection_may_have_open_wait_and_are_all_taken(
+    start: Start,
+) -> None:
+    """gRPC itself would refuse new ones while it has not tidied up after those that ended."""
+    running = await start(config=ReceiverConfig(grpc=GrpcConfig(max_concurrent_streams=8)))
+    body = spans(count=2).SerializeToString()
+
+    async with connected(running) as export:
+
+        async def exporter() -> None:
+            for _ in range(50):
+                await export(Signal.TRACES, body)
+
+        await asyncio.gather(*(exporter() for _ in range(32)))
+
+    assert len(running.inbox.appends) == 32 * 50
+
+
 async def test_the_caller_comes_from_the_metadata(start: Start) -> None:
     running = await start(authenticator=_Keys())
     body = spans(count=1).SerializeToString()

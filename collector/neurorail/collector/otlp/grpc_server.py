@@ -155,6 +155,9 @@ def server_options(config: ReceiverConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", _MAX_ANSWER_BYTES),
         ("grpc.max_metadata_size", grpc_config.max_metadata_bytes),
         ("grpc.max_concurrent_streams", grpc_config.max_concurrent_streams),
+        # Clients wait when a connection has its streams. gRPC would also refuse new ones, without
+        # a delay, while it tidies up after those that ended; what is held has a limit of its own.
+        ("grpc.http.overload_protection", 0),
         ("grpc.keepalive_time_ms", grpc_config.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", grpc_config.keepalive_timeout_ms),
         ("grpc.keepalive_permit_without_calls", 1),
