@@ -156,7 +156,8 @@ def server_options(config: ReceiverConfig) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", grpc_config.max_metadata_bytes),
         ("grpc.max_concurrent_streams", grpc_config.max_concurrent_streams),
         # Clients wait when a connection has its streams. gRPC would also refuse new ones, without
-        # a delay, while it tidies up after those that ended; what is held has a limit of its own.
+        # a delay, while it tidies up after those that ended. That guards against clients that open
+        # and cancel calls without end, too; what is left against them is the limit on what is held.
         ("grpc.http.overload_protection", 0),
         ("grpc.keepalive_time_ms", grpc_config.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", grpc_config.keepalive_timeout_ms),
