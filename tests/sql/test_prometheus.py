@@ -161,6 +161,7 @@ FIRING: dict[str, tuple[dict[str, str], str, str]] = {
     ),
     "NeuroRailEngineLag": ({"neurorail_engine_lag_records{}": "0x5 6000x25"}, "9m", "14m"),
     "NeuroRailRecordsFailed": ({"neurorail_engine_records_failed{}": "0x10 1x20"}, "10m", "14m"),
+    "NeuroRailListenerRestarts": ({"neurorail_listener_restarts{}": "0x10 1x20"}, "10m", "14m"),
     "NeuroRailAuditFaults": ({"neurorail_audit_faults{}": "0x20 2x10"}, "20m", "25m"),
     "NeuroRailCircuitOpen": ({"neurorail_engine_circuits_open{}": "0x5 1x25"}, "15m", "25m"),
     "NeuroRailSpendPace": ({"neurorail_cost_usd_total{}": "0+0.01x600 7+1x60"}, "602m", "625m"),
@@ -178,6 +179,8 @@ QUIET: dict[str, dict[str, str]] = {
     "NeuroRailSpendPace": {"neurorail_cost_usd_total{}": "0+1x120"},
     # A circuit that closes again in time.
     "NeuroRailCircuitOpen": {"neurorail_engine_circuits_open{}": "0x5 1x12 0x100"},
+    # A new server counts from 0 again.
+    "NeuroRailListenerRestarts": {"neurorail_listener_restarts{}": "2x10 0x110"},
     "NeuroRailOrphans": {'neurorail_events_total{event_type="orphan_detected"}': "0x10 5x110"},
 }
 
