@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,23 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
-    """Gives ports of the loopback interface that nothing listens on."""
+def free_port() -> Iterator[Callable[[], int]]:
+    """Gives ports of the loopback interface that nothing listens on, and that stay the test's.
 
-    def pick() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+    Each is kept bound until the test ends, so that neither a server on any port nor an outgoing
+    connection is given it. A server of the test's own can be told to listen there, again and again:
+    on Linux two sockets that allow it (`SO_REUSEADDR`) may be bound to one address, and one listen.
+    """
+    with ExitStack() as kept:
+
+        def pick() -> int:
+            holder = kept.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", 0))
+            port: int = holder.getsockname()[1]
             return port
 
-    return pick
+        yield pick
 
 
 @pytest.hookimpl(trylast=True)

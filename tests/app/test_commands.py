@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +111,8 @@ def test_trace_unknown_entity_ends_with_status_1(run: Any, script: Script) -> No
     assert "nothing here (404)" in result.stderr
 
 
-def test_trace_without_a_server_ends_with_status_2(run: Any, script: Script) -> None:
-    with scripted_server(Script()) as gone:
-        address = gone.url
-    result = run("trace", "m_1", "--server", address)
+def test_trace_without_a_server_ends_with_status_2(run: Any, free_port: Callable[[], int]) -> None:
+    result = run("trace", "m_1", "--server", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2
     assert "neurorail serve" in result.stderr
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,8 @@ def test_observed_counts_what_the_stream_says(script: Script) -> None:
     assert observed.newest()[-1].id == "6"
 
 
-def test_observed_server_that_is_away_is_no_start() -> None:
-    with scripted_server(Script()) as gone:
-        pass
-    observed = Observed(Client(gone.url))
+def test_observed_server_that_is_away_is_no_start(free_port: Callable[[], int]) -> None:
+    observed = Observed(Client(f"http://127.0.0.1:{free_port()}"))
     assert observed.start(0.01) is False
     observed.stop()
     observed._thread.join(60)

@@ -10,17 +10,19 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
-from tests.end_to_end.rail import Chain, Rail
+from tests.end_to_end.rail import Chain, Rail, until
 from tests.support.otlp_requests import traces
-from tests.support.process import STOP_S, running_server
+from tests.support.process import STOP_S, child_of, running_server
 
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
+from neurorail.collector.otlp.listener_process import ListenerProcess
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 ANYWHERE = {"address": "127.0.0.1:0"}
@@ -85,9 +87,7 @@ def test_a_server_without_its_grpc_listener_says_so_until_there_is_another(tmp_p
         try:
             async with httpx2.AsyncClient(timeout=STOP_S) as client, asyncio.timeout(STOP_S):
                 ready = f"http://{addresses.api}/ready"
-                assert listener.pid is not None
-                os.kill(listener.pid, signal.SIGKILL)
-                with await bound(host, int(port)) as taker:
+                with await taken_from(listener, host, int(port)) as taker:
                     taker.listen()  # Nobody else can, so that the listener does not come back yet.
                     while (refused := await client.get(ready)).status_code == 200:
                         await asyncio.sleep(0.01)
@@ -109,9 +109,12 @@ def test_a_server_without_its_grpc_listener_says_so_until_there_is_another(tmp_p
     asyncio.run(run())
 
 
-async def bound(host: str, port: int) -> socket.socket:
-    """A socket that has a port as soon as whoever had it is gone."""
+async def taken_from(listener: ListenerProcess, host: str, port: int) -> socket.socket:
+    """A socket that has the port of a listener that is killed, and of those that follow it."""
     while True:
+        if listener.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(listener.pid, signal.SIGKILL)
         taker = socket.socket()
         taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -121,6 +124,12 @@ async def bound(host: str, port: int) -> socket.socket:
             await asyncio.sleep(0.01)
         else:
             return taker
+
+
+def history(rail: Rail, chain: Chain, count: int) -> list[dict[str, Any]] | None:
+    """The steps of a mission, once there are so many."""
+    told = rail.get(f"/lifecycle/history/mission/{chain.mission}")["transitions"]
+    return told if len(told) >= count else None
 
 
 def test_serve_ends_with_status_1_when_its_engine_dies_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -136,11 +145,7 @@ def test_serve_ends_with_status_1_when_its_engine_dies_and_the_next_goes_on(tmp_
             ready = server.stdout.readline()
             found = re.search(r"OTLP/HTTP (\S+),", ready)
             assert found, ready
-            (engine,) = (
-                each
-                for each in psutil.Process(server.pid).children()
-                if "neurorail.collector.engine.worker" in each.cmdline()
-            )
+            engine = child_of(server.pid, "neurorail.collector.engine.worker")
             engine.suspend()
             # Acknowledged, though nobody applies it now.
             response = httpx2.post(
@@ -157,5 +162,5 @@ def test_serve_ends_with_status_1_when_its_engine_dies_and_the_next_goes_on(tmp_
     with running_server(data_dir) as again:
         rail = Rail(again)
         assert rail.ended(chain)["mission"]["state"] == "succeeded"
-        told = rail.get(f"/lifecycle/history/mission/{chain.mission}")["transitions"]
+        told = until("its history", partial(history, rail, chain, 4))
         assert [step["to_state"] for step in told] == ["pending", "queued", "running", "succeeded"]

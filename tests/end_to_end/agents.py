@@ -30,6 +30,9 @@ def environment(rail: Rail, **more: str) -> dict[str, str]:
         "OTEL_SERVICE_NAME": "agent",
         "OTEL_BLRP_SCHEDULE_DELAY": "20",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
+        # A server of a busy machine is slow, not away.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
+        "NEURORAIL_TIMEOUT_MS": "60000",
         "NEURORAIL_ENDPOINT": rail.server.api,
         "NO_PROXY": "127.0.0.1,localhost",
         **more,

@@ -260,6 +260,14 @@ class Rail:
                 found[name] = found.get(name, 0.0) + float(number)
         return found
 
+    def all_is_applied(self) -> None:
+        """Wait until all events of what was taken can be read.
+
+        What an entity has become can be seen a moment before the events that tell of it.
+        """
+        lag = "neurorail_engine_lag_records"
+        until("all that was taken is applied", lambda: not self.metrics()[lag])
+
     def all_is_stored(self) -> None:
         """Wait until nothing waits for the engine or for ClickHouse."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.end_to_end.agents import run_agent, start_agent, states
-from tests.end_to_end.rail import Rail
+from tests.end_to_end.agents import AGENT_S, run_agent, start_agent, states
+from tests.end_to_end.rail import Rail, until
 
 CHAIN = """
     from neurorail.instrumentation import *
@@ -24,14 +24,18 @@ def test_running_work_is_seen_before_its_span_ends(rail: Rail) -> None:
     running = rail.in_state(mission_id, "running")
     assert running["tags"] == {"name": "report", "team": "sales"}
     assert running["budget"]["max_cost_usd"] == 0.25
-    _, complaints = agent.communicate("\n", timeout=60)
+    _, complaints = agent.communicate("\n", timeout=AGENT_S)
     assert (agent.returncode, complaints) == (0, "")
     tree = rail.entity(mission_id, lambda tree: tree["mission"]["ended_at"])
     assert set(states(tree).values()) == {"succeeded"}
     assert sorted(states(tree)) == ["attempt", "job", "mission", "plan", "resource"]
-    history = rail.get(f"/lifecycle/history/mission/{mission_id}")["transitions"]
-    reported = {step["transition"] for step in history if not step["inferred"]}
-    assert {"create", "enqueue", "start"} <= reported
+
+    def reported() -> bool:
+        history = rail.get(f"/lifecycle/history/mission/{mission_id}")["transitions"]
+        told = {step["transition"] for step in history if not step["inferred"]}
+        return {"create", "enqueue", "start"} <= told
+
+    until("what the agent reported is on record", reported)
     assert rail.get("/audit/events", mission_id=mission_id, event_type="transition_rejected")[
         "events"
     ] == []  # fmt: skip
@@ -203,7 +207,7 @@ def test_work_whose_heartbeats_stop_is_noticed_and_other_work_is_not(rail: Rail)
         2,
         m=mission_id,
     )
-    agent.communicate("\n", timeout=60)
+    agent.communicate("\n", timeout=AGENT_S)
 
 
 def test_nothing_hangs_or_is_lost_without_a_server() -> None:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 from uuid import uuid4
 
 import pytest
-from tests.end_to_end.agents import environment, run_agent, start_agent
+from tests.end_to_end.agents import AGENT_S, environment, run_agent, start_agent
 from tests.end_to_end.rail import API, Rail, until
 from tests.support.model_api import ModelApi, model_api
 from tests.support.process import running_server
-
-
-def free_port_of_loopback() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 RUNAWAY = """
 import sys
@@ -61,7 +52,7 @@ def run(command: list[str], rail: Rail, **variables: str) -> subprocess.Complete
     return subprocess.run(
         [program, *command[1:]],
         env=environment(rail, PATH=os.environ["PATH"], **variables),
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=AGENT_S,
     )  # fmt: skip
 
 
@@ -77,8 +68,12 @@ def test_a_runaway_agent_is_stopped_exactly_at_its_budget(
     assert "NeuroRailRefused" in ended.stderr
     assert "NR-E002" in ended.stderr
     assert 0 < api.spent_tokens <= 1_000
-    missions = rail.get("/missions")["missions"]
-    (ours,) = [one for one in missions if one["tags"].get("name") == "stopped on the rail"]
+
+    def named() -> list[dict[str, Any]]:
+        missions = rail.get("/missions")["missions"]
+        return [one for one in missions if one["tags"].get("name") == "stopped on the rail"]
+
+    (ours,) = until("the mission is known by its name", named)
     tree = rail.entity(ours["mission_id"], lambda tree: tree["mission"]["ended_at"])
     assert tree["mission"]["state"] == "failed"
     assert tree["mission"]["error_code"] == "NR-E002"
@@ -140,7 +135,6 @@ def test_wrong_usage_ends_with_status_2(rail: Rail) -> None:
 
 
 def test_the_gate_ends_with_the_process(rail: Rail) -> None:
-    began = time.monotonic()
     (state,) = run_agent(
         rail,
         """
@@ -153,7 +147,6 @@ def test_the_gate_ends_with_the_process(rail: Rail) -> None:
         NEURORAIL_MODE="rail",
     )
     assert state == "rail"
-    assert time.monotonic() - began < 20
 
 
 def test_an_interrupted_agent_ends_at_once(rail: Rail, api: ModelApi, runaway: Path) -> None:
@@ -168,7 +161,7 @@ def test_an_interrupted_agent_ends_at_once(rail: Rail, api: ModelApi, runaway: P
             assert agent.poll() is None
             time.sleep(0.01)
         agent.send_signal(signal.SIGINT)
-        assert agent.wait(60) in (1, 130, -signal.SIGINT)
+        assert agent.wait(AGENT_S) in (1, 130, -signal.SIGINT)
     finally:
         agent.kill()
         agent.wait()
@@ -197,7 +190,7 @@ def test_a_killed_mission_s_tasks_end_at_once(rail: Rail) -> None:
     mission_id = agent.stdout.readline().strip()
     rail.in_state(mission_id, "running")
     rail.client.post_json(f"{API}/reflex/kill", {"entity_id": mission_id, "reason": "enough"})
-    out, complaints = agent.communicate(timeout=60)
+    out, complaints = agent.communicate(timeout=AGENT_S)
     assert (agent.returncode, complaints) == (0, "")
     assert out.split() == ["NR-E008", mission_id, "True"]
     tree = rail.entity(mission_id, lambda tree: tree["mission"]["ended_at"])
@@ -276,10 +269,10 @@ def test_what_one_process_used_up_stops_another(rail: Rail, api: ModelApi) -> No
         assert first.stdout.readline() == "called\n"
     rail.events(f"m_{mark}", "directive_issued")
     # It hears of it a moment later than the API, and tries until it does.
-    out, complaints = second.communicate("go\n" * 20_000, timeout=60)
+    out, complaints = second.communicate("go\n" * 20_000, timeout=AGENT_S)
     assert (second.returncode, complaints) == (0, "")
     assert out.split()[-2:] == ["NR-E002", f"m_{mark}"]
-    first.communicate(timeout=60)
+    first.communicate(timeout=AGENT_S)
 
 
 def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
@@ -287,11 +280,12 @@ def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     assert agent.stdout is not None
     agent.stdout.readline()
 
-    def look() -> dict[str, object] | None:
+    def look() -> dict[str, Any] | None:
+        # Its first word may be from before its stream was up, its next one is not.
         found = [one for one in rail.get("/agents")["agents"] if one["service"] == "listed"]
-        return found[0] if found else None
+        return found[0] if found and found[0]["gate"]["connected"] else None
 
-    listed = until("the agent is listed", look)
+    listed = until("the agent is listed as connected", look)
     assert listed["pid"] == agent.pid
     assert str(listed["sdk"]).startswith("neurorail-python ")
     assert listed["gate"] == {
@@ -300,7 +294,7 @@ def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     metrics = rail.metrics()
     assert 1 <= metrics["neurorail_api_agents"] < metrics["neurorail_api_agents_limit"]
     agent.terminate()
-    agent.communicate(timeout=60)
+    agent.communicate(timeout=AGENT_S)
 
 
 FORKING = """
@@ -338,7 +332,7 @@ def test_a_forked_child_has_a_gate_of_its_own(rail: Rail) -> None:
     assert agent.stdout is not None
     assert agent.stdout.readline().startswith("child ")
     rail.client.post_json(f"{API}/reflex/kill", {"entity_id": f"m_{mark}", "reason": "enough"})
-    out, complaints = agent.communicate("\n", timeout=60)
+    out, complaints = agent.communicate("\n", timeout=AGENT_S)
     assert (agent.returncode, complaints) == (0, "")
     assert out.split() == ["NR-E008", "parent", "off"]
 
@@ -375,9 +369,10 @@ def test_a_spawned_worker_has_a_gate_of_its_own(rail: Rail, tmp_path: Path) -> N
     rail.entity(mission_id, lambda tree: len(tree["descendants"]) == 3)
 
 
-def test_after_a_restart_of_the_server_the_gate_reads_all_anew(tmp_path: Path) -> None:
-    port = free_port_of_loopback()
-    options = ("--api", f"127.0.0.1:{port}")
+def test_after_a_restart_of_the_server_the_gate_reads_all_anew(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    options = ("--api", f"127.0.0.1:{free_port()}")
     with running_server(tmp_path / "data", *options) as server:
         nowhere = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "LOGS", "METRICS")}
         agent = start_agent(Rail(server), RESTARTED, NEURORAIL_MODE="direct", **nowhere)
@@ -387,7 +382,7 @@ def test_after_a_restart_of_the_server_the_gate_reads_all_anew(tmp_path: Path) -
         Rail(server).client.post_json(
             f"{API}/reflex/suspend", {"scope": {"tool": "shell"}, "reason": "resting"}
         )
-        out, complaints = agent.communicate("\n", timeout=60)
+        out, complaints = agent.communicate("\n", timeout=AGENT_S)
     assert out.split() == ["refused", "True"], complaints
 
 

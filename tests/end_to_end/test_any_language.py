@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.end_to_end.agents import states
+from tests.end_to_end.agents import AGENT_S, states
 from tests.end_to_end.asking import begin_with_budget
 from tests.end_to_end.rail import API, Chain, Rail
 from tests.end_to_end.test_javascript import HERE
@@ -42,7 +42,7 @@ def javascript(tmp_path: Path, packages: Path) -> Path:
 
 
 def run(
-    command: list[str], folder: Path, rail: Rail, timeout: float = 60, endpoint: str = ""
+    command: list[str], folder: Path, rail: Rail, timeout: float = AGENT_S, endpoint: str = ""
 ) -> str:
     """What an example prints. It sends to `endpoint`, or to the server itself."""
     variables = {
@@ -142,7 +142,7 @@ def collector(folder: Path, rail: Rail, grpc_port: int, http_port: int) -> Itera
             yield f"http://127.0.0.1:{http_port}"
         finally:
             process.terminate()  # It passes on what it holds before it ends.
-            process.communicate(timeout=60)
+            process.communicate(timeout=AGENT_S)
 
 
 @pytest.mark.slow

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.end_to_end.agents import start_agent
+from tests.end_to_end.agents import AGENT_S, start_agent
 from tests.end_to_end.rail import Rail, until
 from tests.support.process import running_server
 from typer.testing import CliRunner
@@ -33,7 +34,7 @@ STUBBORN = """
     with mission("stubborn", budget=Budget(max_tokens=50)) as own, job("x"), attempt():
         print(own.id, flush=True)
         calls()
-        ends = time.monotonic() + 40
+        ends = time.monotonic() + PATIENCE_S
         while time.monotonic() < ends:
             try:
                 call()
@@ -44,6 +45,7 @@ STUBBORN = """
         calls()
 """
 """Its own limit is held in its own process too, whatever the server says."""
+STUBBORN = STUBBORN.replace("PATIENCE_S", str(AGENT_S))
 
 
 def run(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -75,7 +77,7 @@ def test_an_agent_that_was_stopped_goes_on_within_its_new_limit(rail: Rail, fold
     assert "name at least one limit" in run(folder, "set", mission_id, "--reason", "r", status=2)
     told = run(folder, "set", mission_id, "--max-tokens", "200", "--reason", "go on")
     assert "max_tokens: 50 → 200" in told
-    out, complaints = agent.communicate(timeout=60)
+    out, complaints = agent.communicate(timeout=AGENT_S)
     assert (agent.returncode, complaints) == (0, "")
     # And is stopped again at the new limit.
     assert out.split() == ["on", "NR-E002"]
@@ -95,10 +97,13 @@ def test_a_changed_limit_outlives_the_server(folder: Path) -> None:
         server.kill()
     with running_server(folder) as server:
         rail = Rail(server)
+
+        def changes() -> list[Any]:
+            budgets = rail.get("/control/directives")["budgets"]
+            return [one for one in budgets if one["entity_id"] == made["entity_id"]]
+
+        # What was acknowledged is applied again after a crash, a moment after the start.
+        (changed,) = until("the change holds again", changes)
         shown = run(folder, "show", made["entity_id"])
         assert "cost: 5.25 USD of 5.25 USD left  (own_budget)" in shown
-        (changed,) = [
-            one for one in rail.get("/control/directives")["budgets"]
-            if one["entity_id"] == made["entity_id"]
-        ]  # fmt: skip
         assert changed["limits"] == {"max_cost_usd": 5.25, "timeout_ms": 60_000}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ from neurorail.client import (
 from neurorail.client.asynchronous import AsyncClient
 
 MANIFEST = "neurorail_manifest: 1\nname: t\nversion: '7'\ndefault_mode: direct\n"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +91,9 @@ def test_lines_come_as_they_are_made(server: ServerProcess) -> None:
     assert '"ok":true' in lines[-1].replace(" ", "")
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(free_port: Callable[[], int]) -> None:
     async def asked() -> None:
-        async with AsyncClient(f"http://127.0.0.1:{free_port()}", timeout_s=20) as client:
+        async with AsyncClient(f"http://127.0.0.1:{free_port()}", timeout_s=60) as client:
             await client.ask(calls.health())
 
     with pytest.raises(Unreachable):
@@ -109,7 +101,9 @@ def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_stream_goes_on_across_a_restart(tmp_path: Path, asynchronous: bool) -> None:
+def test_a_stream_goes_on_across_a_restart(
+    tmp_path: Path, free_port: Callable[[], int], asynchronous: bool
+) -> None:
     api = f"127.0.0.1:{free_port()}"
     expected = [f"m_{number}" for number in range(6)]
     seen: list[str] = []

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.agents import AGENT_S
 from tests.end_to_end.rail import Chain, Rail
 from tests.support.needed import not_here
 
@@ -50,11 +51,12 @@ def run(program: str, folder: Path, packages: Path, endpoint: str, *arguments: s
     environment = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "60000",
         "OTEL_SERVICE_NAME": "javascript",
     }
     done = subprocess.run(
         ["node", "send.mjs", *arguments],
-        cwd=folder, check=False, capture_output=True, text=True, timeout=60, env=environment,
+        cwd=folder, check=False, capture_output=True, text=True, timeout=AGENT_S, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

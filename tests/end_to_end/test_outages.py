@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ ARCHIVE = {"linger_ms": 20, "retry_delay_ms_max": 200}
 
 
 @contextmanager
-def clickhouse(folder: Path, port: int = 0) -> Iterator[ClickHouseServer]:
+def clickhouse(folder: Path, port: int) -> Iterator[ClickHouseServer]:
     """ClickHouse on a folder, which may have been served before."""
     folder.mkdir(exist_ok=True)
     server = ClickHouseServer(folder, port)
@@ -39,10 +39,6 @@ def body(chain: Chain, padding: int = 0) -> bytes:
     spans = [chain.span(n, 1, times=(now - MS, now)) for n in range(2, SPANS + 1)]
     set_attributes(spans[0].attributes, {"padding": "x" * padding})
     return traces(*spans, chain.entity("mission", 1, times=(now - MS, now)))
-
-
-def port_of(url: str) -> int:
-    return int(url.rpartition(":")[2])
 
 
 def everything_is_there_once(url: str, chains: list[Chain]) -> None:
@@ -63,11 +59,11 @@ def everything_is_there_once(url: str, chains: list[Chain]) -> None:
         store.stop()
 
 
-def test_clickhouse_goes_away_and_comes_back(tmp_path: Path) -> None:
-    folder = tmp_path / "clickhouse"
+def test_clickhouse_goes_away_and_comes_back(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    folder, port = tmp_path / "clickhouse", free_port()
     config = config_file(tmp_path, archive=ARCHIVE)
     before, during, after = ([Chain() for _ in range(10)] for _ in range(3))
-    with clickhouse(folder) as first:
+    with clickhouse(folder, port) as first:
         options = ("--clickhouse", first.url, "--config", str(config))
         with running_server(tmp_path / "data", *options) as server:
             rail = Rail(server)
@@ -87,19 +83,21 @@ def test_clickhouse_goes_away_and_comes_back(tmp_path: Path) -> None:
             assert away.value.status == 503
             until("records wait", lambda: rail.metrics()["otelcol_exporter_queue_size"])
             rail.must_be_ready()
-            with clickhouse(folder, port_of(first.url)):
+            with clickhouse(folder, port):
                 for chain in after:
                     rail.send("traces", body(chain))
                 rail.all_is_stored()
                 everything_is_there_once(first.url, before + during + after)
 
 
-def test_a_start_without_clickhouse_a_full_disk_and_the_way_back(tmp_path: Path) -> None:
-    folder = tmp_path / "clickhouse"
+def test_a_start_without_clickhouse_a_full_disk_and_the_way_back(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    folder, port = tmp_path / "clickhouse", free_port()
     limit = 4 << 20
     inbox = {"max_bytes": limit, "reserve_bytes": limit // 4, "rotate_bytes": limit // 8}
     config = config_file(tmp_path, archive=ARCHIVE, inbox=inbox)
-    with clickhouse(folder) as away:
+    with clickhouse(folder, port) as away:
         url = away.url
     taken: list[Chain] = []
     options = ("--clickhouse", url, "--config", str(config))
@@ -123,7 +121,7 @@ def test_a_start_without_clickhouse_a_full_disk_and_the_way_back(tmp_path: Path)
         rail.must_be_ready()
         for known in taken:
             assert rail.ended(known)["mission"]["state"] == "succeeded"
-        with clickhouse(folder, port_of(url)):
+        with clickhouse(folder, port):
             # As its sender would, until there is room again.
             again = body(chain, 50_000)
             until("it is taken", lambda: rail.post("traces", again).status == 200)

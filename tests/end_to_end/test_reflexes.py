@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.end_to_end.rail import Chain, Rail, config_file
+from tests.end_to_end.rail import Chain, Rail, config_file, until
 from tests.end_to_end.test_manifests import command
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import ServerProcess, running_server
@@ -91,17 +91,6 @@ def hook() -> Iterator[Hook]:
     thread.join()
 
 
-def until(read: Callable[[], Any]) -> Any:
-    """What is read, once it is something."""
-    ends = time.monotonic() + 30
-    while time.monotonic() < ends:
-        found = read()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in 30 s")
-
-
 def send_calls(rail: Rail, chain: Chain, *calls: dict[str, Any], error: bool = False) -> None:
     now = time.time_ns()
     spans = [chain.entity("mission", 1, times=(now - 20, now))]
@@ -117,6 +106,11 @@ def send_calls(rail: Rail, chain: Chain, *calls: dict[str, Any], error: bool = F
 def directives(server: ServerProcess) -> list[dict[str, Any]]:
     body = Client(server.api).get_json("/api/neurorail/v1/control/directives")
     return list(body["directives"])
+
+
+def shows(server: ServerProcess, metric: str, value: float) -> None:
+    """Wait until a metric of the server has a value."""
+    until(f"{metric} is {value}", lambda: Rail(server).metrics()[metric] == value)
 
 
 def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: Hook) -> None:
@@ -135,29 +129,31 @@ def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: 
         command(data, "create", str(file))
         command(data, "activate", "2", "--force", "--reason", "first")
         send_calls(Rail(server), chain, search, search, search)
-        (cancel,) = until(lambda: directives(server))
+        (cancel,) = until("a directive", lambda: directives(server))
         assert cancel["action"] == "cancel"
         assert cancel["scope"] == {"entity_type": "mission", "entity_id": chain.mission}
         assert "search was called 3 times" in cancel["reason"]
         send_calls(Rail(server), Chain(), chat, chat, error=True)
-        until(lambda: len(directives(server)) == 2)
+        until("another directive", lambda: len(directives(server)) == 2)
         server.kill()
     hook.down = False
     with running_server(data, "--config", str(config)) as server:
+        # What was durable is applied again after a crash, a moment after the start.
+        until("both directives", lambda: len(directives(server)) == 2)
         actions = {one["action"]: one for one in directives(server)}
         assert actions["suspend"]["scope"] == {"provider": "openai"}
         assert actions["cancel"]["rule"] == "loops"
-        (alert,) = until(lambda: hook.got)
+        (alert,) = until("the alert", lambda: hook.got)
         assert (alert["rule"], alert["message"]) == ("loops", "look at this")
         assert alert["mission_id"] == chain.mission
         audit = "/api/neurorail/v1/audit/events?event_type=alert_delivered"
-        (told,) = until(lambda: Client(server.api).get_json(audit)["events"])
+        (told,) = until("its record", lambda: Client(server.api).get_json(audit)["events"])
         assert told["details"]["alert_event_id"] == alert["event_id"]
-        assert Rail(server).metrics()["neurorail_alerts_total"] >= 1
-        until(lambda: Rail(server).metrics()["neurorail_engine_directives"] == 2)
-        until(lambda: Rail(server).metrics()["neurorail_engine_circuits_open"] == 1)
+        until("it is counted", lambda: Rail(server).metrics()["neurorail_alerts_total"] >= 1)
+        shows(server, "neurorail_engine_directives", 2)
+        shows(server, "neurorail_engine_circuits_open", 1)
         by_hand(data)
-        until(lambda: Rail(server).metrics()["neurorail_engine_circuits_open"] == 0)
+        shows(server, "neurorail_engine_circuits_open", 0)
         questions(data, Rail(server))
 
 
@@ -194,8 +190,12 @@ def questions(data: Path, rail: Rail) -> None:
     chat = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "mistral",
             "gen_ai.request.model": "large"}  # fmt: skip
     send_calls(rail, Chain(), chat, error=True)
-    (asked,) = until(lambda: json.loads(
-        run(data, "confirmations", "list", "--json"))["confirmations"])  # fmt: skip
+
+    def confirmations() -> list[dict[str, Any]]:
+        told = json.loads(run(data, "confirmations", "list", "--json"))
+        return list(told["confirmations"])
+
+    (asked,) = until("a question", confirmations)
     assert "Still?  (provider=mistral)" in run(data, "confirmations", "list")
     name = asked["confirmation_id"]
     assert run(data, "confirmations", "approve", name, "--reason", "ok") == f"{name} is approved\n"

@@ -110,7 +110,7 @@ def walk(described: Described, schema: Any, seeds: range, steps: int) -> Walked:
 
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             return {
-                "base_url": described.server.api, "headers": described.headers, "timeout": 30
+                "base_url": described.server.api, "headers": described.headers, "timeout": 60
             }  # fmt: skip
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:

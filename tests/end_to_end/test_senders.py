@@ -42,6 +42,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 from tests.end_to_end.rail import Chain, Rail
+from tests.support.waiting import PATIENCE_S
 
 SPANS = {"grpc": GrpcSpanExporter, "http": HttpSpanExporter, "json": JsonSpanExporter}
 LOGS = {"grpc": GrpcLogExporter, "http": HttpLogExporter, "json": JsonLogExporter}
@@ -52,8 +53,10 @@ pytestmark = pytest.mark.parametrize("protocol", ["grpc", "http", "json"])
 
 def made(exporters: dict[str, Any], protocol: str, rail: Rail, signal: str) -> Any:
     if protocol == "grpc":
-        return exporters[protocol](endpoint=f"http://{rail.server.otlp_grpc}", insecure=True)
-    return exporters[protocol](endpoint=f"{rail.server.otlp_http}/v1/{signal}")
+        endpoint = f"http://{rail.server.otlp_grpc}"
+        return exporters[protocol](endpoint=endpoint, insecure=True, timeout=PATIENCE_S)
+    endpoint = f"{rail.server.otlp_http}/v1/{signal}"
+    return exporters[protocol](endpoint=endpoint, timeout=PATIENCE_S)
 
 
 def resource(chain: Chain) -> Resource:

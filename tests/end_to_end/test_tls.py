@@ -28,6 +28,7 @@ from tests.end_to_end.rail import MS, Chain, Rail, config_file, until
 from tests.support.certificates import Authority, Pair
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
+from tests.support.waiting import PATIENCE_S
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -65,12 +66,15 @@ def exporter(secured: Secured, protocol: str, client: Pair) -> SpanExporter:
     server = secured.rail.server
     if protocol == "grpc":
         credentials = secured.grpc_credentials(client)
-        return GrpcSpanExporter(endpoint=f"https://{server.otlp_grpc}", credentials=credentials)
+        return GrpcSpanExporter(
+            endpoint=f"https://{server.otlp_grpc}", credentials=credentials, timeout=PATIENCE_S
+        )
     return HttpSpanExporter(
         endpoint=f"{server.otlp_http}/v1/traces",
         certificate_file=str(secured.authority.cert),
         client_certificate_file=str(client.cert),
         client_key_file=str(client.key),
+        timeout=PATIENCE_S,
     )
 
 

@@ -154,7 +154,7 @@ def test_at_the_deadline_a_function_is_left_behind_and_its_next_call_refused(tol
 
 def test_an_inner_timeout_is_not_the_deadline(told: Told) -> None:
     with pytest.raises(NeuroRailFailed) as raised:
-        run("llm_call", Flaky(TimeoutError("the model")), timeout_ms=5_000)
+        run("llm_call", Flaky(TimeoutError("the model")), timeout_ms=60_000)
     assert raised.value.code == "NR-E004"
     assert outcomes(told)[0][1] == "failed"
 
@@ -165,7 +165,7 @@ async def test_an_inner_timeout_of_a_coroutine_is_not_the_deadline(told: Told) -
             await asyncio.sleep(5)
 
     with pytest.raises(NeuroRailFailed) as raised:
-        await arun("llm_call", inner, timeout_ms=5_000)
+        await arun("llm_call", inner, timeout_ms=60_000)
     assert raised.value.code == "NR-E004"
 
 
@@ -175,7 +175,7 @@ def test_the_own_exception_wins_over_the_deadline(told: Told) -> None:
         raise KeyError("mine")
 
     with pytest.raises(NeuroRailFailed) as raised:
-        run("tool_execution", slow, timeout_ms=5, grace_ms=5_000)
+        run("tool_execution", slow, timeout_ms=5, grace_ms=60_000)
     assert isinstance(raised.value.__cause__, KeyError)
 
 
@@ -224,7 +224,7 @@ async def test_a_cancellation_from_outside_passes(told: Told) -> None:
 
 def test_the_chain_around_goes_on(told: Told) -> None:
     with mission("m") as m:
-        run("x", lambda: None, job_id="j_1", timeout_ms=1_000)
+        run("x", lambda: None, job_id="j_1", timeout_ms=60_000)
     attributes = told.span("job x").attributes or {}
     assert (attributes[names.MISSION_ID], attributes[names.JOB_ID]) == (m.id, "j_1")
 

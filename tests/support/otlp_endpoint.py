@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
+from tests.support.waiting import PATIENCE_S
 
 from neurorail.collector.otlp.signals import BY_PATH, SPECS
 
@@ -57,7 +58,7 @@ class Endpoint:
             self._changed.notify_all()
         return said
 
-    def wait(self, done: Callable[[list[Got]], Any], timeout_s: float = 20) -> Any:
+    def wait(self, done: Callable[[list[Got]], Any], timeout_s: float = PATIENCE_S) -> Any:
         """What `done` gives of all requests as soon as it is true."""
         with self._changed:
             found = self._changed.wait_for(lambda: done(self.got), timeout_s)

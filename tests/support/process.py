@@ -10,11 +10,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_S = 120
+import psutil
+
+READY_S = 240
 STOP_S = 120
 OF_PRODUCT = ("NEURORAIL_", "OTEL_")
 OF_COVERAGE = "COVERAGE_"
@@ -35,6 +37,19 @@ class ServerProcess:
         """What `kill -9` does."""
         self.process.kill()
         self.process.wait()
+
+
+def child_of(pid: int, module: str) -> psutil.Process:
+    """The one child of a process that runs a module."""
+
+    def runs(child: psutil.Process) -> bool:
+        # Others may end meanwhile.
+        with suppress(psutil.Error):
+            return module in child.cmdline()
+        return False
+
+    (found,) = filter(runs, psutil.Process(pid).children())
+    return found
 
 
 @contextmanager

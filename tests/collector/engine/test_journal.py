@@ -176,7 +176,7 @@ def test_a_commit_that_fails_leaves_nothing_behind(journal: Journal, path: Path)
 def test_readers_wait_until_there_is_more(journal: Journal) -> None:
     assert not journal.wait_for(0, 0.0)
     found: list[bool] = []
-    reader = threading.Thread(target=lambda: found.append(journal.wait_for(0, 30.0)))
+    reader = threading.Thread(target=lambda: found.append(journal.wait_for(0, 60.0)))
     reader.start()
     commit(journal, b"one")
     reader.join(timeout=60)

@@ -13,6 +13,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.support.events import NODE
 from tests.support.otlp_requests import span, traces
+from tests.support.waiting import PATIENCE_S
 
 from neurorail.collector.envelope import Envelope, Kind, Signal, Submission
 from neurorail.collector.export import Destination, Exporter
@@ -162,7 +163,7 @@ def exporting(
         exporter.stop()
 
 
-def until(done: Callable[[], Any], timeout_s: float = 20) -> None:
+def until(done: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Wait until something holds that another thread brings about."""
     ends = time.monotonic() + timeout_s
     while not done():

@@ -34,6 +34,7 @@ from tests.support.certificates import Authority
 from tests.support.events import make_line
 from tests.support.otlp_endpoint import Endpoint, Got, Said, grpc_endpoint, http_endpoint
 from tests.support.otlp_requests import logs, metrics
+from tests.support.waiting import PATIENCE_S
 
 from neurorail.collector.decode.system import NotedRecord
 from neurorail.collector.envelope import Kind, Signal, Submission
@@ -49,7 +50,7 @@ BOTH = pytest.mark.parametrize(
 
 
 def to(endpoint: Endpoint, protocol: Any = "grpc", **settings: Any) -> dict[str, Destination]:
-    quick = {"retry_delay_ms_min": 10, "retry_delay_ms_max": 50, "timeout_s": 5}
+    quick = {"retry_delay_ms_min": 10, "retry_delay_ms_max": 50, "timeout_s": PATIENCE_S}
     return {"there": Destination(endpoint.address, protocol=protocol, **(quick | settings))}
 
 
@@ -178,7 +179,7 @@ def test_an_endpoint_that_comes_back_gets_everything(
     opened: Opened, protocol: str, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     port = free_port()
-    there = to(Endpoint(f"http://127.0.0.1:{port}"), protocol, timeout_s=20)
+    there = to(Endpoint(f"http://127.0.0.1:{port}"), protocol)
     records = ListRecords(*(spans_record(seq) for seq in range(1, 4)))
     with exporting(tmp_path, there, records) as exporter:
         until(lambda: exporter.waiting_for()["there"])

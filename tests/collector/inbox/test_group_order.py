@@ -147,7 +147,7 @@ def test_telemetry_gathers_until_it_is_enough_or_somebody_waits(
     queue.put(entry(telemetry(b"t2")))
     assert gathering.is_alive()
     ends(queue)
-    gathering.join(10)
+    gathering.join(60)
     assert not gathering.is_alive()
     assert {b"t1", b"t2"} <= set(taken(queue))
 

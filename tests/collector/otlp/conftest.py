@@ -35,8 +35,11 @@ Start = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Starts receivers; everything is stopped when the test ends."""
+async def start(free_port: Callable[[], int]) -> AsyncIterator[Start]:
+    """Starts receivers; everything is stopped when the test ends.
+
+    Each gRPC port is the test's own also while a listener is started again.
+    """
     async with AsyncExitStack() as stack:
 
         async def start_receivers(
@@ -44,7 +47,9 @@ async def start() -> AsyncIterator[Start]:
         ) -> Running:
             config = config or ReceiverConfig()
             config = replace(
-                config, grpc=replace(config.grpc, port=0), http=replace(config.http, port=0)
+                config,
+                grpc=replace(config.grpc, port=free_port()),
+                http=replace(config.http, port=0),
             )
             inbox = inbox or MemoryInbox()
             metrics = CountingMetrics()

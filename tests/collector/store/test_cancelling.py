@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,13 +23,21 @@ from neurorail.collector.store.store import Store
 
 SLOW = "SELECT sum(sipHash64(number)) AS found FROM numbers(1000000000000)"
 """An hour's work."""
+LARGE = "SELECT groupArray(number) FROM numbers(50000000)"
 RUNNING = "SELECT count() AS found FROM system.processes WHERE query LIKE '%numbers(10000000%'"
 
 
 @pytest.fixture
 async def patient(store: Store) -> AsyncIterator[Store]:
     """A store that lets reads run for longer than any test."""
-    found = Store(replace(store.config, readers=1, read_seconds_max=3_600.0))
+    async with limited_to(store, {"read_seconds_max": 3_600.0}) as found:
+        yield found
+
+
+@asynccontextmanager
+async def limited_to(store: Store, limits: dict[str, Any]) -> AsyncIterator[Store]:
+    """The store with one reader, and other limits of what one read may take."""
+    found = Store(replace(store.config, readers=1, **limits))
     found.start(migrate=False)
     try:
         yield found
@@ -118,25 +128,18 @@ async def test_one_that_still_waits_for_a_reader_is_not_begun(store: Store, pati
 
 @pytest.mark.parametrize("own", [False, True], ids=["of the API", "of the server itself"])
 async def test_every_read_is_limited(store: Store, own: bool) -> None:
-    strict = Store(
-        replace(
-            store.config, readers=1, read_seconds_max=0.2, read_bytes_max=20_000_000,
-            own_read_seconds_max=0.2, own_read_bytes_max=20_000_000,
-        )
-    )  # fmt: skip
-    strict.start(migrate=False)
+    strict = {"read_bytes_max": 20_000_000, "own_read_bytes_max": 20_000_000}
+    hasty = {"read_seconds_max": 0.2, "own_read_seconds_max": 0.2}
 
-    async def read(sql: str) -> object:
-        return await (asyncio.to_thread(strict.query, sql) if own else strict.query_async(sql))
+    async def read(limited: Store, sql: str) -> object:
+        asked = asyncio.to_thread(limited.query, sql) if own else limited.query_async(sql)
+        return await asked
 
-    try:
+    async with limited_to(store, hasty) as limited:
         with pytest.raises(StoreUnavailable, match="TIMEOUT_EXCEEDED"):
-            await read(SLOW)
+            await read(limited, SLOW)
+    async with limited_to(store, strict) as limited:
         with pytest.raises(StoreRefused, match="MEMORY_LIMIT_EXCEEDED"):
-            await read("SELECT groupArray(number) FROM numbers(50000000)")
+            await read(limited, LARGE)
         with pytest.raises(StoreRefused, match="MEMORY_LIMIT_EXCEEDED"):
-            await asyncio.to_thread(
-                strict.query_rows, "SELECT groupArray(number) FROM numbers(50000000)"
-            )
-    finally:
-        await asyncio.to_thread(strict.stop)
+            await asyncio.to_thread(limited.query_rows, LARGE)
