@@ -15,6 +15,7 @@ from tests.end_to_end.rail import MS, SECOND, Chain, Rail
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
 from tests.support.stores import clickhouse_server
+from tests.support.waiting import PROGRAM_S
 
 PORTS = ("8000", "4318", "4317")
 
@@ -40,7 +41,7 @@ def bash(script: str, folder: Path, **variables: str) -> str:
     }
     done = subprocess.run(
         ["bash", "-c", f"set -eum\ntrap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n{script}"],
-        check=False, capture_output=True, text=True, timeout=110, cwd=folder, env=environment,
+        check=False, capture_output=True, text=True, timeout=PROGRAM_S, cwd=folder, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.process import ServerProcess, running_server
-from tests.support.waiting import ended_mission
+from tests.support.waiting import PROGRAM_S, ended_mission
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def run(code: str, server: ServerProcess, **variables: str) -> str:
     }
     done = subprocess.run(
         [sys.executable, "-c", code],
-        check=False, capture_output=True, text=True, timeout=60, env=environment,
+        check=False, capture_output=True, text=True, timeout=PROGRAM_S, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

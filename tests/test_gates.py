@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import PROGRAM_S
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_skipped_test_fails_continuous_integration_only(
     command += ["-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(
         command,
-        cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, check=False, capture_output=True, text=True, timeout=PROGRAM_S,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), "CI": ci},
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
@@ -82,7 +83,7 @@ def test_scripts_are_there_and_can_be_run(root: Path, name: str) -> None:
 def test_make_without_a_target_helps(root: Path) -> None:
     done = subprocess.run(
         ["make", "--no-print-directory"],
-        cwd=root, check=True, capture_output=True, text=True, timeout=60,
+        cwd=root, check=True, capture_output=True, text=True, timeout=PROGRAM_S,
     )  # fmt: skip
     assert done.stdout.splitlines()[0].split()[:2] == ["make", "help"]
     assert "make demo" in done.stdout

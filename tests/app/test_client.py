@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from tests.app.scripted_server import STREAM, Script, event, scripted_server
@@ -72,12 +73,9 @@ def test_get_json_answer_that_is_no_json_is_an_error() -> None:
         Client(script.url).get_json("/x")
 
 
-def test_get_json_nobody_there_is_unreachable() -> None:
-    script = Script()
-    with scripted_server(script):
-        pass
+def test_get_json_nobody_there_is_unreachable(free_port: Callable[[], int]) -> None:
     with pytest.raises(Unreachable, match="refused"):
-        Client(script.url).get_json("/x")
+        Client(f"http://127.0.0.1:{free_port()}").get_json("/x")
 
 
 @pytest.mark.parametrize("address", ["ftp://x", "http://", ""])
@@ -147,10 +145,8 @@ def test_follow_events_request_that_is_refused_is_not_tried_again() -> None:
     assert len(script.seen) == 1
 
 
-def test_follow_events_server_that_is_away_is_tried_again() -> None:
-    script = Script()
-    with scripted_server(script):
-        pass
+def test_follow_events_server_that_is_away_is_tried_again(free_port: Callable[[], int]) -> None:
+    client = Client(f"http://127.0.0.1:{free_port()}")
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -159,7 +155,7 @@ def test_follow_events_server_that_is_away_is_tried_again() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(Client(script.url).follow_events(wait=wait))
+        next(client.follow_events(wait=wait))
     assert waits == [2.0, 2.0, 2.0]
 
 

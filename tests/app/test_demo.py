@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from neurorail.app.demo import play
 from neurorail.app.demo.run import run_demo
 from neurorail.app.demo.scenarios import SCENARIOS
 
@@ -13,10 +12,9 @@ FREE = {"grpc": 0, "http": 0, "api": 0}
 
 
 def test_demo_everything_happens_that_is_to_happen(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The whole product: agents over both protocols, engine, store, stream and API."""
-    monkeypatch.setattr(play, "PLAY_S", 200.0)  # Also where much else is running.
     status = run_demo(tmp_path / "data", leave=True, as_json=True, ports=FREE)
     said = json.loads(capfd.readouterr().out)
     wrong = [

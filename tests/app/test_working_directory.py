@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.support.process import running_server
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, PROGRAM_S
 from tests.test_docs_snippets import program, run
 
 from neurorail.app.config import Config
@@ -78,6 +78,6 @@ def archived_spans(store: Path) -> int:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=store.parent, check=True, capture_output=True, text=True, timeout=60,
+        cwd=store.parent, check=True, capture_output=True, text=True, timeout=PROGRAM_S,
     )  # fmt: skip
     return int(done.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.end_to_end.agents import AGENT_S, run_agent, start_agent, states
 from tests.end_to_end.rail import Rail, until
+from tests.support.waiting import PROGRAM_S
 
 CHAIN = """
     from neurorail.instrumentation import *
@@ -227,7 +228,7 @@ def test_nothing_hangs_or_is_lost_without_a_server() -> None:
         [sys.executable, "-c", program],
         env={"PYTHONPATH": ":".join(PATHS), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
              "OTEL_EXPORTER_OTLP_TIMEOUT": "1", "PATH": "/usr/bin"},
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=PROGRAM_S,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "worked\n")
     assert time.monotonic() - began < 20

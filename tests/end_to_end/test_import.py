@@ -13,6 +13,7 @@ import pytest
 from tests.end_to_end.agents import run_agent
 from tests.end_to_end.rail import Rail, config_file
 from tests.support.process import running_server
+from tests.support.waiting import PROGRAM_S
 
 PROGRAM = """
     from opentelemetry import trace
@@ -57,7 +58,7 @@ def imported(target: Rail, *options: str, source: str) -> Any:
     """What `neurorail import` says as JSON."""
     command = [sys.executable, "-m", "neurorail.app.cli", "import", "--from", source, "--json"]
     command += ["--server", target.server.api, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_S, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import PROGRAM_S
 
 PROGRAM = "import sys; from neurorail.instrumentation.runner import main; main(sys.argv[1:])"
 
@@ -17,7 +18,7 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         env={**os.environ, "OTEL_SDK_DISABLED": "true", "NEURORAIL_MODE": "direct"},
-        cwd=folder, check=False, capture_output=True, text=True, timeout=60,
+        cwd=folder, check=False, capture_output=True, text=True, timeout=PROGRAM_S,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from tests.support.waiting import PROGRAM_S
 
 PARTS = ("instrumentation", "rules", "collector", "api")
 SERVER_ONLY = (
@@ -106,7 +107,11 @@ def agent_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(python: Path, code: str) -> str:
     """What a program prints under an isolated interpreter."""
     done = subprocess.run(
-        [str(python), "-I", "-c", code], check=False, capture_output=True, text=True, timeout=60
+        [str(python), "-I", "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -166,7 +171,7 @@ print([name for name in {SERVER_ONLY!r} if find_spec(name)])
 def test_the_command_says_what_it_lacks_on_the_light_installation(agent_python: Path) -> None:
     command = agent_python.parent / "neurorail"
     done = subprocess.run(
-        [str(command), "serve"], check=False, capture_output=True, text=True, timeout=60
+        [str(command), "serve"], check=False, capture_output=True, text=True, timeout=PROGRAM_S
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -188,6 +193,6 @@ def test_the_light_installation_runs_programs_under_governance(
     done = subprocess.run(
         [str(agent_python.parent / "neurorail"), "run", "--max-tokens", "5", str(script), "-x"],
         env={"NEURORAIL_ENDPOINT": "none", **silent},
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=PROGRAM_S,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "attempt -x\n", "")

@@ -12,6 +12,7 @@ import pytest
 from tests.simulation.driver import CONFIG, Driver, digest, random_cut
 from tests.simulation.oracle import expected
 from tests.simulation.workload import Workload, make
+from tests.support.waiting import PROGRAM_S
 
 from neurorail.rules.engine import Engine
 from neurorail.rules.events import Event
@@ -143,7 +144,7 @@ def test_the_hash_seed_of_the_process_changes_nothing(hash_seed: str) -> None:
                    "PYTHONPATH": os.pathsep.join(sys.path)}  # fmt: skip
     found = subprocess.run(
         [sys.executable, "-m", "tests.simulation.driver", *seeds],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60,
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=PROGRAM_S,
     )  # fmt: skip
     assert found.stdout.split() == [digest(Driver().run(make(int(seed)))) for seed in seeds]
 

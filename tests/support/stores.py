@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from tests.support.waiting import PROGRAM_S
+
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
@@ -54,7 +56,7 @@ class ClickHouseServer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=PROGRAM_S)
         self._process.stdout.close()
 
 

@@ -9,6 +9,8 @@ from neurorail.client import Client, Problem
 
 PATIENCE_S = 60
 """Nothing takes so long, however busy the machine is: who waits for so long waits in vain."""
+PROGRAM_S = 240
+"""The same for a whole program, which imports much first."""
 PAUSE_S = 0.02
 
 

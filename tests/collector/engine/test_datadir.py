@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import PROGRAM_S
 
 from neurorail.collector.datadir import KEY_BYTES, DataDirectory, DataDirectoryInUse
 
@@ -28,7 +29,7 @@ def from_another_process(path: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     found = subprocess.run(
         [sys.executable, "-c", TAKE, str(path)],
-        env=environment, capture_output=True, text=True, check=True, timeout=60,
+        env=environment, capture_output=True, text=True, check=True, timeout=PROGRAM_S,
     )  # fmt: skip
     return found.stdout.strip()
 

@@ -17,8 +17,8 @@ from neurorail.app.demo.world import ServerWorld
 from neurorail.app.location import running_server
 from neurorail.client import Client, ClientError
 
-PLAY_S: Final = 50.0
-"""What has not happened after so long does not happen."""
+PLAY_S: Final = 200.0
+"""What has not happened after so long, also where much else is running, does not happen."""
 STEP_S: Final = 0.2
 LOOK_S: Final = 1.0
 TROUBLE: Final = ("record_failed", "dead_letter", "items_rejected")
