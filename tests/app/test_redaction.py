@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.support.otlp_requests import TIME_UNIX_NANO
+from tests.support.waiting import PROGRAM_S
 
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
@@ -310,7 +311,7 @@ async def serve(
                 if not missing:
                     return
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PROGRAM_S):
             await asyncio.to_thread(follow)
             while not await asyncio.to_thread(archived, client):
                 await asyncio.sleep(0.05)

@@ -88,7 +88,8 @@ def test_a_closed_queue_hands_out_what_waits_then_none() -> None:
         queue.put(entry(telemetry()))
 
 
-def test_held_telemetry_lets_everything_else_pass() -> None:
+def test_held_telemetry_lets_everything_else_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "HELD_MOST_S", 3_600.0)
     queue = opened()
     busy = [True]
     queue.hold = lambda: busy[0]
@@ -104,6 +105,7 @@ def test_held_telemetry_lets_everything_else_pass() -> None:
 
 
 def test_held_telemetry_does_not_starve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "HELD_MOST_S", 3_600.0)
     queue = opened()
     queue.hold = lambda: True
     for body in (b"t1", b"t2", b"t3"):
