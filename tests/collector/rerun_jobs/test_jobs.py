@@ -6,18 +6,24 @@ import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.collector.rerun.history import keep_events, keep_records, live
-from tests.collector.rerun_jobs.support import BEGAN, Held, Notes, job, over, running_jobs
+from tests.collector.rerun_jobs.support import (
+    BEGAN,
+    Held,
+    Notes,
+    asking,
+    job,
+    over,
+    running_jobs,
+)
 from tests.support.stores import started_store
 
 from neurorail.collector.rerun_jobs.config import RerunConfig
 from neurorail.collector.rerun_jobs.jobs import STOPPED, TooMany
-from neurorail.collector.rerun_jobs.run import MODULE
 from neurorail.collector.store.store import Store
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.manifest.load import load
@@ -111,7 +117,6 @@ async def test_what_waits_and_what_runs_can_be_cancelled(
         assert await jobs.cancel(second, "cancelled by ada")
         assert await asyncio.to_thread(held.asked.wait, 60)
         assert first.state == "running"
-        asyncio.get_running_loop().call_later(0.1, held.free.set)
         assert await jobs.cancel(first, "cancelled by bob")
         assert jobs.open_count == 0
     assert notes.ends == [("cancelled", "cancelled by ada"), ("cancelled", "cancelled by bob")]
@@ -141,9 +146,9 @@ async def test_what_a_killed_server_left_is_cancelled_at_the_next_start(
     assert not (tmp_path / "jobs" / "scratch").exists()
 
 
-async def test_limits_of_time_and_memory_hold(notes: Notes, tmp_path: Path) -> None:
+async def test_limits_of_time_and_memory_hold(held: Held, notes: Notes, tmp_path: Path) -> None:
     long, large, killed = job(1), job(2), job(3)
-    async with running_jobs(tmp_path, NODE, Outlasting(), notes, time_max_s=1) as jobs:
+    async with running_jobs(tmp_path, NODE, held, notes, time_max_s=1) as jobs:
         await jobs.launch(long, STRICT.json)
         await over(jobs, long)
     assert (long.state, long.error) == ("failed", "it took longer than 1 s")
@@ -163,26 +168,6 @@ class Huge(Held):
 
     def query_rows(self, sql: str, parameters: object = None) -> list[list[bytes]]:
         return [[b"x" * (160 << 20)]]
-
-
-def asking() -> Iterator[int]:
-    """The processes that do jobs of this one."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if MODULE.encode() in words and str(os.getpid()).encode() in words:
-            yield int(process.name)
-
-
-class Outlasting(Held):
-    """Does not answer as long as somebody is there who asks."""
-
-    def query_rows(self, sql: str, parameters: object = None) -> list[list[int]]:
-        while any(asking()):
-            time.sleep(0.01)
-        return []
 
 
 class Killing(Held):

@@ -38,7 +38,7 @@ async def test_reads_beyond_the_limit_are_refused(store: Store) -> None:
     small.start(migrate=False)
     try:
         slow = [
-            asyncio.create_task(small.query_async("SELECT sleep(0.5) AS slept")) for _ in range(2)
+            asyncio.create_task(small.query_async("SELECT sleep(1) AS slept")) for _ in range(2)
         ]
         await asyncio.sleep(0)
         with pytest.raises(StoreBusy, match="2 reads wait already"):
