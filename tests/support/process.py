@@ -54,7 +54,7 @@ def child_of(pid: int, module: str) -> psutil.Process:
 
 @contextmanager
 def running_server(
-    data_dir: Path, *options: str, measured: bool = False
+    data_dir: Path, *options: str, measured: bool = False, log: Path | None = None
 ) -> Iterator[ServerProcess]:
     """A server inside the context; it is asked to stop at the end, and must do so cleanly.
 
@@ -63,6 +63,7 @@ def running_server(
         options: of the command line.
         measured: whether it counts for the coverage, which makes it half as fast. Those do that
             many tests share.
+        log: a file for what it writes to standard error.
 
     Raises:
         AssertionError: it did not become ready, or did not stop with status 0.
@@ -75,7 +76,7 @@ def running_server(
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(left_out)
     }
-    with tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as complaints:
         process = subprocess.Popen(
             [*command, *options],
             stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment,

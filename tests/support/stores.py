@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,19 @@ class ClickHouseServer:
         path = f"{self.url}/control?fail_before={before}&fail_after={after}"
         with urlopen(Request(path, method="POST")):
             pass
+
+    def freeze(self) -> None:
+        """Takes connections, and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        """Ends the process at once: what it had begun is not done."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
 
     def stop(self) -> None:
         """Ends the process. Idempotent."""

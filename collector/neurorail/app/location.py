@@ -15,12 +15,39 @@ DEFAULT_API: Final = "http://127.0.0.1:8000"
 
 
 @dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the server listens."""
+
+    otlp_grpc: str
+    otlp_http: str
+    api: str
+    sql: str | None = None
+    """With its scheme; None where it is off."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunningServer:
     """What a running server says about itself."""
 
     api: str
     pid: int
     token: str | None
+
+
+def leave_address(data_dir: Path, addresses: Addresses, token: str) -> None:
+    """Leave the address and a token, for the command line of the same user."""
+    path = data_dir / SERVER_FILE
+    path.unlink(missing_ok=True)
+    said = {
+        "api": f"http://{addresses.api}",
+        "otlp_grpc": addresses.otlp_grpc,
+        "otlp_http": addresses.otlp_http,
+        "pid": os.getpid(),
+        "token": token,
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(said, file)
 
 
 def running_server(data_dir: Path) -> RunningServer | None:

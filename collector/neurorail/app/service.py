@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import logging
-import os
 import secrets
 import signal
 import sys
@@ -15,7 +13,6 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -30,9 +27,10 @@ from neurorail.app.access import check_exposure, make_gate, make_login
 from neurorail.app.checkpoints import Checkpoints
 from neurorail.app.config import Config, is_loopback, split_address
 from neurorail.app.config_load import ConfigError
+from neurorail.app.draining import Drain
 from neurorail.app.engine_states import EngineStates
 from neurorail.app.exporting import Exporting
-from neurorail.app.location import SERVER_FILE
+from neurorail.app.location import SERVER_FILE, Addresses, leave_address
 from neurorail.app.more_routes import add_import, add_routes
 from neurorail.app.own_files import OwnFiles
 from neurorail.app.own_rules import OwnRules, clean_logs
@@ -92,17 +90,6 @@ USES_SAVED_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the server listens."""
-
-    otlp_grpc: str
-    otlp_http: str
-    api: str
-    sql: str | None = None
-    """With its scheme; None where it is off."""
-
-
 class Service:
     """The whole server. `start` returns when it is ready; `stop` when everything is safe."""
 
@@ -119,6 +106,7 @@ class Service:
         self._maintenance: asyncio.Task[None] | None = None
         self._archive_ready = False
         self._closing = contextlib.ExitStack()
+        self._drain: Drain | None = None
         self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
@@ -146,7 +134,7 @@ class Service:
         gc.collect()
         gc.freeze()
         addresses = self._addresses()
-        self._leave_address(addresses)
+        leave_address(self._directory.path, addresses, self._token)
         return addresses
 
     async def _start_parts(self) -> None:
@@ -173,6 +161,8 @@ class Service:
         await self._receivers.start()
         await self._api.start()
         await self._sql.start()
+        limit_ms = self._config.archive.drain_ms
+        self._drain = Drain(self._inbox, self._engine, self._archiver, limit_ms)
 
     def _build(self, node: str) -> None:
         config, path = self._config, self._directory.path
@@ -295,7 +285,7 @@ class Service:
         watch.api(self._health, dependencies)
 
     async def stop(self) -> None:
-        """Stop taking in, finish what is under way, keep everything. Idempotent."""
+        """Stop taking in, archive what was taken, for a limited time, keep the rest. Idempotent."""
         self._stopping.set()
         if not hasattr(self, "_api"):
             self._closing.close()
@@ -313,8 +303,14 @@ class Service:
             await asyncio.gather(self._maintenance, return_exceptions=True)
             self._maintenance = None
         await asyncio.to_thread(self._exporting.stop)
-        await asyncio.to_thread(self._engine.stop)
+        if self._drain is not None:
+            await self._drain.run()
         await asyncio.to_thread(self._archiver.stop)
+        self._engine.prune(self._archiver.archived_ordinal)
+        await asyncio.to_thread(self._engine.stop)
+        if self._drain is not None:
+            self._drain.tell()
+            self._drain = None
         self._exporting.prune_inbox(self._archiver)
         await self._inbox.stop()
         await asyncio.to_thread(self._store.stop)
@@ -328,10 +324,13 @@ class Service:
         return self._gate.open
 
     def heed_signals(self) -> None:
-        """From here on SIGTERM and SIGINT stop it cleanly; SIGHUP reads settings anew."""
+        """From here on SIGTERM and SIGINT stop it cleanly; SIGHUP reads settings anew.
+
+        A second one ends the wait for the archive, and cuts nothing else short.
+        """
         assert self._loop is not None, "start comes first"
         for number in STOP_SIGNALS:
-            self._loop.add_signal_handler(number, self._over.set)
+            self._loop.add_signal_handler(number, self._told_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     async def run_until_over(self) -> str | None:
@@ -344,11 +343,16 @@ class Service:
         try:
             await self._over.wait()
             failed = self._failures()
-            await self.stop()  # A second signal meanwhile changes nothing: nothing is cut short.
+            await self.stop()
         finally:
             for number in (*STOP_SIGNALS, signal.SIGHUP):
                 self._loop.remove_signal_handler(number)
         return "; ".join(f"the {part} {why}" for part, why in failed.items()) or None
+
+    def _told_to_stop(self) -> None:
+        if self._over.is_set() and self._drain is not None:
+            self._drain.hurry()
+        self._over.set()
 
     def _reload(self) -> None:
         """Read keys, certificates and settings anew; what cannot be read stays as it was."""
@@ -403,21 +407,6 @@ class Service:
             f"{_bracketed(api_host)}:{api_port}",
             self._sql.address,
         )
-
-    def _leave_address(self, addresses: Addresses) -> None:
-        """Leave the address and a token, for the command line of the same user."""
-        path = self._directory.path / SERVER_FILE
-        path.unlink(missing_ok=True)
-        said = {
-            "api": f"http://{addresses.api}",
-            "otlp_grpc": addresses.otlp_grpc,
-            "otlp_http": addresses.otlp_http,
-            "pid": os.getpid(),
-            "token": self._token,
-        }
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(said, file)
 
     # ── while running ────────────────────────────────────────────────────────────────────────
 

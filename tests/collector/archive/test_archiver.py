@@ -412,6 +412,20 @@ def test_a_line_that_is_no_event_is_put_aside_and_blocks_nothing(
     assert verify(store, node).ok
 
 
+def test_batches_linger_until_there_is_no_time_to(
+    store: Store, node: str, archiver_of: Callable[..., Archiver]
+) -> None:
+    lines = EventLines(node)
+    config = replace(CONFIG, linger_ms=3_600_000, linger_busy_ms=3_600_000)
+    records, events = Records(requests(1, 3)), Events([batch(1, [lines.line(1)])])
+    with running(archiver_of(records, events, config=config)) as archiver:
+        archiver.hasten()
+        assert archiver.wait_until(seq=3, ordinal=1, timeout_s=TIMEOUT_S)
+        records.append(*requests(4, 4))
+        assert archiver.wait_until(seq=4, timeout_s=TIMEOUT_S)
+    assert seqs(store, node) == dict.fromkeys(range(1, 5), 2)
+
+
 def test_stop_is_idempotent_and_safe_without_start(archiver_of: Callable[..., Archiver]) -> None:
     archiver = archiver_of(Records())
     archiver.stop()

@@ -244,6 +244,26 @@ def test_ticks_are_appended_when_something_is_due(tmp_path: Path) -> None:
         assert Replay(decode, CONFIG).run(rail.inbox).digest == live.digest.hex()
 
 
+async def test_no_tick_is_appended_after_the_last(tmp_path: Path) -> None:
+    clock = SettableClock(BASE)
+    with running(tmp_path, clock=clock) as rail:
+        budget = {"timeout_ms": 5_000}
+        steps = ("create", "enqueue", "start")
+        stamps = await rail.inbox.append([epoch(), record(*[
+            {"log": name, "ids": ["m_1"], "time": 0, "budget": budget} for name in steps
+        ])])  # fmt: skip
+        await rail.applier.applied(stamps[-1].seq)
+        rail.applier.end_ticks().result(PATIENCE_S)
+        clock.advance(5)
+        for _ in range(10):  # Each answer is a turn of the applier.
+            await rail.applier.ask(lambda engine: 1)
+        assert rail.inbox.last_seq == stamps[-1].seq
+        # What is taken in all the same is applied.
+        (more,) = await rail.inbox.append([record(created(2))])
+        await rail.applier.applied(more.seq)
+        assert rail.applier.seq == rail.inbox.last_seq == more.seq
+
+
 async def test_a_tick_that_is_refused_is_not_tried_again_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,20 @@ def test_ticks_are_appended_through_the_server(tmp_path: Path) -> None:
         assert set(kinds) == {Kind.TICK}
 
 
+async def test_ticks_end_with_the_answer(tmp_path: Path) -> None:
+    with remote(tmp_path) as rail:
+        await rail.inbox.append([epoch()])
+        for number in range(50):
+            budget = {"neurorail__budget__timeout_ms": 1}
+            await rail.inbox.append([moved(number, "create", "enqueue", "start", **budget)])
+        await rail.engine.end_ticks()
+        # What the engine appended before its answer stands before what is appended after it.
+        (last,) = await rail.inbox.append([moved(99)])
+        await rail.engine.applied(last.seq)
+        assert await rail.engine.ask(missions) == 51
+        assert rail.inbox.last_seq == last.seq
+
+
 def test_a_restart_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     with remote(tmp_path) as rail:
         rail.put(epoch(), moved(1))

@@ -16,7 +16,7 @@ from neurorail.app.commands.options import DOES_NOT_HOLD, ConfigFile, DataDir, J
 
 if TYPE_CHECKING:
     from neurorail.app.config import Config
-    from neurorail.app.service import Addresses
+    from neurorail.app.location import Addresses
 
 OPEN_NOTICE = (
     "neurorail: no credentials are configured: open on loopback, and every caller there is admin"

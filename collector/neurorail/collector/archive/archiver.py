@@ -37,6 +37,8 @@ _WAIT_S: Final = 0.25
 """How long a thread that has nothing to do waits before it looks whether it is to stop."""
 _FAILURE_DELAY_S: Final = 1.0
 _LOOK_S: Final = 0.05
+_LAST_INSERT_S: Final = 10.0
+"""How long a stop waits for a server's answer to an insert that is under way."""
 
 
 class _Stream(Protocol):
@@ -53,8 +55,8 @@ class Archiver:
     """Moves what is durable into ClickHouse, in order, each record and event exactly once.
 
     Needs a started store. Start and stop are idempotent; stop is safe without start. What has not
-    been archived at stop is taken up at the next start. `on_thread_start` runs first on each of the
-    two threads.
+    been archived at stop is taken up at the next start; `hasten` and `wait_until` come before it
+    when that is to be nothing. `on_thread_start` runs first on each of the two threads.
     """
 
     def __init__(
@@ -74,13 +76,15 @@ class Archiver:
         self._config = config or ArchiveConfig()
         self._on_thread_start = on_thread_start
         self._stop = threading.Event()
+        self._hastened = threading.Event()
         self._on_progress = on_progress
         self._directory = directory
         self._log: ProgressLog | None = None
         self._threads: list[threading.Thread] = []
         self._moved = threading.Condition()
 
-        turn = threading.Lock() if is_embedded(store.config.url) else nullcontext()
+        self._embedded = is_embedded(store.config.url)
+        turn = threading.Lock() if self._embedded else nullcontext()
 
         def writer() -> Writer:
             return Writer(store, node, self._config, self._stop, on_dead_letter, turn)
@@ -97,6 +101,7 @@ class Archiver:
         if self._threads:
             return
         self._stop.clear()
+        self._hastened.clear()
         self._log = ProgressLog(self._directory / "archive.db")
         self._telemetry = TelemetryStream(
             self._records, self._writers[0], self._log, self._config, self._encode_record
@@ -111,11 +116,23 @@ class Archiver:
             self._threads.append(thread)
             thread.start()
 
+    def hasten(self) -> None:
+        """From now on what waits is inserted at once: no batch waits for more to come."""
+        self._hastened.set()
+
     def stop(self) -> None:
-        """Lets the inserts that are under way finish and ends both threads."""
+        """Lets the inserts that are under way finish and ends both threads.
+
+        A server that does not answer is not waited for: the next start compares what it took.
+        """
         self._stop.set()
+        self._hastened.set()
+        ends = time.monotonic() + _LAST_INSERT_S
         while self._threads:
-            self._threads.pop().join()
+            thread = self._threads.pop()
+            thread.join(None if self._embedded else max(0.0, ends - time.monotonic()))
+            if thread.is_alive():
+                log.warning("%s: the store does not answer, nobody waits for it", thread.name)
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -126,6 +143,11 @@ class Archiver:
             return self._moved.wait_for(
                 lambda: self.archived_seq >= seq and self.archived_ordinal >= ordinal, timeout_s
             )
+
+    @property
+    def opened(self) -> bool:
+        """Whether it was started: only then it knows how far it got."""
+        return self._telemetry is not None
 
     @property
     def archived_seq(self) -> int:
@@ -189,7 +211,7 @@ class Archiver:
                 before, grown = share, now
             quiet_at = grown + self._config.linger_ms / 1000
             left = min(quiet_at, begun + self._config.linger_busy_ms / 1000) - now
-            if left <= 0 or self._stop.wait(min(left, _LOOK_S)):
+            if left <= 0 or self._hastened.wait(min(left, _LOOK_S)):
                 return
 
     def _progressed(self) -> None:

@@ -20,6 +20,9 @@ class ArchiveConfig:
     linger_busy_ms: int = 5_000
     """Longest time a batch waits while more keeps coming: few large parts cost far less than many
     small ones. It is the archive's lag in steady traffic."""
+    drain_ms: int = 10_000
+    """Longest time a stop waits until what was taken in is applied and archived; what is not then
+    waits for the next start. 0: it does not wait."""
     retry_delay_ms_min: int = 100
     retry_delay_ms_max: int = 5_000
     too_large_tries: int = 3
@@ -33,6 +36,8 @@ class ArchiveConfig:
         for name in ("batch_records_max", "batch_items_max", "batch_bytes_max", "events_bytes_max"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.drain_ms < 0:
+            raise ValueError(f"drain_ms is {self.drain_ms}; it must be at least 0")
         if not 0 < self.retry_delay_ms_min <= self.retry_delay_ms_max:
             raise ValueError(
                 f"retry_delay_ms_min is {self.retry_delay_ms_min}; it must be positive and at most "

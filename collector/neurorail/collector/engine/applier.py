@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -137,6 +138,14 @@ class Applier:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def end_ticks(self) -> Future[None]:
+        """Append no more ticks: what falls due is said after the next start."""
+
+        def end(_: Engine) -> None:
+            self._tick_not_before = math.inf
+
+        return self.submit(end)
 
     @property
     def flushed_seq(self) -> int:
@@ -380,7 +389,7 @@ class Applier:
             self._postpone_tick(error)
 
     def _postpone_tick(self, error: BaseException) -> None:
-        self._tick_not_before = time.monotonic() + TICK_RETRY_S
+        self._tick_not_before = max(self._tick_not_before, time.monotonic() + TICK_RETRY_S)
         _log.warning("a tick could not be appended, it is tried again: %s", error)
 
     # ── restoring ────────────────────────────────────────────────────────────────────────────

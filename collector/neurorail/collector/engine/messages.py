@@ -62,6 +62,13 @@ class ArchivedHead:
 
 
 @dataclass(frozen=True, slots=True)
+class EndTicks:
+    """Append nothing more; the answer comes after the last `Append`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class CopyState:
     """Copy the flushed state to a file; the answer is the last record that it covers."""
 
@@ -141,7 +148,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to `Ask`, `ReadOutbox` or `ArchivedHead`."""
+    """The answer to whatever has a number."""
 
     number: int
     value: Any
@@ -166,7 +173,17 @@ class Stopped:
 
 
 ToEngine: TypeAlias = (
-    Begin | Records | Ask | ReadOutbox | ArchivedHead | CopyState | Scrub | Prune | Appended | Stop
+    Begin
+    | Records
+    | Ask
+    | ReadOutbox
+    | ArchivedHead
+    | EndTicks
+    | CopyState
+    | Scrub
+    | Prune
+    | Appended
+    | Stop
 )
 FromEngine: TypeAlias = Started | Group | Refeed | Append | Answer | Failed | Stopped
 

@@ -206,6 +206,10 @@ class EngineProcess:
         """Leave no bytes of what was deleted in the file; False: at the next start. May raise."""
         return bool(await asyncio.wrap_future(self._request(messages.Scrub)))
 
+    async def end_ticks(self) -> None:
+        """Let the engine append nothing more; what it did is in the inbox's queue. May raise."""
+        await asyncio.wrap_future(self._request(messages.EndTicks))
+
     async def archived_head(self) -> str:
         """The hash, in hex, of the newest event that is archived."""
         return str(await asyncio.wrap_future(self._request(messages.ArchivedHead)))

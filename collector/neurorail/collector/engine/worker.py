@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from neurorail.collector.decode import encode_observations
 from neurorail.collector.decode.own_attributes import ManifestDecoder
@@ -80,6 +80,9 @@ GROUPS_MAX: Final = 32
 AT_ONCE_BYTES: Final = 64 << 10
 """A smaller group is sent by the applier itself, if no other one is on its way: the pipe has room
 for it, and no second thread has to wake."""
+
+
+T = TypeVar("T")
 
 
 class FedInbox:
@@ -245,6 +248,8 @@ class Worker:
             case messages.ArchivedHead(number):
                 journal = self._journal
                 self._answer(number, self._applier.submit(lambda _: journal.archived_head()))
+            case messages.EndTicks(number):
+                self._answer(number, self._applier.end_ticks())
             case messages.CopyState(number, path):
                 self._copies.submit(self._copy_state, number, Path(path))
             case messages.Scrub(number):
@@ -268,8 +273,8 @@ class Worker:
         except Exception as error:
             self._tell(messages.Answer(number, None, _text(error)))
 
-    def _answer(self, number: int, future: Future[object]) -> None:
-        def done(answered: Future[object]) -> None:
+    def _answer(self, number: int, future: Future[T]) -> None:
+        def done(answered: Future[T]) -> None:
             error = answered.exception()
             if error is None:
                 self._tell(messages.Answer(number, answered.result(), ""))
