@@ -52,7 +52,7 @@ def served(rail: FakeRail) -> Iterator[Served]:
     server = Served(rail)
     server.start()
     yield server
-    server.stop()
+    server.close()
 
 
 @dataclass
@@ -77,9 +77,11 @@ def complaints() -> Complaints:
 
 
 @contextmanager
-def watched(browser: Browser, complaints: Complaints) -> Iterator[Page]:
+def watched(
+    browser: Browser, complaints: Complaints, *, timezone_id: str | None = None
+) -> Iterator[Page]:
     """A page that must end without one error, exception or broken content rule."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id=timezone_id)
     context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_WATCH)
     opened = context.new_page()

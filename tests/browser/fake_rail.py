@@ -388,9 +388,11 @@ class Served:
 
     def __init__(self, rail: FakeRail) -> None:
         self.rail = rail
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        # Bound as long as the test runs: nothing else is given the port between two starts.
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.port = int(self._holder.getsockname()[1])
         self.address = f"http://127.0.0.1:{self.port}"
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -412,6 +414,11 @@ class Served:
             if not self._thread.is_alive():
                 raise RuntimeError(f"the scripted server did not start on port {self.port}")
             time.sleep(0.01)
+
+    def close(self) -> None:
+        """Stops for good."""
+        self.stop()
+        self._holder.close()
 
     def stop(self) -> None:
         """Ends every stream and stops."""

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, Route, expect
+from tests.browser.looking import in_address, leave_sheet
 from tests.end_to_end.rail import MS, Chain, Rail, until
 from tests.support.process import running_server
 
@@ -42,6 +43,8 @@ def rail(tmp_path_factory: pytest.TempPathFactory, chain: Chain) -> Iterator[Rai
         call = chain.span(5, times=(now - 20 * MS, now), gen_ai__operation__name="chat")
         mission = chain.entity("mission", 1, times=(now - 30 * MS, now))
         rail.send_spans(call, mission)
+        rail.ended(chain)
+        rail.all_is_stored()
         until("the mission is signed", lambda: all(e["proof"] for e in events_of(rail, chain)))
         yield rail
 
@@ -66,7 +69,11 @@ def holds(file: Path) -> str:
 
 def open_proof(deck: Page, rail: Rail, chain: Chain) -> None:
     deck.goto(f"{rail.server.api}/neurorail/audit?id={chain.mission}&type=state_changed")
-    deck.locator('[data-panel="audit"] .list-row').first.click()
+    prove_first(deck)
+
+
+def prove_first(deck: Page) -> None:
+    deck.locator('[data-panel="audit"] .list-row[data-type]').first.click()
     deck.get_by_role("button", name="Prove that it is in the trail").click()
 
 
@@ -112,9 +119,8 @@ def test_a_proof_that_was_tampered_with_does_not_hold(rail: Rail, deck: Page, ch
     open_proof(deck, rail, chain)
     for where in ("signature", "head", "details", "path"):
         changed[0] = where
-        deck.keyboard.press("Escape")
-        deck.locator('[data-panel="audit"] .list-row').first.click()
-        deck.get_by_role("button", name="Prove that it is in the trail").click()
+        leave_sheet(deck)
+        prove_first(deck)
         expect(deck.locator('[data-proof="broken"]')).to_contain_text("does not hold")
 
 
@@ -127,7 +133,7 @@ def test_a_missions_bundle_is_checked_here_and_holds_elsewhere(
     verdict = deck.locator('[data-bundle="holds"]')
     count = len(events_of(rail, chain))
     expect(verdict).to_have_attribute("data-proven", str(count))
-    assert chain.mission in deck.url
+    in_address(deck, chain.mission)
     with deck.expect_download() as downloading:
         deck.get_by_role("button", name="Download (JSON Lines)").click()
     assert downloading.value.suggested_filename == f"neurorail-bundle-{chain.mission}.jsonl"

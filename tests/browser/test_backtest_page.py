@@ -6,13 +6,16 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
+from tests.browser.looking import in_address
 from tests.browser.test_govern_pages import opened, post
-from tests.end_to_end.rail import Chain, Rail
-from tests.support.process import running_server
+from tests.end_to_end.rail import Chain, Rail, until
+from tests.support.process import child_of, running_server
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +66,7 @@ def test_backtest_is_launched_followed_and_read(rail: Rail, deck: Page, tmp_path
     row.locator("b").click()
     expect(sheet.locator('[data-report="there"]')).to_be_visible()
     name = str(row.get_attribute("data-backtest"))
-    assert f"backtest={name}" in deck.url
+    in_address(deck, f"backtest={name}")
 
     found = rail.client.get_json(f"/api/governor/v1/backtests/{name}")["report"]
     assert found["calls"]["newly_refused"] == 3
@@ -98,18 +101,25 @@ def test_backtest_is_launched_followed_and_read(rail: Rail, deck: Page, tmp_path
 
 def test_backtest_that_waits_is_cancelled(rail: Rail, deck: Page) -> None:
     first = post(rail, "governor/v1/replays")
-    second = post(rail, "governor/v1/backtests", version="active")
-    opened(deck, rail, "governor")
-    deck.get_by_role("tab", name="Backtests").click()
-    row = deck.locator(f'[data-backtest="{second["id"]}"]')
-    cancel = row.get_by_role("button", name="Cancel")
-    if row.get_attribute("data-backtest-state") == "queued":
-        cancel.click()
+    replay = until("the replay began", lambda: rerun_of(rail.server.process.pid))
+    replay.suspend()  # So that what is asked for next has to wait.
+    try:
+        second = post(rail, "governor/v1/backtests", version="active")
+        opened(deck, rail, "governor")
+        deck.get_by_role("tab", name="Backtests").click()
+        row = deck.locator(f'[data-backtest="{second["id"]}"]')
+        expect(row).to_have_attribute("data-backtest-state", "queued")
+        row.get_by_role("button", name="Cancel").click()
         expect(row).to_have_attribute("data-backtest-state", "cancelled")
-    deadline = time.monotonic() + 60
-    while (found := rail.client.get_json(f"/api/governor/v1/replays/{first['id']}"))[
-        "ended_at"
-    ] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert found["report"]["equal"]
+    finally:
+        replay.resume()
+    path = f"/api/governor/v1/replays/{first['id']}"
+    until("the replay ended", lambda: rail.client.get_json(path)["ended_at"])
+    assert rail.client.get_json(path)["report"]["equal"]
+
+
+def rerun_of(server: int) -> psutil.Process | None:
+    """The process that does a backtest or a replay for a server; None before it began."""
+    with suppress(ValueError):
+        return child_of(server, "neurorail.collector.rerun_jobs.child")
+    return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.browser.announcing import announcing
 from tests.browser.conftest import Complaints, watched
 from tests.end_to_end.rail import Chain, Rail, lifecycle_log
 from tests.support.process import running_server
@@ -29,7 +32,6 @@ def rail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
         for action, agent in (("kill", "runaway"), ("suspend", "sleepy")):
             post(rail, f"neurorail/v1/reflex/{action}", scope={"agent": agent}, reason="a test")
         post(rail, "neurorail/v1/reflex/open", scope={"model": "m-1"}, reason="a test")
-        post(rail, "neurorail/v1/agents", instance_id="crew-1", agent="crew", gate={"mode": "rail"})
         post(rail, "governor/v1/decide", job_type="llm_call")
         post(rail, "governor/v1/decide", job_type="llm_call", context={"agent": "runaway"})
         rail.all_is_stored()
@@ -71,7 +73,9 @@ def shown(deck: Page, rail: Rail, path: str, tiles: Mapping[str, tuple[str, str 
 def test_each_tile_of_the_overview(rail: Rail, deck: Page) -> None:
     said, decided = rail.get("/telemetry/snapshot"), rail.client.get_json("/api/governor/v1/stats")
     counts, active, totals = said["entity_counts"], said["active_executions"], said["totals"]
-    spent = rail.get("/usage", since="-24h", limit=1)["groups"][0]["cost_usd"]
+    day = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    groups = rail.get("/usage", since=day.isoformat(), limit=1)["groups"]
+    spent = groups[0]["cost_usd"] if groups else 0
     breakers = rail.get("/reflex/breakers")["breakers"]
     not_closed = sum(each["state"] != "closed" for each in breakers)
     attempts = said["by_state"]["attempt"]
@@ -94,7 +98,7 @@ def test_each_tile_of_the_overview(rail: Rail, deck: Page) -> None:
         ),
         "cost": (f"${totals['cost_usd']:.6f}", "every call priced"),
         "violations": (f"{totals['violations']}", None),
-        "spend": (f"${spent:.6f}", "no pool has a limit"),
+        "spend": (f"${spent:.6f}" if spent else "$0.00", "no pool has a limit"),
         "refusals": (
             f"{decided['refused_count']}",
             f"of {decided['total_decisions']} decisions",
@@ -119,6 +123,12 @@ def test_each_tile_of_the_overview(rail: Rail, deck: Page) -> None:
 
 
 def test_each_tile_of_the_reflex_monitor(rail: Rail, deck: Page) -> None:
+    crew = {"instance_id": "crew-1", "agent": "crew", "gate": {"mode": "rail"}}
+    with announcing(rail.server.api, **crew):
+        reflex_monitor(rail, deck)
+
+
+def reflex_monitor(rail: Rail, deck: Page) -> None:
     happened = rail.get("/audit/stats")["events_by_type"]
     breakers = rail.get("/reflex/breakers")["breakers"]
     tiles = {
@@ -236,14 +246,20 @@ def test_the_waterfall_is_on_one_axis(rail: Rail, deck: Page) -> None:
     chain = overspent(rail)
     rail.ended(chain)
     deck.goto(f"{rail.server.api}/neurorail/trace?mission={chain.mission}")
-    bars = {}
-    for entity in (chain.mission, chain.attempt, chain.attempt + "2", chain.resource):
-        bar = deck.locator(f'[data-entity="{entity}"] .bar-run')
-        bars[entity] = [round(float(bar.get_attribute(name) or -1)) for name in ("x", "width")]
     # Three seconds before now to one before: two attempts of a second each, a call of half a one.
-    assert bars == {
-        chain.mission: [0, 100],
-        chain.attempt: [0, 50],
-        chain.attempt + "2": [50, 50],
-        chain.resource: [50, 25],
-    }
+    for entity, x, width in (
+        (chain.mission, 0, 100),
+        (chain.attempt, 0, 50),
+        (chain.attempt + "2", 50, 50),
+        (chain.resource, 50, 25),
+    ):
+        bar = deck.locator(f'[data-entity="{entity}"] .bar-run')
+        expect(bar).to_have_attribute("x", about(x))
+        expect(bar).to_have_attribute("width", about(width))
+
+
+def about(number: int) -> re.Pattern[str]:
+    """A number that is rounded to this one."""
+    if number == 0:
+        return re.compile(r"^-?(0(\.[0-4]\d*)?|\d(\.\d+)?e-\d+)$")
+    return re.compile(rf"^({number}(\.[0-4]\d*)?|{number - 1}\.[5-9]\d*)$")

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.browser.conftest import Complaints
+from tests.browser.conftest import Complaints, watched
 from tests.browser.fake_rail import FakeRail, Served
+from tests.browser.looking import in_address, not_in_address
 from tests.browser.scenes import a_mission
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 COUNTING = ["", "lifecycle", "reflex", "budget", "governor"]
 """Pages whose tiles are counts."""
@@ -109,22 +110,23 @@ def test_who_is_turned_away_signs_in_again_and_is_told_why(
 
 
 def test_times_are_written_in_the_zone_that_was_chosen(
-    browser: Browser, served: Served, rail: FakeRail
+    browser: Browser, served: Served, rail: FakeRail, complaints: Complaints
 ) -> None:
     a_mission(rail)
-    context = browser.new_context(timezone_id="Asia/Kolkata")
-    page = context.new_page()
-    open_page(page, served, "audit")
-    moment = page.locator("[data-panel=audit] .list-row time").first
-    at = datetime.fromisoformat(str(moment.get_attribute("datetime")))
-    there = at.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    expect(moment).to_have_text(f"{there:%Y-%m-%d %H:%M:%S}")
-    page.get_by_role("button", name="Time zone").click()
-    expect(moment).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
-    page.reload()
-    expect(page.get_by_role("button", name="Time zone")).to_contain_text("UTC")
-    expect(moment).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
-    context.close()
+    with watched(browser, complaints, timezone_id="Asia/Kolkata") as page:
+        open_page(page, served, "audit")
+        panel = page.locator("[data-panel=audit]")
+        all_of = str(len(rail.audit))
+        expect(panel.locator(".panel-note")).to_have_attribute("data-count", all_of)
+        moment = panel.locator(".list-row time").first
+        at = datetime.fromisoformat(str(moment.get_attribute("datetime")))
+        there = at.astimezone(timezone(timedelta(hours=5, minutes=30)))
+        expect(moment).to_have_text(f"{there:%Y-%m-%d %H:%M:%S}")
+        page.get_by_role("button", name="Time zone").click()
+        expect(moment).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
+        page.reload()
+        expect(page.get_by_role("button", name="Time zone")).to_contain_text("UTC")
+        expect(moment).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
 
 
 NO_FRAME = """
@@ -203,13 +205,12 @@ def test_the_tab_that_was_chosen_is_in_the_address(
         tab = page.locator(f"[data-tab={name}]")
         tab.click()
         expect(tab).to_have_attribute("aria-selected", "true")
-        assert f"={name}" in page.url
-        assert all(part in page.url for part in path.partition("?")[2].split("&"))
+        in_address(page, f"={name}", *filter(None, path.partition("?")[2].split("&")))
         page.reload()
         expect(tab).to_have_attribute("aria-selected", "true")
         page.locator("[role=tab]").first.click()
         expect(tab).to_have_attribute("aria-selected", "false")
-        assert f"={name}" not in page.url
+        not_in_address(page, f"={name}")
     open_page(page, served, "budget?range=6+h&by=agent&since=-7d")
     expect(page.get_by_role("button", name="6 h")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_label("Spend by", exact=True)).to_have_value("agent")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import Complaints
+from tests.browser.looking import in_address
 from tests.end_to_end.rail import LEVELS, SECOND, Chain, Rail, lifecycle_log, until
 from tests.support.process import running_server
 from tests.support.scene import ENTITIES, overspent
@@ -66,14 +67,15 @@ def test_the_overview_shows_the_servers_counts(deck: Page, rail: Rail) -> None:
     expect(deck.locator('[data-tile="missions"] .tile-note')).to_have_text(
         f"{said['entity_counts']['missions']:,} in all"
     )
-    event = deck.locator('.event[data-type="budget_violation"]').first
+    own = deck.locator(f'a[href*="{chain.mission}"]')
+    event = deck.locator('.event[data-type="budget_violation"]', has=own)
     deck.get_by_role("searchbox", name="Search events").fill("budget_violation")
     event.click()
     sheet = deck.get_by_role("dialog")
     expect(sheet).to_contain_text("tokens 400 of 100")
     sheet.get_by_role("link", name="Open its trace").click()
     expect(deck.locator('[data-panel="chain"]')).to_be_visible()
-    assert chain.mission in deck.url
+    in_address(deck, chain.mission)
 
 
 def test_a_trace_shows_chain_facts_transitions_events_and_spans(deck: Page, rail: Rail) -> None:
@@ -101,9 +103,6 @@ def test_a_trace_shows_chain_facts_transitions_events_and_spans(deck: Page, rail
 
     until("the spans are archived", lambda: len(spans_of(rail, chain)) == ENTITIES)
     beside.get_by_role("tab", name="Spans").click()
-    again = beside.get_by_role("button", name="Look again")
-    if again.is_visible():
-        again.click()
     expect(beside.locator("details.span")).to_have_count(ENTITIES)
     deck.locator(f'[data-entity="{chain.resource}"]').click()
     expect(beside.locator("details.span")).to_have_count(1)
@@ -135,7 +134,7 @@ def test_missions_are_found_by_word_state_and_id(
     rows = deck.locator("[data-mission]")
     search.fill(f"case={chain.mark[:6]}")
     expect(rows).to_have_count(1)
-    assert "q=case" in deck.url
+    in_address(deck, "q=case")
     deck.get_by_role("button", name="running", exact=True).click()
     expect(rows).to_have_count(0)
     search.fill(running.mission)
@@ -211,6 +210,7 @@ def test_budgets_show_counts_kinds_and_violations_live(
 
     chain = overspent(rail)
     expect(tile(deck, "violations")).to_have_text(f"{said['budget_violation'] + 1:,}")
+    expect(deck.locator("[data-violation]")).to_have_count(said["budget_violation"] + 1)
     newest = deck.locator("[data-violation]").first
     expect(newest).to_contain_text("NR-E002")
     expect(newest).to_contain_text("400")
@@ -234,26 +234,38 @@ def test_budgets_show_counts_kinds_and_violations_live(
 
 
 def test_all_tabs_share_one_connection(deck: Page, rail: Rail) -> None:
-    before = rail.get("/stream/stats")["total_subscribers"]
+    def subscribers() -> int:
+        return int(rail.get("/stream/stats")["total_subscribers"])
+
+    until("pages of other tests are gone", lambda: subscribers() == 0)
     opened(deck, rail)
     overspent(rail)
     second = deck.context.new_page()
     opened(second, rail, "budget")
     opened(deck, rail, "lifecycle")
-    assert rail.get("/stream/stats")["total_subscribers"] == before + 1
+    until("one connection is left", lambda: subscribers() == 1)
     # What came before this tab was opened is there, without the server sending it again.
     second.get_by_role("link", name="Overview").click()
     expect(second.locator(".event").first).to_be_visible()
 
 
+def turn_by_keys(deck: Page, key: str, title: str) -> None:
+    """Keys that come too far apart lead nowhere, and on a busy machine they may."""
+    heading = deck.get_by_role("heading", level=1)
+
+    def turned() -> bool:
+        deck.keyboard.press("g")
+        deck.keyboard.press(key)
+        return heading.inner_text() == title
+
+    until(f"g {key} leads to {title}", turned)
+
+
 def test_keys_lead_to_pages_and_lists_are_walked(deck: Page, rail: Rail) -> None:
     overspent(rail)
     opened(deck, rail)
-    deck.keyboard.press("g")
-    deck.keyboard.press("l")
-    expect(deck.get_by_role("heading", level=1)).to_have_text("Lifecycle")
-    deck.keyboard.press("g")
-    deck.keyboard.press("t")
+    turn_by_keys(deck, "l", "Lifecycle")
+    turn_by_keys(deck, "t", "Trace explorer")
     expect(deck.locator("[data-mission]").first).to_be_visible()
     deck.keyboard.press("/")
     expect(deck.get_by_role("searchbox", name="Search missions")).to_be_focused()
@@ -271,10 +283,11 @@ def test_keys_lead_to_pages_and_lists_are_walked(deck: Page, rail: Rail) -> None
 def test_times_are_written_in_the_chosen_zone(deck: Page, rail: Rail) -> None:
     overspent(rail)
     opened(deck, rail, "lifecycle")
-    row = deck.locator(".moves .list-row time").first
-    moment = row.get_attribute("datetime") or ""
     deck.get_by_role("button", name="Time zone").click()
-    expect(row).to_have_text(moment[11:23])
+    row = deck.locator(".moves .list-row time").first
+    # Newer rows may come: time and text are those of one row.
+    written = "(time) => [time.textContent, time.dateTime.slice(11, 23)]"
+    until("the time of day there", lambda: len(set(row.evaluate(written))) == 1)
 
 
 READ_STREAM = """

@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.end_to_end.rail import Rail
+from tests.browser.announcing import announcing
+from tests.end_to_end.rail import Rail, until
 from tests.support.process import running_server
 from tests.support.scene import ENTITIES, overspent
 
@@ -60,7 +61,7 @@ LISTS: dict[str, tuple[str, str | None, str]] = {
 """Each list: its page, the tab that shows it, and where it is."""
 EMPTY = {
     "rejected", "orphans", "late", "open missions", "triggers", "pools", "differed", "backtests",
-    "checkpoints", "keys", "denials", "manifests", "agents", "questions", "answers", "changes",
+    "checkpoints", "keys", "denials", "manifests", "questions", "answers", "changes",
 }  # fmt: skip
 """Lists that may have nothing to take along here: their buttons are there, and off."""
 
@@ -74,7 +75,6 @@ class Scene:
         for path, body in (
             ("neurorail/v1/reflex/kill", {"scope": {"agent": "runaway"}, "reason": "a test"}),
             ("neurorail/v1/reflex/open", {"scope": {"model": "m-1"}, "reason": "a test"}),
-            ("neurorail/v1/agents", {"instance_id": "crew-1", "agent": "=1+1"}),
             ("governor/v1/manifests", {"source": MANIFEST.read_text(encoding="utf-8")}),
             ("governor/v1/decide", {"job_type": "llm_call"}),
         ):
@@ -99,39 +99,58 @@ def taken(page: Page, buttons: Locator, form: str, folder: Path) -> Path:
     return folder / name
 
 
-def rows_of(listed: Locator) -> int | None:
-    """How many rows a list says that it has; None where it says nothing."""
-    said = listed.get_attribute("aria-rowcount")
-    return None if said is None else int(said) - listed.locator(".list-head, .tree-head").count()
+STANDS = """
+(listed) => {
+  const { disabled } = listed.parentElement.closest("section").querySelector(".export button");
+  const said = listed.getAttribute("aria-rowcount");
+  const heads = listed.querySelectorAll(".list-head, .tree-head").length;
+  return [disabled, said === null ? null : Number(said) - heads];
+}
+"""
+"""At one moment: whether there is nothing to take along, and how many rows a list says it has."""
 
 
 @pytest.mark.parametrize("name", list(LISTS))
 def test_a_list_is_taken_along(scene: Scene, deck: Page, tmp_path: Path, name: str) -> None:
+    with announcing(scene.rail.server.api, instance_id="crew-1", agent="=1+1"):
+        is_taken_along(scene, deck, tmp_path, name)
+
+
+def is_taken_along(scene: Scene, deck: Page, tmp_path: Path, name: str) -> None:
     path, tab, where = LISTS[name]
     deck.goto(f"{scene.rail.server.api}/neurorail/{path.format(mission=scene.mission)}")
     expect(deck.locator(".connection")).to_have_text("Live")
     if tab is not None:
         deck.locator(f"[data-tab={tab}]").click()
+        expect(deck.locator(f"[data-tab={tab}]")).to_have_attribute("aria-selected", "true")
     listed = deck.locator(where).first
     expect(listed).to_be_visible()
     expect(deck.locator(".skeleton")).to_have_count(0)
     buttons = listed.locator("xpath=ancestor::section[1]").locator(".export")
     expect(buttons).to_have_count(1)
     expect(buttons.locator("button")).to_have_count(2)
-    if name in EMPTY and buttons.locator("button").first.is_disabled():
-        assert rows_of(listed) in (0, None)
+    nothing, rows = listed.evaluate(STANDS)
+    if nothing and name in EMPTY:
+        assert rows in (0, None)
         return
     if name == "all missions":
         expect(listed.locator("[data-mission]").first).to_be_visible()
-    held: list[dict[str, Any]] = json.loads(
-        taken(deck, buttons, "JSON", tmp_path).read_text(encoding="utf-8")
-    )
-    with taken(deck, buttons, "CSV", tmp_path).open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+
+    def both() -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+        """The rows in both forms, of a list that did not grow meanwhile."""
+        expect(buttons.locator("button").first).to_be_enabled()
+        before = listed.evaluate(STANDS)
+        held = json.loads(taken(deck, buttons, "JSON", tmp_path).read_text(encoding="utf-8"))
+        with taken(deck, buttons, "CSV", tmp_path).open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        return (held, lines) if listed.evaluate(STANDS) == before else None
+
+    held, lines = until("the list stands still", both)
+    rows = listed.evaluate(STANDS)[1]
     assert len(held) == len(lines) > 0
     assert list(held[0]) == list(lines[0])
-    if rows_of(listed) is not None:
-        assert len(held) == rows_of(listed)
+    if rows is not None:
+        assert len(held) == rows
     if name == "chain":
         assert len(held) == ENTITIES
     if name == "agents":

@@ -40,6 +40,7 @@ def overspent(rail: Rail, limit: int = 100) -> Chain:
             "neurorail.budget.max_tokens": 1000}),
     )  # fmt: skip
     until("the mission ended", lambda: state_of(rail, chain.mission) == "succeeded")
+    rail.all_is_applied()
     return chain
 
 

@@ -30,6 +30,7 @@ export function AskSheet() {
   function close() {
     open.value = null;
     problem.value = "";
+    busy.value = false;
   }
 
   /** @param {SubmitEvent} event */
@@ -40,11 +41,13 @@ export function AskSheet() {
     busy.value = true;
     try {
       await question.act(String(form.get("reason") ?? "").trim(), form.get("option") !== null);
-      close();
+      // Somebody may have left it meanwhile, and be at the next question.
+      if (open.value === question) close();
     } catch (failed) {
+      if (open.value !== question) return;
       problem.value = failed instanceof Error ? failed.message : String(failed);
+      busy.value = false;
     }
-    busy.value = false;
   }
 
   return html`

@@ -127,10 +127,11 @@ function Choices() {
 
 /** Who is signed in; on an open server there is nobody to sign out. */
 function Reader() {
+  const me = who.value; // Read also while nobody is in: the first key signs in whoever makes it.
   if (!signedIn()) return null;
   return html`
-    <button type="button" class="quiet reader" onClick=${() => signOut()} title=${`${who.value?.principal} · ${who.value?.role ?? "no role"}`}>
-      Sign out<span class="unseen"> ${who.value?.principal}</span>
+    <button type="button" class="quiet reader" onClick=${() => signOut()} title=${`${me?.principal} · ${me?.role ?? "no role"}`}>
+      Sign out<span class="unseen"> ${me?.principal}</span>
     </button>
   `;
 }

@@ -2,6 +2,7 @@
 /** Which of the live events are shown: the channels, type, severity, entity and words of the address. */
 
 import { computed, html, signal } from "../vendor/ui.js";
+import { Draft } from "./draft.js";
 import { LEVELS } from "./entity.js";
 import { CHANNELS, concerns, entityFilter, KNOWN_TYPES } from "./events.js";
 import { adjust, place } from "./route.js";
@@ -80,7 +81,7 @@ export function EventFilter() {
       <${Choice} label="Severity" name="severity" any="Any severity" options=${SEVERITIES} />
       <${Choice} label="Event type" name="type" any="Any type" options=${types.sort().map((name) => [name, name])} />
       <${Choice} label="Type of entity" name="entity" any="Any entity" options=${LEVELS.map((name) => [name, `${name}s`])} />
-      <input type="search" aria-label="Entity id" placeholder="Id of an entity" spellcheck="false" value=${asked("id")} onChange=${set("id")} />
+      <${Draft} aria-label="Entity id" placeholder="Id of an entity" value=${asked("id")} onDone=${(/** @type {string} */ id) => adjust({ id: id.trim() })} />
     </div>
   `;
 }

@@ -6,8 +6,8 @@ import { PAGES } from "./pages.js";
 import { go, link } from "./route.js";
 
 export const helpOpen = signal(false);
-/** `g` was pressed a moment ago: the next key names a page. */
-let going = 0;
+/** When `g` was pressed: the next key names a page, if it comes soon. */
+let going = -Infinity;
 const GO_MS = 1500;
 
 /** @param {EventTarget | null} target */
@@ -19,10 +19,11 @@ function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   // What is open is left first.
   if (document.querySelector("dialog[open]")) return;
-  const page = Date.now() - going < GO_MS ? PAGES.find((each) => each.key === event.key) : undefined;
-  going = 0;
+  // When they were pressed, which a busy page hears of later.
+  const page = event.timeStamp - going < GO_MS ? PAGES.find((each) => each.key === event.key) : undefined;
+  going = -Infinity;
   if (page) go(link(page.path));
-  else if (event.key === "g") going = Date.now();
+  else if (event.key === "g") going = event.timeStamp;
   else if (event.key === "?") helpOpen.value = true;
   else if (event.key === "/") /** @type {HTMLElement | null} */ (document.querySelector("main input[type=search]"))?.focus();
   else if (event.key === "p") /** @type {HTMLElement | null} */ (document.querySelector("[data-action=pause]"))?.click();

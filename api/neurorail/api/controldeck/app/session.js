@@ -10,7 +10,7 @@ import { HOME } from "./home.js";
 const TOKEN = "controldeck.token";
 const API = new URL("../api/neurorail/v1/", HOME);
 const RETRY_MS = 2000;
-/** How long a session takes at most to begin. */
+/** How long a session that another page begins mostly takes. */
 const SETTLE_MS = 1500;
 /** Everybody on a server that is open. */
 const NOBODY = "anonymous";
@@ -34,6 +34,7 @@ export const ended = signal(false);
 
 let token = read();
 let asking = 0;
+let beginning = 0;
 
 function read() {
   try {
@@ -159,7 +160,21 @@ function leave(reason) {
 export function turnedAway(reason, sent) {
   if (sent !== token) return;
   if (who.value?.principal !== NOBODY) endSession(reason);
-  else if (asking === 0) asking = setTimeout(() => void identify().finally(() => (asking = 0)), SETTLE_MS);
+  else if (asking === 0) askSoon();
+}
+
+/** Asks the server who this is, but not before a session that is being begun has begun. */
+function askSoon() {
+  asking = setTimeout(() => {
+    if (beginning > 0) askSoon();
+    else void identify().finally(() => (asking = 0));
+  }, SETTLE_MS);
+}
+
+/** Does what closes an open server and begins a session on it; who is refused meanwhile waits. @param {() => Promise<void>} work */
+export async function beginSession(work) {
+  beginning += 1;
+  await work().finally(() => (beginning -= 1));
 }
 
 /** Ends the session, in every tab. */

@@ -3,7 +3,7 @@
 
 import { html, useSignal } from "../../vendor/ui.js";
 import { post } from "../api.js";
-import { signedIn, signIn } from "../session.js";
+import { beginSession, signedIn, signIn } from "../session.js";
 import { Sheet } from "../sheet.js";
 
 const KINDS = { viewer: "Viewer: reads everything", operator: "Operator: acts on missions and rules", admin: "Admin: everything, keys too", agent: "Agent: telemetry and decisions" };
@@ -36,11 +36,13 @@ export function KeyForm({ open, onClose, onMade }) {
       ...(days > 0 ? { expires_at: new Date(Date.now() + days * DAY_MS).toISOString() } : {}),
     };
     try {
-      const answer = await post("rbac/keys", wish);
-      made.value = answer.key;
-      problem.value = "";
       // The first key closes an open server; an admin stays in by using it.
-      if (!signedIn() && kind === "admin") await signIn(answer.key);
+      await beginSession(async () => {
+        const answer = await post("rbac/keys", wish);
+        made.value = answer.key;
+        problem.value = "";
+        if (!signedIn() && kind === "admin") await signIn(answer.key);
+      });
       onMade();
     } catch (failed) {
       problem.value = failed instanceof Error ? failed.message : String(failed);

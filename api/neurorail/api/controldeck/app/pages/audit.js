@@ -7,6 +7,7 @@ import { Checkpoints } from "../audit/checkpoints.js";
 import { MissionBundle } from "../audit/mission-bundle.js";
 import { Verification } from "../audit/verification.js";
 import { Id } from "../badge.js";
+import { Draft } from "../draft.js";
 import { readRow } from "../event-log.js";
 import { openEvent } from "../event-sheet.js";
 import { CHANNELS, compareEvents, entityFilter } from "../events.js";
@@ -136,8 +137,8 @@ function Filters({ onTime }) {
   const set = (name) => (/** @type {any} */ event) => adjust({ [name]: event.target.value.trim() });
   return html`
     <div class="filters">
-      <input type="search" class="search" aria-label="Entity id" placeholder="Id of a mission, plan, job, attempt or resource" spellcheck="false" value=${asked("id")} onChange=${set("id")} />
-      <input type="search" aria-label="Event type" placeholder="Event type" spellcheck="false" value=${asked("type")} onChange=${set("type")} />
+      <${Draft} class="search" aria-label="Entity id" placeholder="Id of a mission, plan, job, attempt or resource" value=${asked("id")} onDone=${(/** @type {string} */ id) => adjust({ id: id.trim() })} />
+      <${Draft} aria-label="Event type" placeholder="Event type" value=${asked("type")} onDone=${(/** @type {string} */ type) => adjust({ type: type.trim() })} />
       <select aria-label="Channel" value=${asked("channel")} onChange=${set("channel")}>
         <option value="">Any channel</option>${CHANNELS.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select>

@@ -3,6 +3,7 @@
 
 import { computed, html, signal, useEffect, useSignal } from "../../vendor/ui.js";
 import { getTrace } from "../api.js";
+import { Draft } from "../draft.js";
 import { LEVELS, STATES } from "../entity.js";
 import { ENTITY_COLUMNS, Export } from "../export.js";
 import { count } from "../format.js";
@@ -138,7 +139,7 @@ function Filters() {
       <select aria-label="Begun" value=${asked("minutes")} onChange=${set("minutes")}>
         ${TIMES.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
       </select>
-      <input type="search" class="model" aria-label="Model" placeholder="Model" spellcheck="false" value=${asked("model")} onChange=${set("model")} />
+      <${Draft} class="model" aria-label="Model" placeholder="Model" value=${asked("model")} onDone=${(/** @type {string} */ model) => adjust({ model })} />
       <label class="field"><input type="checkbox" checked=${asked("all") !== ""} onChange=${(/** @type {any} */ event) => adjust({ all: event.target.checked ? "1" : "" })} /> all there ever were</label>
       <label class="field">at least $<input type="number" min="0" step="0.01" aria-label="Least cost in US dollars" value=${asked("cost")} onInput=${set("cost")} /></label>
       <select aria-label="Order" value=${asked("sort") || "newest"} onChange=${set("sort")}>
