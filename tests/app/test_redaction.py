@@ -299,9 +299,9 @@ async def serve(
     caplog.set_level(logging.DEBUG)
     addresses = await service.start()
     try:
-        client = Client(f"http://{addresses.api}")
+        client = Client(f"http://{addresses.api}", timeout_s=PROGRAM_S)
         key = await asyncio.to_thread(write, client, f"http://{addresses.otlp_http}", texts)
-        client = Client(f"http://{addresses.api}", key)
+        client = Client(f"http://{addresses.api}", key, PROGRAM_S)
 
         def follow() -> None:
             missing = set(WANTED)

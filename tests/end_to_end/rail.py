@@ -139,7 +139,7 @@ class Rail:
     client: Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = Client(self.server.api)
+        self.client = Client(self.server.api, timeout_s=PATIENCE_S)
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────
 

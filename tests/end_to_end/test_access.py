@@ -17,6 +17,7 @@ import pytest
 from tests.end_to_end.rail import MS, SERVICES, Chain, Rail, config_file, until
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
+from tests.support.waiting import PATIENCE_S
 from typer.testing import CliRunner
 
 from neurorail.app import cli
@@ -40,7 +41,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rail]:
     )
     with running_server(folder / "data", "--config", str(config)) as server:
         rail = Rail(server)
-        rail.client = Client(server.api, made.stdout.strip())
+        rail.client = Client(server.api, made.stdout.strip(), PATIENCE_S)
         yield rail
 
 

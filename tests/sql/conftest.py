@@ -17,7 +17,7 @@ CONFIG = f"""
 sql:
   address: 127.0.0.1:0
   password: {PASSWORD}
-  max_execution_time_s: 4
+  max_execution_time_s: 12
   max_memory_bytes: 200000000
   max_result_bytes: 4000000
 export:

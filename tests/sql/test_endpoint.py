@@ -72,12 +72,16 @@ def test_formats_parameters_and_headers_are_those_of_clickhouse(served: SqlRail)
     keys = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD}
     assert httpx2.post(served.url, content=b"SELECT 4", headers=keys, timeout=60).text == "4\n"
     elsewhere = {**keys, "X-ClickHouse-Database": "other"}
-    assert httpx2.post(served.url, content=b"SELECT 4", headers=elsewhere).status_code == 404
+    assert (
+        httpx2.post(served.url, content=b"SELECT 4", headers=elsewhere, timeout=60).status_code
+        == 404
+    )
     assert (
         httpx2.post(
             served.url,
             content=b"SELECT 4",
             headers={**keys, "X-ClickHouse-Database": "neurorail", "X-ClickHouse-Format": "CSV"},
+            timeout=60,
         ).headers["x-clickhouse-format"]
         == "CSV"
     )

@@ -70,7 +70,7 @@ def ask(governed: SqlRail, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("prometheus")
     scrape = {"job_name": "neurorail", "static_configs": [{"targets": [api.split("//")[1]]}]}
     config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "3s", "evaluation_interval": "1s"},
         "rule_files": [str(ALERTS)],
         "scrape_configs": [scrape],
     }

@@ -84,7 +84,7 @@ class Swarm:
 
 def hold_pool(api: str, service: str, usd: Decimal, mode: str = "rail") -> None:
     """Activate a manifest with one pool for a service."""
-    client = Client(api)
+    client = Client(api, timeout_s=60)
     version = f"1.{time.time_ns() // 1_000_000}"
     source = MANIFEST.format(version=version, service=service, usd=usd, mode=mode)
     base = "/api/governor/v1/manifests"

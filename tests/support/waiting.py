@@ -24,7 +24,7 @@ def ended_mission(api: str, mission_id: str, *, descendants: int = 0) -> Any:
         mission_id: whose tree.
         descendants: if above 0, wait for so many of them instead of the mission's end.
     """
-    client = Client(api)
+    client = Client(api, timeout_s=PATIENCE_S)
     ends = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends:
         try:
@@ -42,7 +42,7 @@ def ended_mission(api: str, mission_id: str, *, descendants: int = 0) -> Any:
 
 def active_manifest(api: str, version: str) -> None:
     """Wait until a manifest is in force: what was acknowledged is applied again after a crash."""
-    client = Client(api)
+    client = Client(api, timeout_s=PATIENCE_S)
     ends = time.monotonic() + PATIENCE_S
     while client.get_json("/api/governor/v1/manifests")["active"]["version"] != version:
         assert time.monotonic() < ends, f"manifest {version} was not in force after {PATIENCE_S} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Protocol
 
 from pydantic import Field
@@ -18,6 +19,7 @@ from neurorail.api.writing import Body
 from neurorail.collector.access.permissions import SYSTEM_ADMIN
 from neurorail.collector.audit.erasure import (
     Archive,
+    discard_replaced,
     erase_missions,
     erase_subject,
     erase_telemetry,
@@ -129,6 +131,8 @@ def _erase(store: Archive, body: EraseBody, tenant: str, missions: Sequence[str]
 
 
 def _remains(store: Archive) -> list[str]:
+    with suppress(StoreError):  # Then it does so by itself, later.
+        discard_replaced(store)
     return [
         f"parts that ClickHouse has replaced, on its disk for at most {seconds_to_disk(store)} s"
     ]

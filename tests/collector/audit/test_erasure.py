@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from tests.end_to_end.rail import until
 from tests.support.live_engine import LiveEngine
 from tests.support.rail import Rail, running_rail
 from tests.support.stores import started_store
@@ -16,6 +17,7 @@ from tests.support.stores import started_store
 from neurorail.api.erasure import create_router
 from neurorail.collector.audit.checkpoint import Anchors
 from neurorail.collector.audit.checkpointer import Checkpointer
+from neurorail.collector.audit.erasure import discard_replaced
 from neurorail.collector.decode import encode_observations
 from neurorail.collector.decode.decoder import Decoder
 from neurorail.collector.envelope import Envelope
@@ -214,3 +216,25 @@ async def test_nothing_of_it_is_shown_any_more(planted: Planted) -> None:
 async def test_exactly_one_thing_is_erased(planted: Planted, what: dict[str, Any]) -> None:
     await planted.post("/audit/erase", {**what, "reason": "x"}, 422)
     assert "neurorail_audit" in planted.tables_with(SECRET)
+
+
+def test_what_clickhouse_has_replaced_leaves_its_disk_at_once(store: Store) -> None:
+    # By itself it looks in an hour.
+    store.command(
+        "ALTER TABLE otel_logs MODIFY SETTING merge_tree_clear_old_parts_interval_seconds = 3600"
+    )
+    store.command("INSERT INTO otel_logs (TraceId, Body) VALUES ('t', 'kept'), ('t', 'erased')")
+    store.command("ALTER TABLE otel_logs DELETE WHERE Body = 'erased'", {}, {"mutations_sync": 2})
+    parts = (
+        "SELECT count() FROM system.parts WHERE database = currentDatabase() "
+        "AND table = 'otel_logs' AND NOT active"
+    )
+    assert store.query_rows(parts)[0][0] >= 1
+
+    def gone() -> bool:
+        # The mutation may hold them for a moment longer.
+        discard_replaced(store)
+        return bool(store.query_rows(parts)[0][0] == 0)
+
+    until("they are gone", gone)
+    assert store.query_rows("SELECT Body FROM otel_logs WHERE TraceId = 't'") == [("kept",)]

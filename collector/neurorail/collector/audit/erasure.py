@@ -42,6 +42,11 @@ _METRICS: Final = (
 )
 _WITHOUT_EXEMPLARS: Final = "otel_metrics_summary"
 _TELEMETRY: Final = (*_OF_TRACES, *_METRICS)
+_STATES: Final = "neurorail_engine_states"
+_REWRITTEN: Final = (
+    *_TELEMETRY, *_DERIVED, _STATES,
+    "neurorail_records", "neurorail_dead_letter", "neurorail_audit",
+)  # fmt: skip
 CLEANUP_S: Final = 600
 """With nothing to do, ClickHouse pauses at most so long until it looks for replaced parts again."""
 _AT_ONCE: Final = {"mutations_sync": 2}
@@ -180,7 +185,26 @@ def forget_states(store: Archive) -> None:
 
     The next one is stored as usual; until then a replay begins with the first record.
     """
-    _delete(store, "neurorail_engine_states", "seq >= 0", {})
+    _delete(store, _STATES, "seq >= 0", {})
+
+
+def discard_replaced(store: Archive) -> None:
+    """Take parts that were replaced off the disk of ClickHouse, as far as it may do so now. Blocks.
+
+    It keeps them as long as its `old_parts_lifetime` says, and while a query reads them; by itself
+    it looks for them seldom where little is written. Replicas do so by themselves.
+
+    Raises:
+        StoreError: the archive cannot be written; it may be done again.
+    """
+    tables = store.query_rows(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() "
+        "AND name IN {names:Array(String)} AND NOT match(engine, '^(Replicated|Shared)')",
+        {"names": list(_REWRITTEN)},
+    )
+    for (table,) in tables:
+        # Nothing else makes it look at once. There is no such partition: nothing is dropped.
+        store.command(f"ALTER TABLE {table} DROP PARTITION ID 'none'")
 
 
 def seconds_to_disk(store: Archive) -> int:
