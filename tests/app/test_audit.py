@@ -113,7 +113,7 @@ async def test_route_client_that_goes_away_ends_the_verification() -> None:
 
     running = asyncio.Lock()
     await running.acquire()
-    lines = audit_verify._lines(on_a_thread, VerifyBody(), running)
+    lines = audit_verify._Run(on_a_thread, VerifyBody(), running).lines()
     assert json.loads(await anext(lines)) == {"checked": 1, "total": 3}
     await lines.aclose()  # type: ignore[attr-defined]
     async with asyncio.timeout(60), running:

@@ -101,50 +101,56 @@ def create_router(verify: Verify) -> Router:
         if running.locked():
             raise Problem(503, "busy", "a verification is running already", retry_after_s=5)
         await running.acquire()
-        return JsonLinesResponse(_lines(verify, body, running))
+        return JsonLinesResponse(_Run(verify, body, running).lines())
 
     return router
 
 
-async def _lines(verify: Verify, body: VerifyBody, running: asyncio.Lock) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    # The newest position is all that is worth telling: a slow reader holds nothing up.
-    latest: list[tuple[int, int]] = []
-    moved = asyncio.Event()
-    given_up = threading.Event()
+class _Run:
+    """One verification. It begins at once, and so ends, whether or not anybody reads its lines."""
 
-    def tell(checked: int, total: int) -> None:
-        if given_up.is_set():
+    def __init__(self, verify: Verify, body: VerifyBody, running: asyncio.Lock) -> None:
+        """`running` is held, and given back at the end."""
+        self._running = running
+        self._loop = asyncio.get_running_loop()
+        # The newest position is all that is worth telling: a slow reader holds nothing up.
+        self._latest: list[tuple[int, int]] = []
+        self._moved = asyncio.Event()
+        self._given_up = threading.Event()
+        self._task = asyncio.create_task(verify(body, self._tell))
+        self._task.add_done_callback(self._ended)
+
+    def _tell(self, checked: int, total: int) -> None:
+        if self._given_up.is_set():
             raise GivenUp
-        latest[:] = [(checked, total)]
-        loop.call_soon_threadsafe(moved.set)
+        self._latest[:] = [(checked, total)]
+        self._loop.call_soon_threadsafe(self._moved.set)
 
-    task = asyncio.create_task(verify(body, tell))
-
-    def ended(task: asyncio.Task[VerificationReport]) -> None:
-        running.release()
-        moved.set()
+    def _ended(self, task: asyncio.Task[VerificationReport]) -> None:
+        self._running.release()
+        self._moved.set()
         if not task.cancelled():
             task.exception()  # Looked at, also when nobody waits for it any more.
 
-    task.add_done_callback(ended)
-    try:
-        while True:
-            await moved.wait()
-            moved.clear()
-            if task.done():
-                break
-            if latest:
-                checked, total = latest.pop()
-                yield _line({"checked": checked, "total": total})
-    finally:
-        # The client went away: the verification stops after the piece that it is at.
-        given_up.set()
-    error = task.exception()
-    if error is not None:
-        yield _line({"error": str(error)})
-        return
-    yield _line({"report": report_body(task.result())})
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The lines of the answer."""
+        try:
+            while True:
+                await self._moved.wait()
+                self._moved.clear()
+                if self._task.done():
+                    break
+                if self._latest:
+                    checked, total = self._latest.pop()
+                    yield _line({"checked": checked, "total": total})
+        finally:
+            # The client went away: the verification stops after the piece that it is at.
+            self._given_up.set()
+        error = self._task.exception()
+        if error is not None:
+            yield _line({"error": str(error)})
+            return
+        yield _line({"report": report_body(self._task.result())})
 
 
 def _line(body: dict[str, Any]) -> bytes:
