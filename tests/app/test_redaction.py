@@ -26,12 +26,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tests.end_to_end.rail import until
 from tests.support.otlp_requests import TIME_UNIX_NANO
 from tests.support.waiting import PROGRAM_S
 
 from neurorail.app.config_load import load
 from neurorail.app.service import Service
-from neurorail.client import Client, ClientError, Problem, calls
+from neurorail.client import Client, ClientError, Problem, Unavailable, calls
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
@@ -240,7 +241,16 @@ def govern(client: Client, texts: Iterator[str]) -> None:
         client.post_json(f"{API}/reflex/{lift}", named)
     client.post_json(f"{GOVERNOR}/manifests", {"source": MANIFEST})
     client.post_json(f"{GOVERNOR}/manifests/v1/shadow", {"reason": next(texts)})
-    client.post_json(f"{API}/audit/erase", {"mission_id": "m_of_nobody", "reason": next(texts)})
+    erasure = {"mission_id": "m_of_nobody", "reason": next(texts)}
+
+    def erased() -> bool:
+        try:
+            client.post_json(f"{API}/audit/erase", erasure)
+        except Unavailable:  # The archive is behind, it says: again later.
+            return False
+        return True
+
+    until("the erasure", erased)
 
 
 def tell_the_server(client: Client, texts: Iterator[str]) -> None:

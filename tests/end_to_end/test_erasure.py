@@ -102,6 +102,21 @@ def files_with(rail: Rail, *texts: str) -> list[str]:
     return found
 
 
+def erase(rail: Rail, reason: str) -> str:
+    """What the command says that erases the person: again, as it asks, if the archive is behind."""
+    arguments = ["erase", "--subject", PERSON, "--reason", reason]
+
+    def erased() -> Any:
+        told = CliRunner().invoke(
+            cli.build(), [*arguments, "--data-dir", str(rail.server.data_dir)]
+        )
+        behind = "erase again later" in told.output
+        assert behind or told.exit_code == 0, told.output
+        return None if behind else told
+
+    return str(until("the erasure", erased).stdout)
+
+
 def command(rail: Rail, *arguments: str) -> Any:
     """What a command says."""
     told = CliRunner().invoke(cli.build(), [*arguments, "--data-dir", str(rail.server.data_dir)])
@@ -114,13 +129,13 @@ def test_a_person_is_in_no_file_any_more_and_the_audit_verifies(rail: Rail) -> N
     rail.all_is_stored()
     planted = files_with(rail, SECRET, PERSON)
     assert any("inbox" in name for name in planted), planted
-    said = command(rail, "erase", "--subject", PERSON, "--reason", "asked for")
+    said = erase(rail, "asked for")
     assert said.startswith("erased what was kept of 2 missions"), said
     ends = time.monotonic() + 3 * PATIENCE_S
     while remaining := files_with(rail, SECRET, PERSON):
         assert time.monotonic() < ends, "\n".join(remaining)
         # What ClickHouse still used then, it takes off its disk the next time.
-        command(rail, "erase", "--subject", PERSON, "--reason", "again")
+        erase(rail, "again")
         time.sleep(LOOK_S)
     state = rail.get(f"/lifecycle/state/mission/{mission}")
     assert state["state"] == "cancelled", "what was decided stays"
