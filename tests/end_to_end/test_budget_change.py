@@ -107,3 +107,18 @@ def test_a_changed_limit_outlives_the_server(folder: Path) -> None:
         shown = run(folder, "show", made["entity_id"])
         assert "cost: 5.25 USD of 5.25 USD left  (own_budget)" in shown
         assert changed["limits"] == {"max_cost_usd": 5.25, "timeout_ms": 60_000}
+
+
+def test_an_entity_without_a_limit_is_given_its_first_of_every_kind(folder: Path) -> None:
+    """A crash and a start after it, too: what is on record is applied again."""
+    limits = {"--max-cost-usd": "5", "--max-tokens": "900", "--timeout-ms": "60000"}
+    with running_server(folder) as server:
+        made = Rail(server).client.post_json("/api/neurorail/v1/identity/mission", {})
+        given = [word for pair in limits.items() for word in pair]
+        told = run(folder, "set", made["entity_id"], *given, "--reason", "agreed", "--json")
+        answer = json.loads(told)
+        assert answer["before"] == {"max_cost_usd": None, "max_tokens": None, "timeout_ms": None}
+        assert answer["limits"] == {"max_cost_usd": 5, "max_tokens": 900, "timeout_ms": 60_000}
+        server.kill()
+    with running_server(folder):
+        until("it holds again", lambda: "5 USD left" in run(folder, "show", made["entity_id"]))

@@ -92,7 +92,8 @@ _TYPES: Final = (
                "caused_by_agent", "caused_by_event"),
               "Somebody wrote an audit entry through the API."),
     EventType("record_failed", AUDIT, SAFETY, ("observation", "error", "observation_index"),
-              "An observation could not be applied; it was rolled back and the rest went on."),
+              "An observation could not be applied, and was rolled back; or an event could not be"
+              " written, and this stands for it. The rest went on."),
     EventType("dead_letter", AUDIT, SAFETY, ("table", "first_seq", "last_seq", "error"),
               "Rows that ClickHouse refuses for good were put aside."),
     EventType("export_dropped", AUDIT, SAFETY, ("destination", "reason", "items", "error"),

@@ -17,6 +17,7 @@ from tests.simulation.driver import Driver
 from tests.simulation.workload import make
 
 from neurorail.collector.audit_chain import GENESIS, HEAD_FIELDS, canonical, link
+from neurorail.collector.engine import encoding
 from neurorail.collector.engine.encoding import Heads, encode_events
 from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.stream.event import EventLine, decode_line
@@ -196,6 +197,42 @@ def test_money_stands_beside_pico_usd_and_limits_are_usd() -> None:
     assert (warned["limit"], "overshoot" in warned) == ("1", False)
     tokens = money("budget_violation", {**limits, "violation_type": "tokens"})
     assert tokens["limit"] == str(10**12)
+
+
+def test_a_limit_that_was_not_there_before_is_null() -> None:
+    changed = event(
+        type="budget_changed",
+        data={
+            "before": {"max_cost_usd_pico": None, "max_tokens": None},
+            "limits": {"max_cost_usd_pico": 5 * 10**12, "max_tokens": 9},
+        },
+    )
+    (line,) = map(decode_line, encoded([changed]))
+    details = msgspec.json.decode(line.data)
+    assert details["before"] == {"max_cost_usd": None, "max_tokens": None}
+    assert details["limits"] == {"max_cost_usd": 5, "max_tokens": 9}
+
+
+def test_an_event_that_cannot_be_written_is_told_of_and_the_rest_goes_on() -> None:
+    unfit = event(data={"entity_type": "plan", "entity_id": "p_1", "what": object()})
+    lines = encoded([event(), unfit, event()])
+    verify(lines)
+    before, told, after = map(decode_line, lines)
+    assert (before.event_type, after.event_type) == ("state_changed", "state_changed")
+    assert (told.event_type, told.severity, told.index) == ("record_failed", "critical", 1)
+    assert (told.mission_id, told.plan_id) == ("m_1", "p_1")
+    details = msgspec.json.decode(told.data)
+    assert (details["observation"], details["observation_index"]) == ("state_changed", 1)
+    assert details["error"].startswith("TypeError")
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(data: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(encoding, "_with_rate", exhausted)
+    with pytest.raises(MemoryError):
+        encoded([event(type="trigger_activated")])
 
 
 def test_encoding_leaves_the_event_as_it_was() -> None:

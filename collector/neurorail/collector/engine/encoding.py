@@ -6,6 +6,7 @@ table, and under the hash.
 
 from __future__ import annotations
 
+import logging
 from binascii import hexlify
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +20,23 @@ from neurorail.collector.audit_chain import GENESIS
 from neurorail.collector.envelope import Envelope
 from neurorail.collector.stream.event import seconds_text
 from neurorail.rules.amount_text import usd_text
-from neurorail.rules.events import EVENT_TYPES, Event
+from neurorail.rules.events import CRITICAL, EVENT_TYPES, Event
 from neurorail.rules.observations import NO_IDS, Ids
 
 _encode = msgspec.json.Encoder().encode
 
 
+_log = logging.getLogger(__name__)
+
+
 def usd_number(pico: int) -> msgspec.Raw:
     """Pico-USD as a JSON number, exact."""
     return msgspec.Raw(usd_text(pico).encode())
+
+
+def usd_or_none(pico: int | None) -> msgspec.Raw | None:
+    """The same; None where there is no amount: no limit, no price."""
+    return None if pico is None else usd_number(pico)
 
 
 @dataclass(slots=True)
@@ -52,6 +61,9 @@ def encode_events(
     A line is the canonical head, then the previous hash, the hash and the details: what the hash
     covers is the beginning of the line, as it stands. It is put together from pieces, since most of
     it repeats from event to event; a test holds it to `audit_chain.canonical`.
+
+    An event whose data cannot be written is a defect, and becomes a `record_failed`: what the
+    engine decided holds, and its record, which is durable, must not end every start from now on.
     """
     audit, digest = heads.audit, heads.digest
     audit_hex = hexlify(audit)
@@ -69,15 +81,22 @@ def encode_events(
             ids = event.ids
         event_type = event.type
         data = event.data
-        get = data.get
-        if event_type in _MONEY:
-            data = _with_money(event_type, data)
-        elif event_type == "trigger_activated":
-            data = _with_rate(data)
+        try:
+            if event_type in _MONEY:
+                data = _with_money(event_type, data)
+            elif event_type == "trigger_activated":
+                data = _with_rate(data)
+            told = _encode(data)
+        except MemoryError:
+            raise
+        except Exception as error:
+            event = _not_written(event, index, error)
+            event_type, told = event.type, _encode(event.data)
+        get = event.data.get
         if event.event_time_unix_nano != at:
             at = event.event_time_unix_nano
             at_bytes = b'"event_time":%b,' % seconds_text(at).encode()
-        details = join((chain_details, at_bytes, _encode(data)[1:]))
+        details = join((chain_details, at_bytes, told[1:]))
         details_digest = sha256(details).digest()
         kind, type_bytes = _KINDS[event_type]
         head = (
@@ -92,6 +111,20 @@ def encode_events(
         append(join((head, b',"', before_hex, b'","', audit_hex, b'",', details, b"]")))
     heads.audit, heads.digest = audit, digest
     heads.events += len(events)
+
+
+def _not_written(event: Event, index: int, error: Exception) -> Event:
+    """What is told instead of an event that cannot be written."""
+    cause = f"{type(error).__name__}: {error}"
+    _log.error("a %s event cannot be written: %s", event.type, cause, exc_info=error)
+    return Event(
+        "record_failed",
+        event.ids,
+        event.event_time_unix_nano,
+        {"observation": event.type, "error": cause, "observation_index": index},
+        f"a {event.type} event could not be written",
+        CRITICAL,
+    )
 
 
 def _chain(ids: Ids) -> tuple[str, bytes]:
@@ -156,7 +189,7 @@ def in_usd(value: Any) -> Any:
         is_cost = value.get("kind") == "cost"
         return {
             name.removesuffix("_pico") if name.endswith("_usd_pico") else name: (
-                usd_number(part)
+                usd_or_none(part)
                 if name.endswith("_usd_pico") or (is_cost and name in _COST_FIELDS)
                 else in_usd(part)
             )
@@ -180,7 +213,7 @@ def _with_money(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
         return data
     pico = data.get("cost_usd_pico")
     name = "cost" if event_type == "cost_tracked" else "cost_usd"
-    data[name] = None if pico is None else usd_number(pico)
+    data[name] = usd_or_none(pico)
     return data
 
 
