@@ -29,6 +29,9 @@ export function money(usd) {
   return "<$0.000001";
 }
 
+/** As money, and what is smaller than a column has room for with all its places. @param {number} usd */
+export const exactMoney = (usd) => (usd > 0 && usd < 0.000001 ? `$${usd.toFixed(12).replace(/0+$/, "")}` : money(usd));
+
 /** A length of time in milliseconds. @param {number | null} ms */
 export function duration(ms) {
   if (ms === null || !Number.isFinite(ms)) return "–";

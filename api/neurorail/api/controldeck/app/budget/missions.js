@@ -11,11 +11,11 @@ import { ChangeBudget } from "./change-form.js";
 
 /**
  * @typedef {import("../entity.js").Entity} Entity
- * @typedef {import("../trace/budget-use.js").Use & {mission: Entity, held: number, leftNumber: number, heldText: string, rule: string, binds: boolean}} MissionUse
+ * @typedef {import("../trace/budget-use.js").Use & {mission: Entity, held: number, leftNumber: number, heldText: string, rule: string, ruleId: string, binds: boolean, broken?: import("../events.js").StreamEvent}} MissionUse
  */
 
 /** The kind of a limit as a mission's own are called. @param {string} kind */
-const wordOf = (kind) => (kind === "wall_time" ? "time" : kind.replaceAll("_", " "));
+export const wordOf = (kind) => (kind === "wall_time" || kind === "timeout" ? "time" : kind.replaceAll("_", " "));
 
 /**
  * The fullest first. How many attempts run at once is of a moment and is left out.
@@ -30,8 +30,14 @@ export function missionUses(answer, missions, nowMs) {
     return scope.limits.filter((/** @type {any} */ limit) => limit.kind !== "parallel").map((/** @type {any} */ limit) => fromBooks(mission, limit));
   });
   const ended = missions.filter((mission) => mission.endedMs !== null).flatMap((mission) =>
-    usesOf(mission, nowMs).map((use) => ({ ...use, mission, held: 0, heldText: "", leftNumber: Math.max(0, use.limit - use.used), rule: "", binds: false })));
+    usesOf(mission, nowMs).map((use) => ({ ...use, mission, held: 0, heldText: "", leftNumber: Math.max(0, use.limit - use.used), rule: "", ruleId: "", binds: false })));
   return [...open, ...ended].sort((a, b) => b.share - a.share);
+}
+
+/** The rule of a manifest that sets a limit, and how it is called where it is not the one to hold. @param {any} limit */
+export function ruleOf({ rule_id: id, severity }) {
+  const ruleId = id && id !== "own_budget" ? id : "";
+  return { ruleId, rule: ruleId === "" || severity === "enforce" ? ruleId : `${ruleId} (${severity})` };
 }
 
 /** @param {Entity} mission @param {any} limit @returns {MissionUse} */
@@ -40,7 +46,7 @@ function fromBooks(mission, limit) {
   const held = Number(limit.held);
   return {
     mission, kind: wordOf(limit.kind), used: Number(limit.consumed), limit: Number(limit.limit), held, leftNumber: Number(limit.left),
-    rule: limit.rule_id === "own_budget" ? "" : limit.severity === "enforce" ? limit.rule_id : `${limit.rule_id} (${limit.severity})`, binds: limit.severity === "enforce",
+    ...ruleOf(limit), binds: limit.severity === "enforce",
     text: amount(unit, limit.consumed), of: amount(unit, limit.limit), left: amount(unit, limit.left), heldText: held > 0 ? amount(unit, held) : "",
     share: limit.limit > 0 ? limit.consumed / limit.limit : limit.consumed > 0 ? Infinity : 0,
   };

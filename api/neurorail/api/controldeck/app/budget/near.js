@@ -10,6 +10,7 @@ import { useReading } from "../reading.js";
 import { inAddress, traceLink } from "../route.js";
 import { missions, missionsLoaded, now } from "../store.js";
 import { UseBar } from "../trace/budget-use.js";
+import { BrokenFoot, brokenUses } from "./broken.js";
 import { BurnDownSheet, openMission, openPool } from "./burn-down.js";
 import { ChangeSheet } from "./change-form.js";
 import { Foot, missionUses } from "./missions.js";
@@ -25,7 +26,7 @@ const tab = inAddress("tab", ["missions", "pools"]);
 
 /** @type {import("../export.js").Columns<import("./missions.js").MissionUse>} */
 const COLUMNS = {
-  mission_id: (use) => use.mission.id, state: (use) => use.mission.state, kind: (use) => use.kind, used: (use) => use.used, held: (use) => use.held,
+  mission_id: (use) => use.mission.id, state: (use) => use.mission.state, entity_id: (use) => entityOf(use).id, broken: (use) => use.broken !== undefined || use.share > 1, kind: (use) => use.kind, used: (use) => use.used, held: (use) => use.held,
   limit: (use) => use.limit, left: (use) => use.leftNumber, share: (use) => (Number.isFinite(use.share) ? use.share : null), rule: (use) => use.rule,
 };
 /** @type {import("../export.js").Columns<import("./pools.js").PoolUse>} */
@@ -33,11 +34,16 @@ const POOL_COLUMNS = {
   pool: (use) => use.name, kind: (use) => use.kind, consumed: (use) => use.consumed, held: (use) => use.held, limit: (use) => use.limit, share: (use) => use.share,
 };
 
-export function Near() {
+/** @param {import("./missions.js").MissionUse} use */
+const entityOf = ({ broken, mission }) => ({ type: broken?.data.scope.entity_type ?? "mission", id: broken?.data.scope.entity_id ?? mission.id });
+
+/** @param {{violations: import("../event-log.js").EventLog}} props */
+export function Near({ violations }) {
   const reading = useReading("budgets", EVENTS, 5000);
   const open = useReading(`budgets?entity_type=mission&limit=${ASKED_MAX}`, [...EVENTS, "budget_changed", "state_changed"], 5000);
   const pools = poolUses(reading.value.value);
-  const all = missionUses(open.value.value, missions.value, now.value);
+  const ofMissionsNow = missionUses(open.value.value, missions.value, now.value);
+  const all = [...brokenUses(violations.rows.value, missions.value, ofMissionsNow), ...ofMissionsNow];
   // Once an answer, and before the sheet below draws it.
   useMemo(() => {
     const answer = reading.value.value;
@@ -53,13 +59,10 @@ export function Near() {
         ${ofMissions ? html`<${Export} name="budgets" rows=${all} columns=${COLUMNS} />` : html`<${Export} name="pools" rows=${pools} columns=${POOL_COLUMNS} />`}
       </div>
       <div class="scroll" tabindex="0" role="region" aria-label="Budgets, the fullest first">
-        ${ofMissions && all.length === 0 && html`<${Nothing} loading=${!missionsLoaded.value || (open.value.value === null && open.problem.value === "")} problem=${open.problem.value} onRetry=${open.refresh}><p><strong>No mission has a budget.</strong></p><p>Set <code>neurorail.budget.max_tokens</code>, <code>…max_cost_usd</code> or <code>…timeout_ms</code> on a mission's span, or in a manifest.</p><//>`}
+        ${ofMissions && all.length === 0 && html`<${Nothing} loading=${!missionsLoaded.value || (open.value.value === null && open.problem.value === "")} problem=${open.problem.value} onRetry=${open.refresh}><p><strong>Nothing has a budget.</strong></p><p>Set <code>neurorail.budget.max_tokens</code>, <code>…max_cost_usd</code> or <code>…timeout_ms</code> on a mission's span, or in a manifest.</p><//>`}
         ${ofMissions
           ? html`<ul class="uses wide">
-              ${all.slice(0, shown.value).map((use) => html`
-                <${UseBar} key=${use.mission.id + use.kind + use.rule} use=${use} foot=${html`<${Foot} use=${use} />`}
-                  what=${`${use.kind} of mission ${use.mission.id}`} onOpen=${() => openMission(use)} label=${html`
-                  <a class="id" href=${traceLink(use.mission.id)}>${use.mission.agent || use.mission.service || shortId(use.mission.id)}</a> <span class="faint">${[use.kind, use.rule].filter(Boolean).join(" · ")}</span>`} />`)}
+              ${all.slice(0, shown.value).map((use) => html`<${Line} key=${entityOf(use).id + use.kind + use.rule} use=${use} />`)}
             </ul>
             ${all.length > shown.value && html`<p class="sheet-actions"><button type="button" onClick=${() => (shown.value += STEP)}>${count(all.length - shown.value)} more</button></p>`}`
           : html`<${Pools} reading=${reading} uses=${pools} onOpen=${openPool} />`}
@@ -68,4 +71,14 @@ export function Near() {
       <${BurnDownSheet} missions=${all} pools=${pools} atMs=${time(open.value.value?.as_of) ?? now.value} />
     </section>
   `;
+}
+
+/** @param {{use: import("./missions.js").MissionUse}} props */
+function Line({ use }) {
+  const { mission, broken } = use;
+  const { type, id } = entityOf(use);
+  const label = html`
+    <a class="id" href=${traceLink(mission.id, id)}>${mission.agent || mission.service || shortId(mission.id)}</a> <span class="faint">${[broken && type, use.kind, use.rule].filter(Boolean).join(" · ")}</span>`;
+  if (broken) return html`<${UseBar} use=${use} label=${label} foot=${html`<${BrokenFoot} event=${broken} />`} />`;
+  return html`<${UseBar} use=${use} label=${label} foot=${html`<${Foot} use=${use} />`} what=${`${use.kind} of mission ${mission.id}`} onOpen=${() => openMission(use)} />`;
 }

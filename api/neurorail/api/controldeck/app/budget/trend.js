@@ -35,7 +35,7 @@ export function Trend({ logs }) {
   const short = begins.some((at) => at > (last - BUCKETS) * bucketMs);
   const rows = (data[0] ?? []).map((at, index) => ({ at, counts: [1, 2, 3].map((series) => data[series]?.[index] ?? 0) }));
   return html`
-    <${Panel} name="trend" class="trend" title="Timeouts over time" note=${short ? html`<button type="button" class="quiet" onClick=${() => Object.values(logs).forEach((log) => log.older())}>Read further back</button>` : ""}
+    <${Panel} name="trend" class="trend" title="What went wrong" note=${short ? html`<button type="button" class="quiet" onClick=${() => Object.values(logs).forEach((log) => log.older())}>Read further back</button>` : ""}
       tools=${html`
         <div class="segments" role="group" aria-label="Time range">
           ${Object.keys(RANGES).map((name) => html`<button type="button" key=${name} aria-pressed=${range.value === name} onClick=${() => (range.value = name)}>${name}</button>`)}

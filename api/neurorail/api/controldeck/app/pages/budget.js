@@ -37,7 +37,7 @@ export function Budget() {
     <div class="grid budget">
       <${Trend} logs=${{ timeouts, violations, retries }} />
       <${Pie} title="Violations by kind" name="kinds" parts=${byType.value} log=${violations} />
-      <${Near} />
+      <${Near} violations=${violations} />
       <${Spend} />
       <${Violations} log=${violations} />
     </div>

@@ -8,7 +8,7 @@ import { now } from "../store.js";
 
 /**
  * @typedef {import("../entity.js").Entity} Entity
- * @typedef {{kind: string, used: number, limit: number, text: string, of: string, left: string, share: number}} Use
+ * @typedef {{kind: string, used: number, limit: number, text: string, of: string, left: string, share: number, broken?: object}} Use
  */
 
 /** Each limit of an entity with what is used of it; parallelism is of a moment and is left out. @param {Entity} entity @param {number} nowMs @returns {Use[]} */
@@ -60,7 +60,7 @@ export function UseBar({ use, label, foot, what = use.kind, onOpen }) {
   const numbers = html`${use.text} <span class="faint">of ${use.of}</span>`;
   const width = Math.min(100, use.share * 100);
   return html`
-    <li class="use" data-level=${levelOf(use.share)} data-kind=${use.kind} data-opens=${onOpen !== undefined} onClick=${beside(onOpen)}>
+    <li class="use" data-level=${use.broken ? "over" : levelOf(use.share)} data-kind=${use.kind} data-opens=${onOpen !== undefined} onClick=${beside(onOpen)}>
       <span class="use-name">${label ?? use.kind}</span>
       <span class="use-text">${onOpen ? html`<${Opener} what=${what} onOpen=${onOpen}>${numbers}<//>` : numbers}</span>
       <b class="use-share">${Number.isFinite(use.share) ? percent(use.share) : "over"}</b>

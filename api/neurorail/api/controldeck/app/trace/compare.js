@@ -4,7 +4,7 @@
 import { html, signal } from "../../vendor/ui.js";
 import { State } from "../badge.js";
 import { elapsed } from "../entity.js";
-import { count, duration, money, shortId } from "../format.js";
+import { count, duration, exactMoney, money, percent, shortId } from "../format.js";
 import { Nothing, Panel } from "../panel.js";
 import { link, traceLink } from "../route.js";
 import { codes, now } from "../store.js";
@@ -71,10 +71,13 @@ function Table({ a, b }) {
 
 /** @param {{name: string, a: number, b: number, write: (value: number) => string}} props */
 function Measure({ name, a, b, write }) {
-  const change = b - a;
-  const share = a > 0 && change !== 0 ? ` (${change > 0 ? "+" : "−"}${Math.round((Math.abs(change) / a) * 100)}%)` : "";
+  // Sums of floating point numbers differ where amounts do not: money has 12 places.
+  const change = Number((b - a).toFixed(12));
+  const size = write === money ? exactMoney(Math.abs(change)) : write(Math.abs(change));
+  const same = size === write(0);
+  const sign = change > 0 ? "+" : "−";
   return html`
     <tr data-measure=${name}><th scope="row">${name}</th><td class="number">${write(a)}</td><td class="number">${write(b)}</td>
-      <td class="number" data-change=${Math.sign(change)}>${change === 0 ? "same" : `${change > 0 ? "+" : "−"}${write(Math.abs(change))}${share}`}</td></tr>
+      <td class="number" data-change=${same ? 0 : Math.sign(change)}>${same ? "same" : `${sign}${size}${a > 0 ? ` (${sign}${percent(Math.abs(change) / a)})` : ""}`}</td></tr>
   `;
 }
