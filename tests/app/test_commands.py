@@ -14,7 +14,7 @@ from tests.app.scripted_server import Script, event, scripted_server
 from typer.testing import CliRunner
 
 from neurorail.app.cli import build
-from neurorail.app.location import RunningServer, client_for, running_server
+from neurorail.app.location import Directory, RunningServer, client_for, running_server
 from neurorail.client import Client
 
 TRACE = "/api/neurorail/v1/identity/trace"
@@ -40,6 +40,16 @@ def test_help_names_every_command(run: Any) -> None:
     assert result.exit_code == 0
     for command in ("serve", "demo", "tail", "trace", "doctor", "audit"):
         assert f"  {command} " in result.output
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["", "audit", "budget", "keys", "manifest", "reflex", "confirmations", "rules"],
+)
+def test_summaries_fit_a_terminal_of_80_columns(run: Any, group: str) -> None:
+    result = run(*filter(None, [group]), "--help")
+    assert "Commands:" in result.output
+    assert "..." not in result.output.partition("Commands:")[2]
 
 
 def test_version_is_shown(run: Any) -> None:
@@ -161,9 +171,14 @@ def test_client_for_uses_what_the_server_left(
     said = {"api": "http://127.0.0.1:1234", "pid": os.getpid(), "token": "t"}
     (tmp_path / "server.json").write_text(json.dumps(said))
     assert running_server(tmp_path) == RunningServer("http://127.0.0.1:1234", os.getpid(), "t")
-    assert client_for(None, tmp_path).base_url == "http://127.0.0.1:1234"
-    assert client_for("http://127.0.0.1:9", tmp_path).base_url == "http://127.0.0.1:9"
-    assert client_for(None, tmp_path / "other").base_url == "http://127.0.0.1:8000"
+    usual, other = Directory(tmp_path, named=False), Directory(tmp_path / "other", named=False)
+    assert client_for(None, usual).base_url == "http://127.0.0.1:1234"
+    assert client_for("http://127.0.0.1:9", usual).base_url == "http://127.0.0.1:9"
+    assert client_for(None, other).base_url == "http://127.0.0.1:8000"
+    monkeypatch.setenv("NEURORAIL_ENDPOINT", "http://127.0.0.1:10")
+    assert client_for(None, usual).base_url == "http://127.0.0.1:10"
+    option = Directory(tmp_path, named=True, by_option=True)
+    assert client_for(None, option).base_url == "http://127.0.0.1:1234"
 
 
 def test_serve_runs_until_sigterm(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ def build() -> typer.Typer:
 
     app = typer.Typer(
         name="neurorail",
-        help="Governs the execution of AI agents from their OpenTelemetry data.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -71,7 +70,11 @@ def build() -> typer.Typer:
             False, "--version", help="Show the version.", callback=_show_version, is_eager=True
         ),
     ) -> None:
-        """Governs the execution of AI agents from their OpenTelemetry data."""
+        """Governs the execution of AI agents from their OpenTelemetry data.
+
+        Commands ask the server that runs on the data directory, as its user without a key. They
+        ask another one with --server, or NEURORAIL_ENDPOINT, and its key in NEURORAIL_API_KEY.
+        """
 
     app.command("serve")(serve.serve)
     app.command(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from neurorail.api.routes.rbac import key_body
-from neurorail.app.location import client_for, running_server
+from neurorail.app.location import Directory, client_for, named_server, running_server
 from neurorail.client import Client
 from neurorail.collector.access import KeyStore, NewKey
 from neurorail.collector.access.keys import KEYS_FILE
@@ -36,22 +36,22 @@ class Keys(Protocol):
 
 
 @contextmanager
-def keys_of(server: str | None, directory: Path) -> Iterator[Keys]:
+def keys_of(server: str | None, directory: Directory) -> Iterator[Keys]:
     """The keys of `server`, else of the server on `directory`, else of the directory itself.
 
     Raises:
         ValueError: the directory is in use by a server that cannot be asked.
     """
-    if server is not None or running_server(directory) is not None:
+    if named_server(server, directory) is not None or running_server(directory.path) is not None:
         yield _Remote(client_for(server, directory))
         return
-    locked = DataDirectory(directory)
+    locked = DataDirectory(directory.path)
     try:
         locked.open()
     except DataDirectoryInUse as error:
         raise ValueError(str(error)) from None
     try:
-        yield _Direct(directory)
+        yield _Direct(directory.path)
     finally:
         locked.close()
 

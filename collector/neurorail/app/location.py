@@ -11,6 +11,8 @@ from typing import Final
 from neurorail.client import Client
 
 SERVER_FILE: Final = "server.json"
+ENDPOINT: Final = "NEURORAIL_ENDPOINT"
+API_KEY: Final = "NEURORAIL_API_KEY"
 DEFAULT_API: Final = "http://127.0.0.1:8000"
 
 
@@ -60,18 +62,55 @@ def running_server(data_dir: Path) -> RunningServer | None:
     return found if _alive(found.pid) else None
 
 
-def client_for(server: str | None, data_dir: Path, timeout_s: float = 10.0) -> Client:
-    """A client for `server`, else for the server of `data_dir`, else for the default address.
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A data directory, and how it came to be meant."""
+
+    path: Path
+    named: bool
+    """An option, a variable or a file names it: nobody else's server is asked in its place."""
+    by_option: bool = False
+    """The command line itself names it, which counts more than a variable that names a server."""
+
+
+def client_for(server: str | None, directory: Directory, timeout_s: float = 10.0) -> Client:
+    """A client for the server that is named, else for the one that `client_on` finds.
 
     Raises:
-        ValueError: if `server` is no address.
+        ValueError: the server's is no address, or no server runs on the directory that is named.
     """
+    named = named_server(server, directory)
+    if named is not None:
+        return Client(named, os.environ.get(API_KEY), timeout_s)
+    return client_on(directory, timeout_s)
+
+
+def client_on(directory: Directory, timeout_s: float = 10.0) -> Client:
+    """A client for the server of a directory; where nobody names one, for the default address.
+
+    Raises:
+        ValueError: no server runs on the directory that is named.
+    """
+    found = running_server(directory.path)
+    if found is not None:
+        return Client(found.api, found.token, timeout_s)
+    if directory.named:
+        raise ValueError(_no_server(directory.path))
+    return Client(DEFAULT_API, os.environ.get(API_KEY), timeout_s)
+
+
+def named_server(server: str | None, directory: Directory) -> str | None:
+    """The address that `--server` or its variable names, if the directory does not count more."""
     if server is not None:
-        return Client(server, os.environ.get("NEURORAIL_API_KEY"), timeout_s)
-    found = running_server(data_dir)
-    if found is None:
-        return Client(DEFAULT_API, os.environ.get("NEURORAIL_API_KEY"), timeout_s)
-    return Client(found.api, found.token, timeout_s)
+        return server
+    return None if directory.by_option else os.environ.get(ENDPOINT) or None
+
+
+def _no_server(data_dir: Path) -> str:
+    says = f"no server runs on the data directory {data_dir}"
+    if not data_dir.is_dir():
+        return f"{says}: there is no such directory"
+    return f"{says}: start it with: neurorail serve --data-dir {data_dir}"
 
 
 def _alive(pid: int) -> bool:

@@ -103,7 +103,7 @@ class AsyncClient:
             entity_ids: Only events about these entities.
             replay: Whether to begin with what the server still remembers.
             last_event_id: Begin after this event.
-            on_state: Told `connected`, or why the connection is gone.
+            on_state: Told `connected`, or why the connection is gone before the next one.
 
         Raises:
             Problem: the server refuses the request itself (status 4xx).
@@ -119,11 +119,11 @@ class AsyncClient:
                     message = following.took(found)
                     if message is not None:
                         yield message
-                tell("the server ended the stream")
             except ClientError as error:
                 failure = error
-                tell(str(error))
-            await asyncio.sleep(following.pause_s(failure))
+            pause_s = following.pause_s(failure)
+            tell("the server ended the stream" if failure is None else str(failure))
+            await asyncio.sleep(pause_s)
 
     async def _messages(
         self, following: Following, tell: Callable[[str], None]
@@ -148,7 +148,7 @@ class AsyncClient:
             answer = await self._http.request(method, target, headers=headers, content=content)
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
-        _check(answer)
+        self._check(answer)
         return answer
 
     @asynccontextmanager
@@ -167,7 +167,7 @@ class AsyncClient:
             ) as response:
                 if response.status_code >= 400:
                     await response.aread()
-                    _check(response)
+                    self._check(response)
                 yield response
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
@@ -175,11 +175,11 @@ class AsyncClient:
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(f"{self.base_url}: {str(error) or type(error).__name__}")
 
-
-def _check(answer: httpx2.Response) -> None:
-    raise_for(
-        answer.status_code,
-        answer.reason_phrase,
-        answer.headers.get("retry-after", ""),
-        answer.content,
-    )
+    def _check(self, answer: httpx2.Response) -> None:
+        raise_for(
+            answer.status_code,
+            answer.reason_phrase,
+            answer.headers.get("retry-after", ""),
+            answer.content,
+            self.base_url,
+        )

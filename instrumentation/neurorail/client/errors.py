@@ -28,6 +28,7 @@ class Problem(ClientError):
         retriable: bool = False,
         details: Mapping[str, Any] | None = None,
         retry_after_s: float | None = None,
+        server: str = "",
     ) -> None:
         """Keep what the server said.
 
@@ -40,6 +41,7 @@ class Problem(ClientError):
             retriable: Whether the same request may succeed later.
             details: More, by name: `field`, `allowed_transitions`, `missing_permissions` …
             retry_after_s: When, in seconds, if the server says so.
+            server: The address that was asked.
         """
         self.status = status
         self.title = title
@@ -49,6 +51,7 @@ class Problem(ClientError):
         self.retriable = retriable
         self.details = dict(details or {})
         self.retry_after_s = retry_after_s
+        self.server = server
         text = detail or title or f"status {status}"
         super().__init__(f"{text} ({code or status})")
 
@@ -97,7 +100,7 @@ _KINDS: Mapping[int, type[Problem]] = {
 _ILLEGAL = "NR-E301"
 
 
-def problem(status: int, title: str, retry_after: str, body: object) -> Problem:
+def problem(status: int, title: str, retry_after: str, body: object, server: str = "") -> Problem:
     """The error that an answer is.
 
     Args:
@@ -105,6 +108,7 @@ def problem(status: int, title: str, retry_after: str, body: object) -> Problem:
         title: HTTP's reason, where the body has no title.
         retry_after: The header, or empty.
         body: The JSON of the answer, whatever it is.
+        server: The address that was asked.
     """
     said = body if isinstance(body, dict) else {}
     code = str(said.get("code") or "")
@@ -119,4 +123,5 @@ def problem(status: int, title: str, retry_after: str, body: object) -> Problem:
         retriable=bool(said.get("retriable")),
         details=details if isinstance(details, dict) else None,
         retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
+        server=server,
     )

@@ -171,7 +171,7 @@ class Client:
             entity_ids: Only events about these entities.
             replay: Whether to begin with what the server still remembers.
             last_event_id: Begin after this event.
-            on_state: Told `connected`, or why the connection is gone.
+            on_state: Told `connected`, or why the connection is gone before the next one.
             wait: Called with the seconds to wait before the next connection; true ends all, as the
                 `wait` of a `threading.Event` does once it is set.
 
@@ -189,11 +189,11 @@ class Client:
                     message = following.took(found)
                     if message is not None:
                         yield message
-                tell("the server ended the stream")
             except ClientError as error:
                 failure = error
-                tell(str(error))
-            if wait(following.pause_s(failure)):
+            pause_s = following.pause_s(failure)
+            tell("the server ended the stream" if failure is None else str(failure))
+            if wait(pause_s):
                 return
 
     def _messages(
@@ -238,10 +238,12 @@ class Client:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError):
+                raise ClientError(f"{self.base_url} answers, but not in HTTP") from error
             raise Unreachable(f"{self.base_url}: {_reason(error)}") from error
         if response.status >= 400:
             after = response.getheader("Retry-After") or ""
-            raise_for(response.status, response.reason, after, _body(response))
+            raise_for(response.status, response.reason, after, _body(response), self.base_url)
         return response
 
 

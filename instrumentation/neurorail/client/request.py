@@ -94,12 +94,12 @@ def read_json(body: bytes) -> Any:
         raise ClientError(f"the answer is no JSON: {body[:80]!r}") from None
 
 
-def raise_for(status: int, reason: str, retry_after: str, body: bytes) -> None:
-    """Raise the `Problem` that an answer is, if it is one."""
+def raise_for(status: int, reason: str, retry_after: str, body: bytes, server: str) -> None:
+    """Raise the `Problem` that an answer of a server is, if it is one."""
     if status < 400:
         return
     try:
         said = json.loads(body)
     except ValueError:
         said = None
-    raise problem(status, reason, retry_after, said)
+    raise problem(status, reason, retry_after, said, server)

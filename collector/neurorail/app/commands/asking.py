@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from neurorail.app.commands.options import DOES_NOT_HOLD, data_directory, fail, server_errors
+from neurorail.app.commands.options import (
+    DOES_NOT_HOLD,
+    data_directory,
+    fail,
+    server_errors,
+    told,
+)
 from neurorail.client import Problem
 
 _DOES_NOT_HOLD: Final = frozenset({404, 409, 429})
@@ -30,5 +36,5 @@ def post(
             return client_for(server, data_directory(data_dir, config)).post_json(path, body)
         except Problem as error:
             if error.status in _DOES_NOT_HOLD:
-                raise fail(str(error), DOES_NOT_HOLD) from None
+                raise fail(told(error), DOES_NOT_HOLD) from None
             raise

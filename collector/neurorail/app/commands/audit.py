@@ -15,8 +15,10 @@ from neurorail.app.commands.options import (
     ConfigFile,
     DataDir,
     Json,
+    data_directory,
     fail,
     server_errors,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -85,9 +87,9 @@ def export(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write every event of a mission with its proof, to be verified without NeuroRail.
+    """Write every event of a mission with its proof.
 
-    `docs/verify_bundle.py` verifies it, and needs Python alone.
+    To be verified without NeuroRail: `docs/verify_bundle.py` verifies it, and needs Python alone.
     """
     from neurorail.app.audit_check import bundle_lines
     from neurorail.app.location import running_server
@@ -148,37 +150,38 @@ def retain(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Verify events older than that and remove them; a signed statement says so.
+    """Verify events older than that and remove them.
 
-    Needs the running server. Status 1 if they do not hold: then nothing is removed.
+    A signed statement says so. Needs the running server. Status 1 if they do not hold: then nothing
+    is removed.
     """
-    from neurorail.app.location import client_for
+    from neurorail.app.location import client_on
     from neurorail.client import Problem, calls
 
-    settings = _settings(config, data_dir)
+    directory = data_directory(data_dir, config)
     when = f"-{before}" if before[:-1].isdecimal() and before[-1:] in "smhdw" else before
     with server_errors():
-        client = client_for(None, settings.data_dir, RETAIN_S)
+        client = client_on(directory, RETAIN_S)
         try:
-            told = client.ask(calls.audit_retain(when))
+            answer = client.ask(calls.audit_retain(when))
         except Problem as problem:
             if problem.status != 409:
                 raise
-            raise fail(str(problem), DOES_NOT_HOLD) from None
-    through = told["removed_through"]
+            raise fail(told(problem), DOES_NOT_HOLD) from None
+    through = answer["removed_through"]
     typer.echo(f"removed up to {through}" if through else "no checkpoint is that old")
 
 
 @app.command("rotate-key")
 def rotate_key(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Let another key sign checkpoints from now on; needs the running server."""
-    from neurorail.app.location import client_for
+    """Let another key sign checkpoints from now on. Needs the running server."""
+    from neurorail.app.location import client_on
     from neurorail.client import calls
 
-    settings = _settings(config, data_dir)
     with server_errors():
-        told = client_for(None, settings.data_dir).ask(calls.audit_rotate_key())
-    typer.echo(told["public_key"])
+        client = client_on(data_directory(data_dir, config))
+        answer = client.ask(calls.audit_rotate_key())
+    typer.echo(answer["public_key"])
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Config:

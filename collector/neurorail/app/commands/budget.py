@@ -10,9 +10,7 @@ import typer
 from neurorail.app.commands.asking import get, post
 from neurorail.app.commands.options import ConfigFile, DataDir, Json, Server, fail
 
-app = typer.Typer(
-    help="What is left of budgets, and changing them while the work runs.", no_args_is_help=True
-)
+app = typer.Typer(help="What is left of budgets, and changing that.", no_args_is_help=True)
 
 PATH: Final = "/api/neurorail/v1/budgets"
 _TYPES: Final = {"m_": "mission", "p_": "plan", "j_": "job", "a_": "attempt"}
@@ -28,7 +26,7 @@ def _count(what: str) -> Any:
 
 @app.callback()
 def budget() -> None:
-    """What is left of budgets, and changing them while the work runs."""
+    """What is left of budgets, and changing that."""
 
 
 @app.command("show")
@@ -39,7 +37,10 @@ def show(
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is left of an entity's budgets, of those above it, and of its pools."""
+    """Show what is left of the budgets that an entity is under.
+
+    Of its own, of those above it, and of its pools.
+    """
     found = get(f"{PATH}?entity_id={_checked(entity_id)}", server, data_dir, config)
     if as_json:
         typer.echo(json.dumps(found))

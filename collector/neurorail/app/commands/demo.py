@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from neurorail.app.commands.options import DataDir, Json, fail
+from neurorail.app.commands.options import Json, fail
 
 
 def demo(
-    data_dir: DataDir = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="Where data stays; without it, a temporary directory that is removed at the end.",
+        ),
+    ] = None,
     leave: Annotated[
         bool,
         typer.Option(
@@ -23,7 +31,7 @@ def demo(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Watch agents being governed: healthy ones, and some that misbehave on purpose."""
+    """Watch agents being governed. Some are healthy, some misbehave on purpose."""
     for package in ("openai", "opentelemetry.instrumentation.genai"):
         if not _installed(package):
             raise fail('the demo needs its agents: pip install "neurorail[collector,demo]"')

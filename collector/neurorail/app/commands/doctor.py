@@ -19,9 +19,10 @@ STYLES = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
 
 
 def doctor(config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Check data directory, disk, ports, ClickHouse, schema, prices, clock and limits.
+    """Check whether a server can run here, or whether it is well.
 
-    Status 1 when something is wrong.
+    Data directory, disk, ports, ClickHouse, schema, prices, clock and limits. Status 1 when
+    something is wrong.
     """
     from neurorail.app.config_load import ConfigError, load
 

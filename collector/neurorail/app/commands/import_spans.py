@@ -18,12 +18,14 @@ from neurorail.app.commands.options import (
     data_directory,
     fail,
     server_errors,
+    told,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from neurorail.app.importing import Tally
+    from neurorail.app.location import Directory
     from neurorail.collector.importing.source import Range, SpanSource
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -59,10 +61,11 @@ def import_spans(
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
-    """Import spans that an OpenTelemetry Collector stored in ClickHouse. Needs the running server.
+    """Import spans that an OpenTelemetry Collector has stored.
 
-    They are metered, judged and put on record by their own times, and nothing is done about them.
-    Running it again adds nothing. Status 1 if it ended before everything was imported.
+    From ClickHouse, into the running server. They are metered, judged and put on record by their
+    own times, and nothing is done about them. Running it again adds nothing. Status 1 if it ended
+    before everything was imported.
     """
     from neurorail.collector.importing.source import END_OF_TIME, NotATracesTable, Range, SpanSource
     from neurorail.collector.store.errors import StoreError
@@ -99,7 +102,7 @@ def _import(
     source: SpanSource,
     wanted: Range,
     rate: int,
-    target: tuple[str | None, Path],
+    target: tuple[str | None, Directory],
     *,
     as_json: bool,
 ) -> None:
@@ -123,8 +126,8 @@ def _import(
             ended = f"interrupted; {_AGAIN}"
         except Problem as problem:
             if problem.status in (401, 403, 404):
-                raise fail(str(problem)) from None
-            ended = f"{problem}; {_AGAIN}"
+                raise fail(told(problem)) from None
+            ended = f"{told(problem)}; {_AGAIN}"
         except ClientError as error:
             ended = f"{error}; {_AGAIN}"
     _show(source.name, importer.tally, as_json=as_json)

@@ -111,7 +111,8 @@ def list_keys(
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("key", "name", "tenant", "may", "expires", "last used", "state"):
+    table.add_column("key", no_wrap=True)
+    for column in ("name", "tenant", "may", "expires", "last used", "state"):
         table.add_column(column, overflow="fold")
     for key in known:
         may = "agent" if key["agent"] else key["role"] or " ".join(key["permissions"])

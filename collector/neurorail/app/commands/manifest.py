@@ -88,7 +88,7 @@ def show(
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Write a manifest as it was written, or with --json in its canonical form."""
+    """Write a manifest as it was written. With --json in its canonical form."""
     found = _get(f"{PATH}/{quote(version, safe='')}", server, data_dir, config)
     if as_json:
         typer.echo(json.dumps(found))

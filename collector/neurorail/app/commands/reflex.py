@@ -17,9 +17,9 @@ PATH: Final = "/api/neurorail/v1/reflex"
 ACTIONS: Final = {
     "open": "Hold a circuit open until it is closed.",
     "close": "Close a circuit.",
-    "suspend": "Let nothing in a scope begin, until it is resumed or the time is over.",
+    "suspend": "Let nothing in a scope begin. Until it is resumed or the time is over.",
     "resume": "Let a scope go on.",
-    "kill": "Pull the kill switch: nothing in a scope may begin, running work ends.",
+    "kill": "Pull the kill switch. Nothing in a scope may begin, running work ends.",
     "release": "Release a kill switch.",
 }
 

@@ -98,9 +98,10 @@ def backtest(
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Run stored history under a manifest: what would have been refused, warned of, cancelled.
+    """Try a manifest on stored history.
 
-    A server that runs on the data directory does it, beside its work.
+    What would have been refused, warned of, cancelled. A server that runs on the data directory
+    does it, beside its work.
     """
     from neurorail.app.location import DEFAULT_API
     from neurorail.app.show.backtest import show

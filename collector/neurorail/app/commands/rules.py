@@ -141,7 +141,7 @@ def schema(
 
 @app.command("default")
 def default() -> None:
-    """Write the manifest that holds where there is no other, with comments: a place to begin."""
+    """Write the manifest that holds where there is no other. A place to begin."""
     from neurorail.rules.manifest.default import shipped_text
 
     typer.echo(shipped_text(), nl=False)

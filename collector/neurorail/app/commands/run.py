@@ -6,7 +6,7 @@ import typer
 
 
 def run(context: typer.Context) -> None:
-    """Run a Python program under governance, without a change to it.
+    """Run a Python program under governance. It needs no change.
 
     `neurorail run [--name NAME] [--max-tokens N] [--max-cost-usd N] [--max-tool-calls N]
     [--timeout-ms N] [--mode auto|direct|rail] [--fail-closed] (agent.py | -m MODULE) …`

@@ -41,7 +41,7 @@ def serve(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the receivers, the engine, the store and the API until SIGTERM or SIGINT."""
+    """Run the whole server: receivers, engine, store and API. SIGTERM or SIGINT ends it."""
     from neurorail.app.config_load import ConfigError, load
 
     options: dict[str, Any] = {}

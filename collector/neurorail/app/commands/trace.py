@@ -39,7 +39,7 @@ def trace(
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show where an entity stands: its ancestors and everything below it."""
+    """Show an entity with its ancestors and all that is below it."""
     from neurorail.app.location import client_for
 
     try:
