@@ -275,6 +275,43 @@ def test_what_one_process_used_up_stops_another(rail: Rail, api: ModelApi) -> No
     first.communicate(timeout=AGENT_S)
 
 
+def test_an_attempt_is_no_pass_for_its_calls(rail: Rail) -> None:
+    """In the manifest's mode, which is direct: the attempt holds a reservation, its calls none."""
+    mark = uuid4().hex
+    run_agent(
+        rail,
+        f"""
+        from neurorail.instrumentation import *
+        configure()
+        mission("elsewhere", id="m_{mark}", budget=Budget(max_tokens=60)).enter_unasked()
+        shutdown()
+        print("open")
+        """,
+    )
+    lines = run_agent(
+        rail,
+        f"""
+        import time
+        from opentelemetry import trace
+        from neurorail.instrumentation import *
+        from neurorail.instrumentation.process import process
+        configure()
+        assert process().gate.control.following.wait(60)
+        usage = {{"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 30}}
+        with resume("m_{mark}", "p_{mark}", "j_{mark}"), attempt() as a:
+            print(a.reservation is not None, gate_status().mode)
+            try:
+                for _ in range(30_000):
+                    with resource("llm_call"):
+                        trace.get_current_span().set_attributes(usage)
+                        time.sleep(0.01)
+            except NeuroRailRefused as error:
+                print(error.code, error.scope)
+        """,
+    )
+    assert lines == ["True", "auto", "NR-E002", f"m_{mark}"]
+
+
 def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     agent = start_agent(rail, WAITING, OTEL_SERVICE_NAME="listed", NEURORAIL_MODE="rail")
     assert agent.stdout is not None

@@ -4,10 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.instrumentation.conftest import Told
@@ -22,9 +24,12 @@ from neurorail.instrumentation import (
     resource,
     tool,
 )
+from neurorail.instrumentation.gate.config import GateConfig, Mode
 from neurorail.instrumentation.gate.directive import Directive
 from neurorail.instrumentation.gate.gate import Gate
 from neurorail.instrumentation.gate.metrics import export_metrics
+from neurorail.instrumentation.gate.rail import Rail
+from neurorail.instrumentation.gate.reservation import Reservation
 from neurorail.instrumentation.process import process
 from neurorail.semconv import attributes as names
 
@@ -212,6 +217,82 @@ def test_usage_that_is_recorded_counts(told: Told) -> None:
     assert attributes["gen_ai.usage.input_tokens"] == 7
     assert attributes["gen_ai.response.id"] == "x"
     assert current_entity() is None
+
+
+@pytest.mark.parametrize(("mode", "made"), [("rail", ["called"]), ("direct", [])])
+def test_below_a_reservation_a_budget_stops_what_does_not_ask(
+    gate: Gate, mode: Mode, made: list[str]
+) -> None:
+    called = []
+    # Nobody answers there, and calls go on.
+    gate.control = Rail(GateConfig("http://127.0.0.1:9", mode=mode), process().events, "s")
+    try:
+        with mission("m") as m, attempt() as a:
+            a.reservation = Reservation("v_1", 60_000)
+            gate.apply(about(m, "suspend", "NR-E002"))
+            with suppress(NeuroRailRefused), tool("s"):
+                called.append("called")
+            gate.apply(about(m, "suspend", "NR-E006"))
+            with pytest.raises(NeuroRailRefused), tool("s"):
+                pass
+    finally:
+        gate.disconnect()
+    assert called == made
+
+
+@pytest.mark.parametrize(
+    ("told_by", "counted"),
+    [
+        ({"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3}, 10),
+        ({"llm.token_count.prompt": 7, "llm.token_count.total": 12}, 12),
+        ({"gen_ai.usage.output_tokens": 2, "gen_ai.usage.total_tokens": 9}, 9),
+        ({"gen_ai.usage.input_tokens": 1, "gen_ai.usage.cache_read.input_tokens": 4}, 5),
+        ({"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 4.0}, 4),
+        ({"gen_ai.operation.name": "my own", "gen_ai.usage.input_tokens": 4}, 4),
+        ({"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 4}, 0),
+        ({"gen_ai.usage.input_tokens": -1, "gen_ai.usage.output_tokens": "many"}, 0),
+        ({}, 0),
+    ],
+)
+def test_usage_that_is_set_on_the_span_counts(
+    told: Told, told_by: dict[str, Any], counted: int
+) -> None:
+    with mission("m", budget=Budget(max_tokens=100)) as m, attempt(), resource("llm_call"):
+        trace.get_current_span().set_attributes(told_by)
+    assert m.used is not None
+    assert m.used.tokens == counted
+
+
+def test_a_mission_stops_at_its_tokens_whoever_tells_them(told: Told) -> None:
+    calls = []
+
+    def call() -> None:
+        with resource("llm_call"):
+            usage = {"gen_ai.usage.input_tokens": 500, "gen_ai.usage.output_tokens": 100}
+            trace.get_current_span().set_attributes(usage)
+            calls.append(usage)
+
+    with mission("m", budget=Budget(max_tokens=2_000)) as m, attempt():
+        for _ in range(4):
+            call()
+        with pytest.raises(NeuroRailRefused) as raised:
+            call()
+    assert (len(calls), raised.value.code, raised.value.scope) == (4, "NR-E002", m.id)
+
+
+def test_of_nested_calls_that_tell_the_same_usage_the_innermost_counts(told: Told) -> None:
+    usage = {"gen_ai.usage.input_tokens": 10}
+    with mission("m", budget=Budget(max_tokens=100)) as m, attempt():
+        with resource("llm_call"):
+            with resource("llm_call") as inner:
+                inner.record_usage(10)
+            trace.get_current_span().set_attributes(usage)
+        with resource("llm_call"):
+            trace.get_current_span().set_attributes(usage)
+        with tool("an agent as a tool"):
+            trace.get_current_span().set_attributes(usage)
+    assert m.used is not None
+    assert m.used.tokens == 20
 
 
 def test_the_state_can_be_seen(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,8 @@ class Entity:
     call: Call | None = None
     """Of a resource that the gate was asked about."""
     usage: Usage = NO_USAGE
+    told_below = False
+    """Whether a call inside of it told what it used, which the entity can only repeat."""
     reservation: Reservation | None = None
     task: asyncio.Task[Any] | None = None
     timer: asyncio.TimerHandle | None = None

@@ -38,8 +38,8 @@ class Control(Protocol):
         """
         ...
 
-    def bounds_must_fit(self, call: Call) -> bool:
-        """Whether a call's upper bound has to fit into local limits."""
+    def is_on_rail(self, call: Call) -> bool:
+        """Whether calls like this one ask, and the answer holds, as far as is known."""
         ...
 
     def settle(self, call: Call, usage: Usage | None, *, failed: bool) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from neurorail.instrumentation.errors import NeuroRailRefused
 from neurorail.instrumentation.gate import budgets
-from neurorail.instrumentation.gate.call import Call, Usage, frame_around
+from neurorail.instrumentation.gate.call import NO_USAGE, Call, Usage, frame_around
 from neurorail.instrumentation.gate.changed_budgets import ChangedBudgets
 from neurorail.instrumentation.gate.directive import CANCEL, Directive
 from neurorail.instrumentation.gate.status import OFF, GateStatus
 from neurorail.instrumentation.gate.stopping import Stopping
 from neurorail.instrumentation.gate.table import Table
 from neurorail.instrumentation.loops import running_loop
+from neurorail.instrumentation.safety import Safely
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.entity import Entity
@@ -31,6 +32,7 @@ BLOCK_NS: Final = 3_600_000_000_000
 LOCAL: Final = "local:"
 """Ids of directives that this process made itself begin so; a new snapshot leaves them."""
 
+_READING: Final = Safely("reading the usage of a resource")
 
 ErrorType = type[BaseException] | None
 
@@ -149,7 +151,7 @@ class Gate:
         if entity.counted:
             budgets.entity_ends(entity)
         if entity.call is not None:
-            self.leave_call(entity.call, entity.usage, failed=False)
+            self.leave_call(entity.call, self._usage_of(entity), failed=False)
         elif entity.reservation is not None and self.control is not None:
             self.control.release(entity.reservation)
         return None if entity.task is None else self._stopping.unwatch(entity, error)
@@ -212,6 +214,8 @@ class Gate:
             # What nobody knows counts as the most that it can be.
             used = 0 if failed else bound if usage is None else usage.tokens
             budgets.call_ends(call.entity, bound, used)
+        if usage is not None and usage.tokens:
+            self._told_below(call)
         if self.control is not None:
             self.control.settle(call, usage, failed=failed)
 
@@ -271,12 +275,15 @@ class Gate:
             raise refused
 
     def _check_call(self, call: Call) -> None:
-        entity = call.entity
+        on_rail = self.control is not None and self.control.is_on_rail(call)
         if self.table.groups:
-            self._raise_if_found(call.facts(), reserved=call.parent_reservation() is not None)
+            # On the rail the server sets the call's budgets against what was reserved for it.
+            # Directly nobody does, and an attempt that was let through is no pass for its calls.
+            reserved = on_rail and call.parent_reservation() is not None
+            self._raise_if_found(call.facts(), reserved=reserved)
         tokens = call.bounds.tokens or 0
-        must_fit = self.control is not None and self.control.bounds_must_fit(call)
-        refused = budgets.call_begins(entity, tokens, call.is_tool, must_fit=must_fit)
+        # Upper bounds have to fit where the server would make them fit.
+        refused = budgets.call_begins(call.entity, tokens, call.is_tool, must_fit=on_rail)
         if refused is not None:
             raise refused
         call.begun = True
@@ -285,6 +292,30 @@ class Gate:
         found = self.table.find(facts, reserved=reserved)
         if found is not None:
             raise found.refusal_now()
+
+    def _usage_of(self, entity: Entity) -> Usage:
+        """What the call of a resource itself used, however its program said so."""
+        if entity.told_below:
+            return NO_USAGE
+        call = entity.call
+        if entity.usage is not NO_USAGE or call is None or call.is_tool:
+            return entity.usage
+        if not entity.limited and call.reservation is None:
+            return NO_USAGE  # Nobody here would count it.
+        from neurorail.instrumentation.gate.told_usage import told_usage
+
+        with _READING:
+            return told_usage(entity.span)
+        return NO_USAGE
+
+    def _told_below(self, call: Call) -> None:
+        """The resources around a call repeat what it used: of nested ones the innermost counts."""
+        around = call.entity
+        if around is not None and around.call is call:
+            around = around.parent
+        while around is not None and around.level == RESOURCE:
+            around.told_below = True
+            around = around.parent
 
     def _counted(self, entity: Entity) -> _UndoIfRefused:
         return _UndoIfRefused(lambda: budgets.entity_ends(entity) if entity.counted else None)

@@ -84,8 +84,8 @@ class Rail:
             return None
         return self._decide(call.entity, facts, self._call_request(call, facts))
 
-    def bounds_must_fit(self, call: Call) -> bool:
-        """Upper bounds have to fit where the server would make them fit."""
+    def is_on_rail(self, call: Call) -> bool:
+        """Whether calls like this one ask, and the answer holds, as far as is known."""
         mode = self.config.mode
         return mode == "rail" or (mode == "auto" and self.modes.is_rail(call.facts()))
 

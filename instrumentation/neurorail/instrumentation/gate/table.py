@@ -41,7 +41,7 @@ class Table:
 
         Args:
             facts: Of a call or an entity.
-            reserved: The caller holds a live reservation, which no budget directive stops.
+            reserved: The caller asks, and holds a live reservation: no budget directive stops it.
         """
         worst: Directive | None = None
         for names, by_values in self.groups:
