@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import yaml
+from tests.rules.written import written
 
 from neurorail.rules.config import EngineConfig
 from neurorail.rules.engine import Engine
@@ -219,7 +220,7 @@ class Runner:
         return events
 
     def apply(self, received: int, tenant: str, observations: list[Observation]) -> list[Event]:
-        return self.engine.apply(received, tenant, observations)
+        return written(received, tenant, self.engine.apply(received, tenant, observations))
 
 
 class RestartingRunner(Runner):
@@ -240,7 +241,7 @@ class RestartingRunner(Runner):
         engine = self.engine
         for key in engine.wanted(tenant, observations):
             engine.supply(key, self._load(key))
-        events = engine.apply(received, tenant, observations)
+        events = written(received, tenant, engine.apply(received, tenant, observations))
         changes = engine.state.take_changes()
         for key, deadline, touched, row in changes.rows:
             self.rows[key] = (deadline, touched, msgspec.msgpack.encode(row))

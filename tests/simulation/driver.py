@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Protocol
 
 import msgspec
+from tests.rules.written import written
 from tests.simulation.workload import BASE, SECOND, make
 
 from neurorail.rules.config import EngineConfig
@@ -118,7 +119,7 @@ class Driver:
             self._apply(deadline, [Tick()])
 
     def _apply(self, received: int, record: list[Observation]) -> None:
-        self.events += self.engine.apply(received, "default", record)
+        self.events += written(received, "default", self.engine.apply(received, "default", record))
         if self.rng is not None:
             chance = self.rng.random()
             if chance < 0.5:
