@@ -108,3 +108,16 @@ def test_ids_of_keys_are_never_broken(tmp_path: Path, monkeypatch: pytest.Monkey
         made = run("keys", "create", "--role", role, "--name", name, "--data-dir", data)
         prefix = made.stdout[:12]
         assert prefix in run("keys", "list", "--data-dir", data).stdout
+
+
+def test_keys_of_a_directory_that_cannot_be_used_end_with_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for directory in (file, file / "below"):
+        made = run("keys", "create", "--admin", "--data-dir", str(directory))
+        assert (made.exit_code, made.stdout) == (2, "")
+        assert f"the data directory {directory} cannot be written: " in made.stderr
+    absent = run("keys", "list", "--data-dir", str(tmp_path / "absent"))
+    assert absent.exit_code == 2
+    assert "there is no data directory" in absent.stderr
+    assert not (tmp_path / "absent").exists()

@@ -36,22 +36,33 @@ class Keys(Protocol):
 
 
 @contextmanager
-def keys_of(server: str | None, directory: Directory) -> Iterator[Keys]:
+def keys_of(server: str | None, directory: Directory, *, make: bool = False) -> Iterator[Keys]:
     """The keys of `server`, else of the server on `directory`, else of the directory itself.
 
+    Args:
+        server: Its address.
+        directory: With its data.
+        make: Whether a directory that is not there is made.
+
     Raises:
-        ValueError: the directory is in use by a server that cannot be asked.
+        ValueError: the directory is in use by a server that cannot be asked, cannot be written, or
+            is not there.
     """
     if named_server(server, directory) is not None or running_server(directory.path) is not None:
         yield _Remote(client_for(server, directory))
         return
-    locked = DataDirectory(directory.path)
+    path = directory.path
+    if not make and not path.exists():
+        raise ValueError(f"there is no data directory {path}, and no server runs on it")
+    locked = DataDirectory(path)
     try:
         locked.open()
+        yield _Direct(path)
     except DataDirectoryInUse as error:
         raise ValueError(str(error)) from None
-    try:
-        yield _Direct(directory.path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"the data directory {path} cannot be written: {reason}") from None
     finally:
         locked.close()
 

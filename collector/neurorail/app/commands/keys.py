@@ -82,7 +82,8 @@ def create(
         raise fail(str(error)) from None
     if tenant is not None:
         asked["tenant"] = tenant
-    with server_errors(), keys_of(server, data_directory(data_dir, config)) as found:
+    directory = data_directory(data_dir, config)
+    with server_errors(), keys_of(server, directory, make=True) as found:
         made = found.create(asked)
     if as_json:
         typer.echo(json.dumps(made))

@@ -72,6 +72,7 @@ def serve(
 
 def _run(settings: Config, reread: Callable[[], Config], *, as_json: bool) -> None:
     from neurorail.app.access import Exposed
+    from neurorail.collector.datadir import DataDirectoryInUse
     from neurorail.collector.store.errors import StoreError
 
     try:
@@ -80,13 +81,27 @@ def _run(settings: Config, reread: Callable[[], Config], *, as_json: bool) -> No
             failed = runner.run(_serve(settings, reread, as_json=as_json))
     except Exposed as error:
         raise fail(str(error)) from None
-    except (OSError, RuntimeError, ValueError, StoreError) as error:
+    except DataDirectoryInUse as error:
+        raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from None
+    except (OSError, RuntimeError) as error:
+        raise fail(f"cannot start: {_reason(settings, error)}", DOES_NOT_HOLD) from error
+    except (ValueError, StoreError) as error:
         raise fail(f"cannot start: {error}", DOES_NOT_HOLD) from error
     except KeyboardInterrupt:
         # Ctrl-C before the server was ready.
         return
     if failed is not None:
         raise fail(f"{failed}; what was acknowledged is kept: start it again", DOES_NOT_HOLD)
+
+
+def _reason(settings: Config, error: OSError | RuntimeError) -> str:
+    """What `doctor` finds wrong with directory or addresses, which says more than the system."""
+    from neurorail.app.doctor import machine
+    from neurorail.app.doctor.finding import WRONG
+
+    findings = (machine.directory(settings), *machine.ports(settings, None))
+    wrong = [one for one in findings if one.status == WRONG]
+    return "\n".join(f"{one.check}: {one.detail}; {one.remedy}" for one in wrong) or str(error)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

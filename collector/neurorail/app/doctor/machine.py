@@ -43,7 +43,9 @@ def directory(config: Config) -> Finding:
         remedy = "choose another --data-dir, or make it and give it to this user"
         return Finding("data directory", WRONG, f"{path} cannot be made", remedy)
     if not path.is_dir():
-        return Finding("data directory", WRONG, f"{path} is no directory", "choose another one")
+        return Finding(
+            "data directory", WRONG, f"{path} is no directory", "choose another --data-dir"
+        )
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         remedy = f"give it to this user: chown {os.getuid()} {path}"
         return Finding("data directory", WRONG, f"{path} cannot be written", remedy)
@@ -92,19 +94,21 @@ def disk(config: Config) -> Finding:
 
 
 def ports(config: Config, server: RunningServer | None) -> Iterator[Finding]:
-    """The three addresses are free, or the server of this directory has them."""
-    listeners = {
-        "OTLP/gRPC": config.otlp.grpc.address,
-        "OTLP/HTTP": config.otlp.http.address,
-        "API": config.api.address,
-    }
-    for name, address in listeners.items():
+    """The addresses are free, or the server of this directory has them."""
+    listeners = [
+        ("OTLP/gRPC", config.otlp.grpc.address, "otlp.grpc.address, or --otlp-grpc"),
+        ("OTLP/HTTP", config.otlp.http.address, "otlp.http.address, or --otlp-http"),
+        ("API", config.api.address, "api.address, or --api"),
+    ]
+    if config.sql.address is not None:
+        listeners.append(("SQL", config.sql.address, "sql.address"))
+    for name, address, setting in listeners:
         taken = _taken(*split_address(address))
         if server is not None:
             detail = f"{address}, the running server's" if taken else f"{address} is not used"
             yield Finding(f"port {name}", OK, detail)
         elif taken:
-            remedy = "stop what listens there, or choose another address"
+            remedy = f"choose another {setting}; or stop what listens there"
             yield Finding(f"port {name}", WRONG, f"{address}: {taken}", remedy)
         else:
             yield Finding(f"port {name}", OK, f"{address} is free")
@@ -150,5 +154,5 @@ def open_files() -> Finding:
 def engine() -> Finding:
     """Whether the engine was installed compiled."""
     if str(rules_engine.__file__).endswith(".py"):
-        return Finding("engine", OK, "Python; a compiled wheel decides about twice as fast")
+        return Finding("engine", OK, "Python; a compiled one is faster: docs/performance.md")
     return Finding("engine", OK, "compiled")
