@@ -61,8 +61,9 @@ def test_the_tutorial_works_word_for_word(
     asked = f"http://{addresses['NEURORAIL_API__ADDRESS']}"
     said = bash(script, tmp_path, NEURORAIL_ENDPOINT=asked, **addresses)
     assert said.count('"status":"ready"') == 2
-    missions = set(re.findall(r"\bm_[0-9a-f]+", said))
+    missions = set(re.findall(r"\bmission (m_[0-9a-f]+)", said))
     assert len(missions) == 2
+    assert "stopped at its budget" in said
     assert '"code":"NR-E002"' in said
     assert '"violation_type":"tokens"' in said
     assert '"allowed":false' in said
