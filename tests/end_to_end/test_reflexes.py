@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.end_to_end.agents import run_agent
 from tests.end_to_end.rail import Chain, Rail, config_file, until
 from tests.end_to_end.test_manifests import command
 from tests.support.otlp_requests import set_attributes, traces
@@ -111,6 +112,40 @@ def directives(server: ServerProcess) -> list[dict[str, Any]]:
 def shows(server: ServerProcess, metric: str, value: float) -> None:
     """Wait until a metric of the server has a value."""
     until(f"{metric} is {value}", lambda: Rail(server).metrics()[metric] == value)
+
+
+LOOPING = """
+    import asyncio
+    from neurorail.instrumentation import *
+    configure()
+
+    @tool("search")
+    async def search(query):
+        await asyncio.sleep(0.01)
+
+    async def main():
+        async with mission("loop"), attempt():
+            for number in range(10):
+                await search(f"query {number}")
+            for _ in range(10_000):
+                await search("the same")
+
+    try:
+        asyncio.run(main())
+    except NeuroRailRefused as error:
+        print(error.code, error.rule)
+    shutdown()
+"""
+
+
+def test_an_agent_that_calls_its_tool_again_and_again_is_stopped(tmp_path: Path) -> None:
+    file = tmp_path / "manifest.yaml"
+    file.write_text(MANIFEST)
+    with running_server(tmp_path / "data") as server:
+        command(tmp_path / "data", "create", str(file))
+        command(tmp_path / "data", "activate", "2", "--force", "--reason", "first")
+        code, rule = run_agent(Rail(server), LOOPING)
+        assert (code, rule) == ("NR-E006", "loops")
 
 
 def test_loop_is_cancelled_and_told_and_outage_is_cut_off(tmp_path: Path, hook: Hook) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from neurorail.instrumentation.gate.reservation import Reservation
 
 ErrorType: TypeAlias = "type[BaseException] | None"
+Teller: TypeAlias = Callable[[Span, tuple[Any, ...], dict[str, Any]], None]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -316,25 +317,38 @@ class Entity:
         """
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator: use `with` inside of it")
+        tell = self._teller(function)
         if inspect.iscoroutinefunction(function):
-            return self._around_coroutine(function)  # type: ignore[return-value]
+            return self._around_coroutine(function, tell)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with self.again():
+            with self.again() as one:
+                if tell is not None:
+                    tell(one.span, args, kwargs)
                 return function(*args, **kwargs)
 
         return call
 
     def _around_coroutine(
-        self, function: Callable[P, Coroutine[Any, Any, R]]
+        self, function: Callable[P, Coroutine[Any, Any, R]], tell: Teller | None
     ) -> Callable[P, Coroutine[Any, Any, R]]:
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            async with self.again():
+            async with self.again() as one:
+                if tell is not None:
+                    tell(one.span, args, kwargs)
                 return await function(*args, **kwargs)
 
         return call
+
+    def _teller(self, function: Callable[..., Any]) -> Teller | None:
+        """What tells of a call's arguments: of tools, so that repeated calls are recognised."""
+        if self._own.get(names.RESOURCE_TYPE) != "tool_call":
+            return None
+        from neurorail.instrumentation.arguments_hash import teller
+
+        return teller(function)
 
     def again(self) -> Entity:
         """Another entity like this one, with an id of its own unless one was given."""
