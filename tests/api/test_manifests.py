@@ -57,7 +57,7 @@ async def test_manifest_goes_from_draft_to_retired(rail: Rail, live: LiveEngine)
     assert made["previous_sha256"] is None
     assert made["unmet"] == [
         "0 evaluations, at least 100 are needed",
-        "0 ms as a shadow, at least 86400000 are needed",
+        "0 ms as a shadow, at least 1 d are needed",
     ]
     shadow = await ask(rail, "/2.0/shadow", {}, 200)
     assert shadow["state"] == "shadow"
@@ -65,7 +65,7 @@ async def test_manifest_goes_from_draft_to_retired(rail: Rail, live: LiveEngine)
     assert blocked["code"] == "NR-E132"
     assert blocked["details"]["unmet"] == [
         "0 evaluations, at least 100 are needed",
-        "1000 ms as a shadow, at least 86400000 are needed",
+        "1 s as a shadow, at least 1 d are needed",
     ]
     forced = {"force": True, "reason": "the vendor is down"}
     assert (await ask(rail, "/2.0/activate", forced, 200))["state"] == "active"

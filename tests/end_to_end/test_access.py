@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tests.end_to_end.agents import AGENT_S, start_agent
 from tests.end_to_end.rail import MS, SERVICES, Chain, Rail, config_file, until
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
@@ -54,6 +55,35 @@ def export(rail: Rail, body: bytes, *metadata: tuple[str, str]) -> None:
     with grpc.insecure_channel(rail.server.otlp_grpc) as channel:
         call = channel.unary_unary(f"{SERVICES}.trace.v1.TraceService/Export", None, None)
         call(body, timeout=60, metadata=metadata)
+
+
+HEARD = """
+    from neurorail.instrumentation import *
+    from neurorail.instrumentation.process import process
+    configure()
+    with mission("m"), attempt():
+        while gate_status().state == "connecting":
+            pass
+    print(gate_status().state)
+"""
+NO_EXPORT = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "LOGS", "METRICS")}
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ({}, "it wants a key, so set NEURORAIL_API_KEY to an agent key"),
+        ({"NEURORAIL_API_KEY": "nr_wrong"}, "it does not take the key in NEURORAIL_API_KEY"),
+    ],
+)
+def test_an_agent_without_a_good_key_is_told_so(
+    guarded: Rail, key: dict[str, str], said: str
+) -> None:
+    agent = start_agent(guarded, HEARD, **NO_EXPORT, **key)
+    out, complaints = agent.communicate(timeout=AGENT_S)
+    assert (agent.returncode, out) == (0, "refused\n")
+    where = f"this process is not governed by {guarded.server.api}"
+    assert complaints.splitlines() == [f"neurorail: {where}: {said}"]
 
 
 def test_telemetry_belongs_to_the_tenant_of_its_key(guarded: Rail) -> None:

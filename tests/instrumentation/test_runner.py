@@ -29,6 +29,11 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         (("-m", "missing_module"), "there is no module missing_module"),
         (("-m", "missing.inner"), "there is no module missing.inner"),
         ((), "name a program to run"),
+        (
+            ("--max-tokens", "abc", "missing.py"),
+            "NEURORAIL_BUDGET_MAX_TOKENS = 'abc': write a whole number, 0 or more",
+        ),
+        (("--max-cost-usd=-1", "missing.py"), "max_cost_usd = '-1': write an amount of dollars"),
     ],
 )
 def test_what_is_not_there_is_named(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:

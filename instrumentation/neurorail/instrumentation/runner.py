@@ -48,6 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     if not options.module and not options.program:
         parser().error("name a program to run")
     _set_variables(options)
+    _check_variables()
     program = options.program[1:] if options.program[:1] == ["--"] else options.program
     if options.module:
         sys.argv = [options.module, *program]
@@ -70,6 +71,18 @@ def main(arguments: Sequence[str]) -> None:
         runpy.run_module(options.module, run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(program[0], run_name="__main__")
+
+
+def _check_variables() -> None:
+    """End with a sentence where a setting is impossible; `--max-tokens` and its like are some."""
+    from neurorail.instrumentation.budget import Budget
+    from neurorail.instrumentation.gate.config import GateConfig
+
+    try:
+        Budget.from_environment()
+        GateConfig.from_environment()
+    except ValueError as error:
+        parser().error(str(error))
 
 
 def _is_module(name: str) -> bool:

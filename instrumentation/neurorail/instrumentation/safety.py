@@ -48,8 +48,18 @@ class Safely:
 
 def tell_once(doing: str, error: BaseException) -> None:
     """Log an error, the first time that this kind happens while doing this."""
-    seen = (doing, type(error))
+    if _is_new((doing, type(error))):
+        _log.warning("neurorail: %s failed, the program goes on without it: %r", doing, error)
+
+
+def say_once(sentence: str) -> None:
+    """Log what somebody has to do, once."""
+    if _is_new((sentence, UserWarning)):
+        _log.warning("neurorail: %s", sentence)
+
+
+def _is_new(seen: tuple[str, type[BaseException]]) -> bool:
     if seen in _told or len(_told) >= _TOLD_MAX:
-        return
+        return False
     _told.add(seen)
-    _log.warning("neurorail: %s failed, the program goes on without it: %r", doing, error)
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _PICO_PER_USD: Final = 10**12
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
 _TIMES: Final = frozenset({"timeout", "wall_time"})
 
 
@@ -21,3 +22,13 @@ def amount_text(kind: str, amount: int) -> str:
     if kind == "cost":
         return f"${usd_text(amount)}"
     return f"{amount} ms" if kind in _TIMES else str(amount)
+
+
+def duration_text(ms: int) -> str:
+    """A time in its two largest units: `1 d`, `23 h 59 min`, `1 s 500 ms`."""
+    parts = []
+    for unit, size in _UNITS:
+        whole, ms = divmod(ms, size)
+        if whole:
+            parts.append(f"{whole} {unit}")
+    return " ".join(parts[:2]) or "0 ms"

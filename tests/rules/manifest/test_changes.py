@@ -193,7 +193,7 @@ def test_gate_says_everything_that_is_not_met(world: World) -> None:
     assert blocked["code"] == "NR-E132"
     assert blocked["unmet"] == [
         "1 evaluations, at least 2 are needed",
-        "2000 ms as a shadow, at least 3600000 are needed",
+        "2 s as a shadow, at least 1 h are needed",
         "100 % with another mode, at most 5 % are allowed",
     ]
     _, forced, override = world.tell(ManifestMoved("2.0", "activate", "it burns", True))

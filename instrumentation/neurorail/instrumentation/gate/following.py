@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 
 from opentelemetry import context
 
-from neurorail.client import ClientError, Problem, Unreachable
+from neurorail.client import ClientError, Forbidden, Problem, Unauthenticated, Unreachable
+from neurorail.client.request import raise_for
 from neurorail.client.sse import StreamMessage, parse_messages
 from neurorail.instrumentation.gate.connection import Connection
 from neurorail.instrumentation.gate.directive import Directive, read_directive
-from neurorail.instrumentation.safety import tell_once
+from neurorail.instrumentation.safety import say_once, tell_once
 
 if TYPE_CHECKING:
     from neurorail.instrumentation.gate.gate import Gate
@@ -32,6 +33,7 @@ WAIT_MIN_S: Final = 0.1
 WAIT_MAX_S: Final = 5.0
 NOT_THERE_S: Final = 60.0
 """How long a server that does not know the path is left alone."""
+PROBLEM_BYTES_MAX: Final = 10_000
 _SUPPRESS: Final = context._SUPPRESS_INSTRUMENTATION_KEY
 
 CONNECTED: Final = "connected"
@@ -147,8 +149,19 @@ class Following:
     def _tell(self, error: Exception, *, always: bool = False) -> None:
         if self._stop.is_set():
             return  # It is we who ended the connection.
-        if always or not self._quiet:
+        if isinstance(error, Unauthenticated | Forbidden):
+            say_once(self._no_access(error))
+        elif always or not self._quiet:
             tell_once("following directives", error)
+
+    def _no_access(self, error: Problem) -> str:
+        """What is wrong with the key, or with there being none, in one sentence."""
+        where = f"this process is not governed by {self._connection.endpoint}"
+        if "Authorization" not in self._connection.headers:
+            return f"{where}: it wants a key, so set NEURORAIL_API_KEY to an agent key"
+        if isinstance(error, Forbidden):
+            return f"{where}: the key in NEURORAIL_API_KEY lacks a permission ({error})"
+        return f"{where}: it does not take the key in NEURORAIL_API_KEY"
 
     def _take_snapshot(self) -> None:
         body = self._get_json(DIRECTIVES_PATH)
@@ -216,9 +229,8 @@ class Following:
         if response.status >= 500:
             raise Unreachable(f"the server answered {response.status}")
         if response.status >= 400:
-            raise Problem(
-                response.status, response.reason, response.read(500).decode("utf-8", "replace")
-            )
+            said = response.read(PROBLEM_BYTES_MAX)
+            raise_for(response.status, response.reason, "", said, self._connection.endpoint)
         return response
 
 

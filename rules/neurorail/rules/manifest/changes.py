@@ -17,6 +17,7 @@ import hashlib
 from typing import Any, Final
 
 from neurorail.rules import once
+from neurorail.rules.amount_text import duration_text
 from neurorail.rules.config import MS
 from neurorail.rules.events import INFO, WARNING
 from neurorail.rules.governor import shadow_pools
@@ -209,7 +210,8 @@ def unmet_conditions(state: State, entry: Entry) -> list[str]:
     if one.evaluations < gate.min_evaluations:
         found.append(f"{one.evaluations} evaluations, at least {gate.min_evaluations} are needed")
     if shadow_ms < gate.min_shadow_ms:
-        found.append(f"{shadow_ms} ms as a shadow, at least {gate.min_shadow_ms} are needed")
+        least = duration_text(gate.min_shadow_ms)
+        found.append(f"{duration_text(shadow_ms)} as a shadow, at least {least} are needed")
     return found + _bounds(gate, one)
 
 
