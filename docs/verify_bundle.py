@@ -1,8 +1,12 @@
 """Verifies a bundle of `neurorail audit export`. Needs Python and nothing else.
 
-    python verify_bundle.py BUNDLE.jsonl [PUBLIC_KEY_HEX]
+    python verify_bundle.py BUNDLE.jsonl PUBLIC_KEY_HEX
 
-Exit status 1: something does not hold. Without a key from elsewhere the bundle's first is believed.
+PUBLIC_KEY_HEX is the first key that signed; get it from elsewhere than the bundle. Exit status:
+0  PROVEN      each event is held by a checkpoint that is signed with this key
+1  BROKEN      something does not hold
+2  UNUSABLE    this is no bundle, or has no event, or the key is none: nothing was verified
+3  NOT PROVEN  nothing contradicts, but events are not signed yet, or no key was given
 """
 
 # fmt: off
@@ -57,44 +61,87 @@ def compact(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def merkle_root(value, place, count, path):  # RFC 6962
+def merkle_root(value, place, count, path):  # RFC 6962; "" for a path of another length
     current, path = sha256(b"\0" + value).digest(), [bytes.fromhex(step) for step in path]
     while count > 1:
-        if place % 2:
-            current = sha256(b"\1" + path.pop(0) + current).digest()
-        elif place + 1 < count:
-            current = sha256(b"\1" + current + path.pop(0)).digest()
+        if place % 2 or place + 1 < count:
+            if not path:
+                return ""
+            step = path.pop(0)
+            current = sha256(b"\1" + (step + current if place % 2 else current + step)).digest()
         place, count = place // 2, (count + 1) // 2
-    return current.hex()
+    return "" if path else current.hex()
 
 
-faults, keys, roots, proven, unproven, erased = [], {}, {}, 0, 0, 0
-for number, text in enumerate(open(sys.argv[1], encoding="utf-8"), 1):
-    line = json.loads(text)
-    if line["kind"] in ("checkpoint", "rotation"):
-        names = CHECKPOINT if line["kind"] == "checkpoint" else ROTATION
-        title = "neurorail-checkpoint" if names is CHECKPOINT else "neurorail-key-rotation"
-        message = compact([title, line["version"], *(line[name] for name in names)])
-        key = keys.setdefault(line["node"], (sys.argv[2:] or [line["public_key"]])[0])
-        if line["public_key"] != key or not signed(
-                bytes.fromhex(key), message, bytes.fromhex(line["signature"])):
-            faults.append(f"line {number}: the statement is not signed by the key that holds")
-        elif names is ROTATION:
-            keys[line["node"]] = line["new_public_key"]
-        else:
-            roots[line["node"], line["root"]] = line["count"]
-    elif line["kind"] == "event":
-        head, details, proof = line["head"], line["details"], line["proof"]
-        own = sha256(bytes.fromhex(line["prev_hash"]) + compact(head)).digest()
-        if own.hex() != line["hash"]:
-            faults.append(f"line {number}: the event is not what its hash says")
-        if details is not None and sha256(details.encode()).hexdigest() != head[-1]:
-            faults.append(f"line {number}: the details are not what the event says")
-        if proof is not None and (proof["root"] != merkle_root(own, proof["place"], proof["count"],
-                proof["path"]) or roots.get((head[0], proof["root"])) != proof["count"]):
-            faults.append(f"line {number}: no signed checkpoint holds the event")
-        erased, unproven = erased + (details is None), unproven + (proof is None)
-        proven += proof is not None
-print(f"{proven} events proven, {unproven} not signed yet, {erased} with erased details")
-print("\n".join(faults) or "everything holds")
-sys.exit(1 if faults else 0)
+def end(status, said, *more):
+    print("\n".join((f"{('PROVEN', 'BROKEN', 'UNUSABLE', 'NOT PROVEN')[status]}: {said}", *more)))
+    sys.exit(status)
+
+
+def statement_fault(line):
+    names = CHECKPOINT if line["kind"] == "checkpoint" else ROTATION
+    title = "neurorail-checkpoint" if names is CHECKPOINT else "neurorail-key-rotation"
+    message = compact([title, line["version"], *(line[name] for name in names)])
+    key = keys.setdefault(line["node"], given or line["public_key"])
+    if line["public_key"] != key or not signed(
+            bytes.fromhex(key), message, bytes.fromhex(line["signature"])):
+        return "a statement is not signed by the key that holds"
+    if names is ROTATION:
+        keys[line["node"]] = line["new_public_key"]
+    else:
+        roots[line["node"], line["root"]] = line["count"]
+    return None
+
+
+def event_fault(line):
+    head, details, proof = line["head"], line["details"], line["proof"]
+    own = sha256(bytes.fromhex(line["prev_hash"]) + compact(head)).digest()
+    if own.hex() != line["hash"]:
+        return "an event is not what its hash says"
+    if details is not None and sha256(details.encode()).hexdigest() != head[-1]:
+        return "the details are not what their event says"
+    if proof is not None and (roots.get((head[0], proof["root"])) != proof["count"] or
+            proof["root"] != merkle_root(own, proof["place"], proof["count"], proof["path"])):
+        return "no checkpoint that the key signed holds the event"
+    counts["proven" if proof else "unsigned"] += 1
+    return None
+
+
+faults, keys, roots = {}, {}, {}
+counts = dict.fromkeys(("events", "proven", "unsigned", "erased"), 0)
+if len(sys.argv) not in (2, 3):
+    end(2, "use it as: python verify_bundle.py BUNDLE.jsonl PUBLIC_KEY_HEX")
+given, number = sys.argv[2].lower() if sys.argv[2:] else None, 0
+try:
+    if given is not None and (len(given) != 64 or not point_of(bytes.fromhex(given))):
+        raise ValueError("another length")
+except (ValueError, IndexError):
+    end(2, f"{given[:80]!r} is no public key: that is 64 hexadecimal digits, for Ed25519")
+try:
+    for number, text in enumerate(open(sys.argv[1], encoding="utf-8"), 1):
+        line, fault = json.loads(text), None
+        if line["kind"] in ("checkpoint", "rotation"):
+            fault = statement_fault(line)
+        elif line["kind"] == "event":
+            fault = event_fault(line)
+            counts["events"] += 1
+            counts["erased"] += line["details"] is None
+        if fault:
+            faults.setdefault(fault, []).append(number)
+except OSError as error:
+    end(2, error)
+except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    end(2, f"line {number} cannot be read as one of a bundle: {type(error).__name__}: {error}")
+told = "{proven} of {events} events proven, {unsigned} not signed yet, {erased} with erased details"
+told = told.format(**counts)
+if faults:
+    end(1, told, *(f"{fault}: line {at[0]}" + (f" and {len(at) - 1} more" if at[1:] else "")
+                   for fault, at in faults.items()))
+if not counts["events"]:
+    end(2, "the bundle has no event")
+if given is None:
+    end(3, "no key was given, and the bundle's own proves nothing by itself",
+        f"if that key can be believed: {told}")
+if counts["unsigned"]:
+    end(3, told, "the server's next checkpoint signs the rest: export the bundle again after it")
+end(0, told)

@@ -152,7 +152,10 @@ def test_verify_without_a_server_reads_the_store_and_finds_what_was_changed(
     report = json.loads(holds.stdout)
     assert report["ok"] is True
     assert report["events"] > 0
-    assert "the chain holds" in verify(data_dir).stdout
+    said = verify(data_dir)
+    assert said.exit_code == 0
+    assert "the chain holds" in said.stdout
+    assert "no checkpoint covers any of them yet" in said.stdout
 
     store = Store(StoreConfig(f"chdb://{(data_dir / 'clickhouse').resolve()}"))
     store.start(migrate=False)
@@ -228,6 +231,34 @@ def test_verify_with_a_server_asks_it(
     assert result.exit_code == status
     assert says in result.output
     assert script.seen[0].headers["Authorization"] == "Bearer secret"
+
+
+def test_a_key_that_has_signed_nothing_proves_nothing(data_dir: Path, tmp_path: Path) -> None:
+    anchors = tmp_path / "anchors.jsonl"
+    anchors.write_text("")
+    for more in (["--public-key", "11" * 32], ["--anchors", str(anchors)]):
+        result = verify(data_dir, *more)
+        assert result.exit_code == 3, result.output
+        assert "not proven: nothing contradicts" in result.stderr
+        assert "the chain holds" not in result.output
+    nothing = verify(data_dir, "--from", "999999")
+    assert nothing.exit_code == 3
+    assert "there is no event to verify" in nothing.stderr
+    assert verify(data_dir, "--public-key", "deadbeef").exit_code == 2
+
+
+def export(folder: Path, mission: str, *more: str) -> Any:
+    return CliRunner().invoke(
+        build(), ["audit", "export", "--mission", mission, "--data-dir", str(folder), *more]
+    )
+
+
+def test_an_unknown_mission_is_not_exported(data_dir: Path, tmp_path: Path) -> None:
+    written = tmp_path / "bundle.jsonl"
+    refused = export(data_dir, "m_nope", "--output", str(written))
+    assert refused.exit_code == 1
+    assert "the archive holds no event of mission 'm_nope'" in refused.stderr
+    assert not written.exists()
 
 
 def test_verify_names_no_more_faults_than_fit(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.browser.looking import in_address, leave_sheet
 from tests.end_to_end.rail import MS, Chain, Rail, until
 from tests.support.process import running_server
 
+from neurorail.client import NotFound
+
 pytestmark = pytest.mark.browser
 
 VERIFY_BUNDLE = Path(__file__).resolve().parents[2] / "docs" / "verify_bundle.py"
@@ -54,14 +56,18 @@ def events_of(rail: Rail, chain: Chain) -> list[dict[str, Any]]:
     lines = rail.client.stream_lines(
         "/api/neurorail/v1/audit/export", {"mission_id": chain.mission}
     )
-    told = [json.loads(line) for line in lines]
-    return [line for line in told if line["kind"] == "event"] or [{"proof": None}]
+    try:
+        told = [json.loads(line) for line in lines]
+    except NotFound:
+        return [{"proof": None}]
+    return [line for line in told if line["kind"] == "event"]
 
 
-def holds(file: Path) -> str:
-    """What the stand-alone script says of a file that holds."""
+def holds(file: Path, rail: Rail) -> str:
+    """What the stand-alone script says of a file that holds, with the key that signed first."""
+    key = rail.get("/audit/checkpoints")["statements"][-1]["public_key"]
     done = subprocess.run(
-        [sys.executable, VERIFY_BUNDLE, file], capture_output=True, text=True, check=False
+        [sys.executable, VERIFY_BUNDLE, file, key], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -86,7 +92,7 @@ def test_an_event_is_proven_in_the_browser_and_by_the_script(
         deck.get_by_role("button", name="Download the proof").click()
     file = tmp_path / "proof.jsonl"
     downloading.value.save_as(file)
-    assert "1 events proven, 0 not signed yet" in holds(file)
+    assert "PROVEN: 1 of 1 events proven, 0 not signed yet" in holds(file, rail)
     told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [line["kind"] for line in told] == ["bundle", "checkpoint", "event"]
     own = told[-1]["hash"]
@@ -139,11 +145,50 @@ def test_a_missions_bundle_is_checked_here_and_holds_elsewhere(
     assert downloading.value.suggested_filename == f"neurorail-bundle-{chain.mission}.jsonl"
     file = tmp_path / "bundle.jsonl"
     downloading.value.save_as(file)
-    assert f"{count} events proven" in holds(file)
+    assert f"PROVEN: {count} of {count} events proven" in holds(file, rail)
 
     deck.get_by_label("Mission", exact=True).fill("m_nobody")
     deck.get_by_role("button", name="Make the bundle").click()
     expect(deck.get_by_role("alert")).to_contain_text("no event of m_nobody")
+
+
+def bundle_verdict(deck: Page, rail: Rail, chain: Chain) -> Any:
+    deck.goto(f"{rail.server.api}/neurorail/audit?view=bundle")
+    deck.get_by_label("Mission", exact=True).fill(chain.mission)
+    deck.get_by_role("button", name="Make the bundle").click()
+    return deck.locator("[data-bundle]")
+
+
+def test_a_bundle_is_not_called_proven_while_something_is_not_signed(
+    rail: Rail, deck: Page, chain: Chain
+) -> None:
+    def before_the_checkpoint(route: Route) -> None:
+        answer = route.fetch()
+        told = [json.loads(line) for line in answer.text().splitlines()]
+        lines = [line | {"proof": None} if line["kind"] == "event" else line for line in told]
+        route.fulfill(response=answer, body="".join(f"{json.dumps(line)}\n" for line in lines))
+
+    deck.route("**/audit/export**", before_the_checkpoint)
+    verdict = bundle_verdict(deck, rail, chain)
+    expect(verdict).to_have_attribute("data-bundle", "unsigned")
+    expect(verdict).to_contain_text("Not proven yet")
+    expect(verdict).to_contain_text(f"0 of {len(events_of(rail, chain))} events proven")
+
+
+def test_faults_of_a_bundle_are_told_once_each(rail: Rail, deck: Page, chain: Chain) -> None:
+    def without_statements(route: Route) -> None:
+        answer = route.fetch()
+        lines = [line for line in answer.text().splitlines() if '"kind":"checkpoint"' not in line]
+        route.fulfill(response=answer, body="\n".join(lines))
+
+    deck.route("**/audit/export**", without_statements)
+    verdict = bundle_verdict(deck, rail, chain)
+    expect(verdict).to_have_attribute("data-bundle", "broken")
+    expect(verdict.locator("li")).to_have_count(1)
+    more = len(events_of(rail, chain)) - 1
+    expect(verdict.locator("li")).to_have_text(
+        re.compile(rf"no signed checkpoint holds the event: line \d+ and {more} more")
+    )
 
 
 def test_checkpoints_are_listed_with_what_was_signed(rail: Rail, deck: Page) -> None:

@@ -231,7 +231,7 @@ def test_a_missions_trail_is_signed_exported_and_verified_elsewhere(
             return None
         return dict(told) if told["event"]["proof"] else None
 
-    assert until("the proof", proof)["statements"]
+    key = until("the proof", proof)["statements"][0]["public_key"]
     folder, bundle = str(guarded.server.data_dir), tmp_path / "bundle.jsonl"
     exported = CliRunner().invoke(
         cli.build(),
@@ -240,10 +240,19 @@ def test_a_missions_trail_is_signed_exported_and_verified_elsewhere(
     assert exported.exit_code == 0, exported.stderr
     verifier = Path(__file__).resolve().parents[2] / "docs" / "verify_bundle.py"
     said = subprocess.run(
-        [sys.executable, str(verifier), str(bundle)], capture_output=True, text=True, check=False
-    )
-    assert said.stdout.startswith("1 events proven"), said.stdout + said.stderr
+        [sys.executable, str(verifier), str(bundle), key],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.stdout.startswith("PROVEN: 1 of 1 events proven"), said.stdout + said.stderr
     assert said.returncode == 0
+    unknown = tmp_path / "unknown.jsonl"
+    refused = CliRunner().invoke(
+        cli.build(),
+        ["audit", "export", "--mission", "m_nope", "--output", str(unknown), "--data-dir", folder],
+    )
+    assert refused.exit_code == 1, refused.output
+    assert "holds no event of mission 'm_nope'" in refused.stderr
+    assert not unknown.exists()
     old = guarded.client.post_json("/api/neurorail/v1/audit/rotate-key", {})["public_key"]
     verified = CliRunner().invoke(cli.build(), ["audit", "verify", "--json", "--data-dir", folder])
     report = json.loads(verified.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from neurorail.api.problems import Problem, bad_field
 from neurorail.api.writing import Body
 from neurorail.collector.access import Principal
 from neurorail.collector.access.permissions import READ_AUDIT, SYSTEM_ADMIN
-from neurorail.collector.audit.bundle import about_event
+from neurorail.collector.audit.bundle import NothingArchived, about_event
 from neurorail.collector.audit.checkpoint import Rotation, Tombstone, key_id
 from neurorail.collector.audit.checkpointer import ChainBroken
 from neurorail.collector.decode.system import NotedRecord
@@ -55,11 +56,24 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
     async def export(
         request: Request, parts: Parts, tenant: Tenant, caller: Caller, mission_id: str
     ) -> JsonLinesResponse:
-        """Every event of a mission with its proof, as lines of JSON (`application/x-ndjson`)."""
+        """Every event of a mission with its proof, as lines of JSON (`application/x-ndjson`).
+
+        404 if the archive holds none: an empty bundle would prove nothing. `event.proof` is null
+        until a checkpoint covers the event.
+        """
         check_id(MISSION, "mission_id", mission_id)
         await must_cover(request, parts, tenant, caller, mission_id)
         lines = bundle(tenant, {"mission_id": mission_id})
-        return JsonLinesResponse(lines)
+        try:
+            # Before it the archive is asked what there is; errors can still be answered as such.
+            first = await run_in_threadpool(next, lines)
+        except NothingArchived:
+            raise Problem(
+                404, "unknown-entity", f"the archive holds no event of mission {mission_id!r}"
+            ) from None
+        except StoreError as error:
+            raise Problem(503, "archive-unavailable", str(error), retry_after_s=30) from None
+        return JsonLinesResponse(chain((first,), lines))
 
     @router.get(
         "/proof/{audit_id}", responses={200: {"content": {JsonLinesResponse.media_type: {}}}}
@@ -77,11 +91,14 @@ def create_router(bundle: Bundle, rotate: Rotate, retain: Retain) -> Router:
             about = about_event(audit_id)
         except ValueError as error:
             raise bad_field("audit_id", audit_id, str(error)) from None
-        lines = await run_in_threadpool(lambda: list(bundle(tenant, about)))
+        try:
+            lines = await run_in_threadpool(lambda: list(bundle(tenant, about)))
+        except NothingArchived:
+            raise Problem(
+                404, "unknown-event", f"no archived event with id {audit_id[:100]!r}"
+            ) from None
         told = [msgspec.json.decode(line) for line in lines]
         events = [line for line in told if line["kind"] == "event"]
-        if not events:
-            raise Problem(404, "unknown-event", f"no archived event with id {audit_id[:100]!r}")
         if form == "jsonl":
             root = (events[0]["proof"] or {}).get("root")
             kept = (line for line, said in zip(lines, told, strict=True) if _leads_to(said, root))

@@ -14,8 +14,8 @@ from neurorail.api.audit_verify import OnProgress, VerifyBody, report_body
 from neurorail.app.config import Config
 from neurorail.app.location import RunningServer
 from neurorail.app.wiring import store_config
-from neurorail.client import Client, ClientError, Problem
-from neurorail.collector.audit.bundle import about_event, write_bundle
+from neurorail.client import Client, ClientError, NotFound
+from neurorail.collector.audit.bundle import NothingArchived, about_event, write_bundle
 from neurorail.collector.audit.checkpoint import (
     ANCHORS_FILE,
     Anchors,
@@ -33,7 +33,6 @@ from neurorail.collector.store.store import Store
 VERIFY_PATH = "/api/neurorail/v1/audit/verify"
 EXPORT_PATH = "/api/neurorail/v1/audit/export"
 PROOF_PATH = "/api/neurorail/v1/audit/proof"
-NOT_FOUND = 404
 QUIET_S = 300.0
 """A server that says nothing for so long is given up."""
 
@@ -176,12 +175,16 @@ def bundle_lines(config: Config, server: RunningServer | None, mission_id: str) 
     """The lines of a mission's bundle, from the server or from the directory.
 
     Raises:
+        NothingArchived: it has no event in the archive; before the first line.
         ClientError: the server cannot be asked.
         StoreError, DataDirectoryInUse, FileNotFoundError: as `opened_directly` says.
     """
     if server is not None:
         client = Client(server.api, server.token, QUIET_S)
-        yield from client.stream_lines(EXPORT_PATH, {"mission_id": mission_id})
+        try:
+            yield from client.stream_lines(EXPORT_PATH, {"mission_id": mission_id})
+        except NotFound:
+            raise NothingArchived from None
         return
     with opened_directly(config) as opened:
         about = {"mission_id": mission_id}
@@ -189,9 +192,10 @@ def bundle_lines(config: Config, server: RunningServer | None, mission_id: str) 
 
 
 def proof_lines(config: Config, server: RunningServer | None, event_id: str) -> list[bytes]:
-    """The lines of a bundle of one event; none when there is no such event.
+    """The lines of a bundle of one event.
 
     Raises:
+        NothingArchived: there is no such event in the archive.
         ValueError: that is no event id.
         ClientError, StoreError, DataDirectoryInUse, FileNotFoundError: as for `bundle_lines`.
     """
@@ -202,10 +206,8 @@ def proof_lines(config: Config, server: RunningServer | None, event_id: str) -> 
             return list(write_bundle(opened.store, statements, DEFAULT_TENANT, about))
     try:
         told = Client(server.api, server.token, QUIET_S).get_json(f"{PROOF_PATH}/{event_id}")
-    except Problem as error:
-        if error.status == NOT_FOUND:
-            return []
-        raise
+    except NotFound:
+        raise NothingArchived from None
     begin = {"kind": "bundle", "version": 1, "about": about}
     lines = [begin, *told["statements"], told["event"]]
     return [msgspec.json.encode(line) + b"\n" for line in lines]

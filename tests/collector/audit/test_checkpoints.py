@@ -14,7 +14,7 @@ from tests.collector.audit.trails import MISSION, SAID, Trail, columns_of, said
 from tests.support.events import NODE
 
 from neurorail.collector.archive.formats import EVENTS_FORMAT, EVENTS_TABLE, event_settings
-from neurorail.collector.audit.bundle import write_bundle
+from neurorail.collector.audit.bundle import NothingArchived, write_bundle
 from neurorail.collector.audit.checkpoint import (
     KEY_FILE,
     NEXT_KEY_FILE,
@@ -242,8 +242,13 @@ def verified(trail: Trail, lines: list[dict[str, Any]], *key: str) -> tuple[int,
     """What the stand-alone verifier says, in an interpreter of its own."""
     path = trail.folder / "bundle.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return verifier(str(path), *key)
+
+
+def verifier(*arguments: str) -> tuple[int, str]:
+    """What the stand-alone verifier says to arguments."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(VERIFIER), str(path), *key],
+        [sys.executable, "-I", "-S", str(VERIFIER), *arguments],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert not done.stderr, done.stderr
@@ -257,13 +262,77 @@ def test_a_bundle_proves_itself(signed: Trail) -> None:
     signed.log('fourteen: ünïcode \u2028 \x7f "quoted" \\ \t\n')
     lines = bundle(signed, mission_id=MISSION)
     assert [line["kind"] for line in lines].count("event") == 10
-    status, said = verified(signed, lines)
-    assert (status, said) == (
-        0, "9 events proven, 1 not signed yet, 0 with erased details\neverything holds\n",
+    key = signed.anchors.read()[0].public_key
+    status, said = verified(signed, lines, key)
+    assert status == 3
+    assert said.startswith(
+        "NOT PROVEN: 9 of 10 events proven, 1 not signed yet, 0 with erased details\n"
+    )
+    signed_lines = [line for line in lines if line.get("proof", line)]
+    assert len(signed_lines) == len(lines) - 1
+    assert verified(signed, signed_lines, key) == (
+        0, "PROVEN: 9 of 9 events proven, 0 not signed yet, 0 with erased details\n",
     )  # fmt: skip
-    assert verified(signed, lines, signed.anchors.read()[0].public_key)[0] == 0
-    assert verified(signed, lines, "11" * 32)[0] == 1
-    assert len(VERIFIER.read_text().splitlines()) <= 100
+    assert len(VERIFIER.read_text().splitlines()) <= 150
+
+
+def test_a_bundle_is_not_proven_by_the_key_that_it_brings(signed: Trail) -> None:
+    status, said = verified(signed, bundle(signed, mission_id=MISSION))
+    assert status == 3
+    assert said.startswith("NOT PROVEN: no key was given")
+
+
+def test_a_bundle_of_which_nothing_is_signed_is_not_proven(trail: Trail) -> None:
+    trail.log("one", "two")
+    lines = bundle(trail, mission_id=MISSION)
+    for key in ((), ("11" * 32,)):
+        status, said = verified(trail, lines, *key)
+        assert status == 3
+        assert said.startswith("NOT PROVEN")
+        assert "0 of 2 events proven, 2 not signed yet" in said
+
+
+def test_another_key_proves_nothing_and_says_so_once(signed: Trail) -> None:
+    status, said = verified(signed, bundle(signed, mission_id=MISSION), "11" * 32)
+    assert status == 1
+    assert said.splitlines() == [
+        "BROKEN: 0 of 8 events proven, 2 not signed yet, 0 with erased details",
+        "a statement is not signed by the key that holds: line 2 and 1 more",
+        "no checkpoint that the key signed holds the event: line 4 and 5 more",
+    ]
+
+
+@pytest.mark.parametrize("key", ["deadbeef", "", "44" * 32, "zz" * 32, "1 " * 32, "11" * 33])
+def test_a_key_that_is_none_verifies_nothing(signed: Trail, key: str) -> None:
+    status, said = verified(signed, bundle(signed, mission_id=MISSION), key)
+    assert status == 2
+    assert said.startswith("UNUSABLE: ")
+    assert "is no public key" in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([], "no event"),
+        ([{"kind": "bundle"}], "no event"),
+        ([{"kind": "event"}], "line 1 "),
+        (["text"], "line 1 "),
+        ([{"kind": "bundle"}, {"kind": "checkpoint", "version": 1}], "line 2 "),
+    ],
+)  # fmt: skip
+def test_what_is_no_bundle_verifies_nothing(trail: Trail, lines: list[Any], says: str) -> None:
+    status, said = verified(trail, lines, "11" * 32)
+    assert status == 2
+    assert said.startswith("UNUSABLE: ")
+    assert says in said
+
+
+def test_a_bundle_that_is_not_there_is_told(trail: Trail) -> None:
+    status, said = verifier(str(trail.folder / "absent.jsonl"), "11" * 32)
+    assert status == 2
+    assert said.startswith("UNUSABLE: ")
+    assert "absent.jsonl" in said
+    assert verifier()[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -274,6 +343,8 @@ def test_a_bundle_proves_itself(signed: Trail) -> None:
         ("event", lambda line: line.__setitem__("prev_hash", "11" * 32)),
         ("event", lambda line: line["proof"].__setitem__("place", line["proof"]["place"] + 1)),
         ("event", lambda line: line["proof"]["path"].__setitem__(-1, "00" * 32)),
+        ("event", lambda line: line["proof"]["path"].append("00" * 32)),
+        ("event", lambda line: line["proof"]["path"].pop()),
         ("checkpoint", lambda line: line.__setitem__("root", "00" * 32)),
         ("checkpoint", lambda line: line.__setitem__("time_unix_nano", 1)),
         ("checkpoint", lambda line: line.__setitem__("signature", "00" * 64)),
@@ -282,9 +353,9 @@ def test_a_bundle_proves_itself(signed: Trail) -> None:
 def test_a_bundle_that_was_changed_does_not_hold(signed: Trail, kind: str, change: Any) -> None:
     lines = bundle(signed, mission_id=MISSION)
     change(next(line for line in lines if line["kind"] == kind))
-    status, said = verified(signed, lines)
+    status, said = verified(signed, lines, signed.anchors.read()[0].public_key)
     assert status == 1
-    assert "everything holds" not in said
+    assert said.startswith("BROKEN: ")
 
 
 def test_one_event_is_proven_alone(signed: Trail) -> None:
@@ -294,13 +365,15 @@ def test_one_event_is_proven_alone(signed: Trail) -> None:
     (event,) = [each for each in lines if each["kind"] == "event"]
     assert event["hash"] == line.hash
     assert len(event["proof"]["path"]) <= 2, "four events are under its checkpoint"
-    assert verified(signed, lines)[0] == 0
-    assert bundle(signed, **(about | {"seq": "999"}))[1:] == []
+    assert verified(signed, lines, signed.anchors.read()[0].public_key)[0] == 0
+    with pytest.raises(NothingArchived):
+        bundle(signed, **(about | {"seq": "999"}))
 
 
 def test_another_tenants_events_are_in_no_bundle(signed: Trail) -> None:
     lines = write_bundle(signed.store, signed.anchors.read(), "acme", {"mission_id": MISSION})
-    assert [json.loads(line)["kind"] for line in lines] == ["bundle"]
+    with pytest.raises(NothingArchived):
+        next(lines)
 
 
 # ── retention ────────────────────────────────────────────────────────────────────────────────

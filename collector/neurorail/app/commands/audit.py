@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from neurorail.app.commands.options import (
     DOES_NOT_HOLD,
+    NOT_PROVEN,
     ConfigFile,
     DataDir,
     Json,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The tamper-evident audit trail.", no_args_is_help=True)
 
 RETAIN_S = 600.0
+WITHOUT_PROOF = b'"proof":null}\n'
+"""The end of a bundle's line of an event that no checkpoint covers yet."""
 FAULTS_SHOWN = 20
 
 
@@ -56,6 +60,9 @@ def verify(
 ) -> None:
     """Recompute the chain, against its signed checkpoints. Status 1 if it does not hold (NR-E302).
 
+    Status 3 if nothing contradicts, but there is no event, or there are a key or anchors to prove
+    it by and they have signed nothing of it.
+
     Reads the store itself when no server runs on the data directory, else asks the server.
     """
     settings = _settings(config, data_dir)
@@ -69,12 +76,16 @@ def verify(
         except (OSError, ValueError) as error:
             raise fail(f"{anchors}: {error}") from None
     report = _report(settings, asked, show_progress=not as_json)
+    given = public_key is not None or anchors is not None
+    missing = _not_proven(report, given) if report["ok"] else None
     if as_json:
         typer.echo(json.dumps(report))
     else:
-        _show(report)
+        _show(report, missing)
     if not report["ok"]:
         raise typer.Exit(DOES_NOT_HOLD)
+    if missing is not None:
+        raise fail(missing, NOT_PROVEN)
 
 
 @app.command("export")
@@ -90,10 +101,12 @@ def export(
     """Write every event of a mission with its proof.
 
     To be verified without NeuroRail: `docs/verify_bundle.py` verifies it, and needs Python alone.
+    Status 1 if there is no event.
     """
     from neurorail.app.audit_check import bundle_lines
     from neurorail.app.location import running_server
     from neurorail.client import ClientError
+    from neurorail.collector.audit.bundle import NothingArchived
     from neurorail.collector.datadir import DataDirectoryInUse
     from neurorail.collector.store.errors import StoreError
 
@@ -101,12 +114,21 @@ def export(
         raise fail(f"format {file_format!r} is not known: use jsonl")
     settings = _settings(config, data_dir)
     server = running_server(settings.data_dir)
+    unsigned = 0
     try:
+        lines = bundle_lines(settings, server, mission)
+        # Before there is something to write, no file is made.
+        first = next(lines)
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as into:
-            for line in bundle_lines(settings, server, mission):
+            for line in chain((first,), lines):
+                unsigned += line.endswith(WITHOUT_PROOF)
                 into.write(line)
+    except NothingArchived:
+        raise fail(f"the archive holds no event of mission {mission!r}", DOES_NOT_HOLD) from None
     except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
         raise fail(str(error)) from None
+    if unsigned:
+        typer.echo(f"not signed yet: {unsigned:,}; the next checkpoint covers them", err=True)
 
 
 @app.command("proof")
@@ -125,17 +147,18 @@ def proof(
     from neurorail.app.audit_check import proof_lines
     from neurorail.app.location import running_server
     from neurorail.client import ClientError
+    from neurorail.collector.audit.bundle import NothingArchived
     from neurorail.collector.datadir import DataDirectoryInUse
     from neurorail.collector.store.errors import StoreError
 
     settings = _settings(config, data_dir)
     try:
         lines = proof_lines(settings, running_server(settings.data_dir), event)
+    except NothingArchived:
+        raise fail(f"no archived event with id {event[:100]!r}", DOES_NOT_HOLD) from None
     except (StoreError, ClientError, DataDirectoryInUse, OSError, ValueError) as error:
         raise fail(str(error)) from None
     events = [said for said in map(json.loads, lines) if said["kind"] == "event"]
-    if not events:
-        raise fail(f"no archived event with id {event[:100]!r}", DOES_NOT_HOLD)
     with output.open("wb") if output else nullcontext(sys.stdout.buffer) as into:
         into.writelines(lines)
     if events[0]["proof"] is None:
@@ -219,7 +242,17 @@ def _report(settings: Config, asked: dict[str, Any], *, show_progress: bool) -> 
             raise fail(str(error)) from None
 
 
-def _show(report: dict[str, Any]) -> None:
+def _not_proven(report: dict[str, Any], given: bool) -> str | None:
+    """Why a chain that nothing contradicts is not proven by what was asked for; None if it is."""
+    if not report["events"]:
+        return "there is no event to verify"
+    bare = [node["node"] for node in report["nodes"] if node["events"] and not node["anchors"]]
+    if given and bare:
+        return f"not proven: nothing contradicts, but no checkpoint covers events of {bare[0]}"
+    return None
+
+
+def _show(report: dict[str, Any], missing: str | None) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -245,9 +278,11 @@ def _show(report: dict[str, Any]) -> None:
         console.print(line, style="red", markup=False, highlight=False)
     if len(faults) > FAULTS_SHOWN:
         console.print(f"… and {len(faults) - FAULTS_SHOWN} more; --json names them", style="red")
-    if report["ok"]:
+    if report["ok"] and missing is None:
         console.print(f"the chain holds: {report['events']:,} events", style="green")
-    else:
+        if not any(node["anchors"] for node in report["nodes"]):
+            console.print("by its hashes alone: no checkpoint covers any of them yet")
+    elif not report["ok"]:
         for node in report["nodes"]:
             if node["first_fault"] is not None and node["first_fault"]["event_id"]:
                 line = f"the first row that does not hold: {node['first_fault']['event_id']}"

@@ -26,6 +26,10 @@ job_id, attempt_id, resource_id, entity_type, entity_id, principal, lower(hex(de
 details, lower(hex(prev_hash)), lower(hex(hash))"""
 
 
+class NothingArchived(LookupError):
+    """The archive holds no event of what a bundle is to be about."""
+
+
 class Archive(Protocol):
     """A store, as far as bundles read it."""
 
@@ -48,9 +52,12 @@ def write_bundle(
         about: column and value, for example `mission_id`; or node, epoch, seq and index as text.
 
     Raises:
+        NothingArchived: there is no such event; before the first line.
         StoreError: the archive cannot be read.
     """
     nodes = _nodes(store, tenant, about)
+    if not nodes:
+        raise NothingArchived
     yield _line({"kind": "bundle", "version": 1, "tenant": tenant, "about": dict(about),
                  "head_fields": HEAD_FIELDS})  # fmt: skip
     for statement in statements:

@@ -8,10 +8,10 @@ import { compact, parseExact } from "./exact-json.js";
 
 /**
  * @typedef {object} Found
- * @property {number} proven events that a checkpoint holds
+ * @property {number} proven events that a signed checkpoint holds
  * @property {number} unproven events that no checkpoint covers yet
  * @property {number} erased events whose details were erased
- * @property {string[]} faults what does not hold
+ * @property {string[]} faults what does not hold, each once, with where
  * @property {"checked" | "unable"} signatures whether this browser could check them
  * @property {any[]} events the lines of the events
  * @property {any[]} checkpoints those that were signed by the key that holds
@@ -32,18 +32,24 @@ export async function checkBundle(text, tell = () => {}) {
   const keys = new Map();
   /** @type {Map<string, number>} */
   const roots = new Map();
+  /** By fault, the lines that have it. @type {Map<string, number[]>} */
+  const faults = new Map();
   for (const [at, line] of lines.entries()) {
     const said = parseExact(line);
-    if (said.kind === "checkpoint" || said.kind === "rotation") await takeStatement(said, at + 1, keys, roots, found);
-    else if (said.kind === "event") await takeEvent(said, at + 1, roots, found);
+    let fault = "";
+    if (said.kind === "checkpoint" || said.kind === "rotation") fault = await takeStatement(said, keys, roots, found);
+    else if (said.kind === "event") fault = await takeEvent(said, roots, found);
+    if (fault) faults.set(fault, faults.get(fault) ?? []).get(fault)?.push(at + 1);
     if (at % 200 === 0) tell(at, lines.length);
   }
   tell(lines.length, lines.length);
+  if (found.signatures === "unable") found.proven = 0;
+  found.faults = [...faults].map(([fault, at]) => `${fault}: line ${at[0]}${at.length > 1 ? ` and ${at.length - 1} more` : ""}`);
   return found;
 }
 
-/** @param {any} said @param {number} number @param {Map<string, string>} keys @param {Map<string, number>} roots @param {Found} found */
-async function takeStatement(said, number, keys, roots, found) {
+/** What is wrong with it, or "". @param {any} said @param {Map<string, string>} keys @param {Map<string, number>} roots @param {Found} found */
+async function takeStatement(said, keys, roots, found) {
   const names = said.kind === "checkpoint" ? CHECKPOINT : ROTATION;
   const title = said.kind === "checkpoint" ? "neurorail-checkpoint" : "neurorail-key-rotation";
   const message = UTF8.encode(compact([title, said.version, ...names.map((name) => said[name])]));
@@ -51,34 +57,32 @@ async function takeStatement(said, number, keys, roots, found) {
   keys.set(said.node, key);
   const signed = said.public_key === key ? await isSigned(key, message, said.signature) : false;
   if (signed === null) found.signatures = "unable";
-  if (signed === false) {
-    found.faults.push(`line ${number}: the statement is not signed by the key that holds`);
-  } else if (said.kind === "rotation") {
+  if (signed === false) return "a statement is not signed by the key that holds";
+  if (said.kind === "rotation") {
     keys.set(said.node, said.new_public_key);
   } else {
     roots.set(`${said.node} ${said.root}`, said.count);
     found.checkpoints.push(said);
   }
+  return "";
 }
 
-/** @param {any} said @param {number} number @param {Map<string, number>} roots @param {Found} found */
-async function takeEvent(said, number, roots, found) {
+/** What is wrong with it, or "". @param {any} said @param {Map<string, number>} roots @param {Found} found */
+async function takeEvent(said, roots, found) {
   const { head, details, proof } = said;
-  const own = await sha256(unhex(said.prev_hash), UTF8.encode(compact(head)));
-  if (hex(own) !== said.hash) found.faults.push(`line ${number}: the event is not what its hash says`);
-  if (details === null) found.erased += 1;
-  else if (hex(await sha256(UTF8.encode(details))) !== head.at(-1)) {
-    found.faults.push(`line ${number}: the details are not what the event says`);
-  }
-  if (proof === null) found.unproven += 1;
-  else {
-    found.proven += 1;
-    const root = await rootFrom(own, proof);
-    if (root !== proof.root || roots.get(`${head[0]} ${proof.root}`) !== proof.count) {
-      found.faults.push(`line ${number}: no signed checkpoint holds the event`);
-    }
-  }
   found.events.push(said);
+  if (details === null) found.erased += 1;
+  const own = await sha256(unhex(said.prev_hash), UTF8.encode(compact(head)));
+  if (hex(own) !== said.hash) return "an event is not what its hash says";
+  if (details !== null && hex(await sha256(UTF8.encode(details))) !== head.at(-1)) return "the details are not what their event says";
+  if (proof === null) {
+    found.unproven += 1;
+  } else if (await rootFrom(own, proof) !== proof.root || roots.get(`${head[0]} ${proof.root}`) !== proof.count) {
+    return "no signed checkpoint holds the event";
+  } else {
+    found.proven += 1;
+  }
+  return "";
 }
 
 /** The root that a path leads to (RFC 6962), or "" when it has too few or too many steps. @param {Uint8Array} value @param {{place: number, count: number, path: string[]}} proof */

@@ -66,11 +66,20 @@ function Verdict({ found, made }) {
   if (!made) return null;
   if (found === null) return html`<p role="status">Made. This page came neither over TLS nor from loopback, so that this browser cannot check it.</p>`;
   if (found.faults.length > 0) {
-    return html`<div role="alert" data-bundle="broken"><p><strong class="bad">The bundle does not hold.</strong></p><ul>${found.faults.slice(0, 20).map((fault) => html`<li key=${fault}>${fault}</li>`)}</ul></div>`;
+    return html`<div role="alert" data-bundle="broken"><p><strong class="bad">The bundle does not hold.</strong></p><ul>${found.faults.map((fault) => html`<li key=${fault}>${fault}</li>`)}</ul></div>`;
   }
+  const verdict = verdictOf(found);
   return html`
-    <p role="status" data-bundle="holds" data-proven=${found.proven} data-unproven=${found.unproven}>
-      <strong class="good">Everything holds.</strong> ${count(found.proven)} events proven, ${count(found.unproven)} not signed yet, ${count(found.erased)} with erased details${found.signatures === "unable" ? "; signatures not checked, this browser knows no Ed25519" : ""}.
+    <p role="status" data-bundle=${verdict.name} data-proven=${found.proven} data-unproven=${found.unproven}>
+      <strong class=${verdict.name === "holds" ? "good" : ""}>${verdict.says}</strong> ${count(found.proven)} of ${count(found.events.length)} events proven, ${count(found.unproven)} not signed yet, ${count(found.erased)} with erased details.
+      ${found.checkpoints.length > 0 && html`<br />The bundle names the public key <code>${found.checkpoints[0].public_key}</code>.`}
     </p>
   `;
+}
+
+/** What may be said of a bundle that nothing contradicts. @param {import("./bundle-check.js").Found} found */
+function verdictOf(found) {
+  if (found.signatures === "unable") return { name: "unable", says: "Not proven here: this browser knows no Ed25519, so that no signature was checked." };
+  if (found.unproven > 0) return { name: "unsigned", says: "Not proven yet: the next checkpoint signs what is not signed. Make the bundle again after it." };
+  return { name: "holds", says: "Every event is proven, if the public key is the one that you know." };
 }

@@ -49,15 +49,19 @@ function Verdict({ found, event }) {
     return html`<p role="status" data-proof="unable">Browsers hash over TLS and on loopback only, and this page came over neither. Download the proof and check it with verify_bundle.py.</p>`;
   }
   const line = found.events[0];
-  const faults = [...found.faults, ...(line && !isShown(line, event) ? ["what is shown above is not what was hashed"] : [])];
+  if (line === undefined) return html`<p class="sign-in-problem" role="alert" data-proof="failed">The answer has no event.</p>`;
+  const faults = [...found.faults, ...(!isShown(line, event) ? ["what is shown above is not what was hashed"] : [])];
   if (faults.length > 0) {
     return html`<p role="alert" data-proof="broken"><strong class="bad">The proof does not hold.</strong> ${faults.join("; ")}</p>`;
   }
-  if (line?.proof === null) {
+  if (line.proof === null) {
     return html`<p role="status" data-proof="unsigned"><strong>Not signed yet.</strong> The event is what its hash says; the next checkpoint covers it.</p>`;
   }
+  if (found.signatures === "unable") {
+    return html`<p role="status" data-proof="unable"><strong>Not proven here.</strong> Every hash leads to the root of a checkpoint, but this browser knows no Ed25519, so that its signature was not checked. Download the proof and check it with verify_bundle.py.</p>`;
+  }
   return html`
-    <p role="status" data-proof="holds"><strong class="good">Proven.</strong> This browser recomputed every hash from the event to the root of a signed checkpoint${found.signatures === "unable" ? "; it cannot check Ed25519 signatures, so the signature is as the server says" : ", and checked its signature"}.</p>
+    <p role="status" data-proof="holds"><strong class="good">Proven</strong>, if the public key is the one that you know. This browser recomputed every hash from the event to the root of a signed checkpoint, and checked its signature.</p>
   `;
 }
 
