@@ -121,6 +121,26 @@ def test_trace_unknown_entity_ends_with_status_1(run: Any, script: Script) -> No
     assert "nothing here (404)" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("which", "missions", "status", "says"),
+    [
+        (["--mission", "m_1"], 1, 0, "erased what was kept of 1 mission\n"),
+        (["--subject", "ann"], 2, 0, "erased what was kept of 2 missions\n"),
+        (["--subject", "ann"], 0, 0, "erased what was kept of this person: no mission\n"),
+        (["--mission", "m_1"], 0, 1, "nothing is known of mission m_1"),
+        (["--tenant", "acme"], 0, 1, "nothing is known of tenant acme"),
+    ],
+)
+def test_erase_says_what_it_found(
+    run: Any, script: Script, which: list[str], missions: int, status: int, says: str
+) -> None:
+    told = {"missions": missions, "scope": "mission", "found": status == 0, "remains": []}
+    script.json["/api/neurorail/v1/audit/erase"] = (200, told)
+    result = run("erase", *which, "--reason", "r", "--server", script.url)
+    assert result.exit_code == status
+    assert says in result.output
+
+
 def test_trace_without_a_server_ends_with_status_2(run: Any, free_port: Callable[[], int]) -> None:
     result = run("trace", "m_1", "--server", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2

@@ -78,7 +78,8 @@ def create_router(store: Archive, files: Files) -> Router:
         files.seal()
         missions = await _missions(store, body, tenant)
         scope = "tenant" if body.everything else "subject" if body.subject else "mission"
-        for at in range(0, len(missions), MISSIONS_A_RECORD):
+        # One record at least: an order is on record also where nothing is found.
+        for at in range(0, len(missions) or 1, MISSIONS_A_RECORD):
             chunk = tuple(missions[at : at + MISSIONS_A_RECORD])
             content = encode_command(EraseCommand(chunk, scope, body.reason))
             record = Submission(
@@ -88,9 +89,16 @@ def create_router(store: Archive, files: Files) -> Router:
         # What is on its way into the archive would come after its deletion.
         if not await files.archived():
             raise _unavailable("the archive is behind: erase again later")
-        await asyncio.to_thread(_erase, store, body, tenant, missions)
+        found = await asyncio.to_thread(_erase, store, body, tenant, missions)
         remains = [*await files.scrubbed(), *await asyncio.to_thread(_remains, store)]
-        return JsonResponse({"missions": len(missions), "scope": scope, "remains": remains})
+        return JsonResponse(
+            {
+                "missions": len(missions) if found else 0,
+                "scope": scope,
+                "found": found,
+                "remains": remains,
+            }
+        )
 
     @router.post("/erase")
     @needs(SYSTEM_ADMIN)
@@ -99,7 +107,8 @@ def create_router(store: Archive, files: Files) -> Router:
     ) -> JsonResponse:
         """Erase what is kept of missions, and wait until it is gone.
 
-        What was decided stays: states, times, sums, and the hashes of the audit trail. `remains`
+        `found` is false where nothing was known of it; the order is on record all the same. What
+        was decided stays: states, times, sums, and the hashes of the audit trail. `remains`
         says what is still on a disk when this is answered, and until when.
         """
 
@@ -121,13 +130,16 @@ def _unavailable(why: str) -> Problem:
     return Problem(503, "archive-unavailable", why, retry_after_s=30)
 
 
-def _erase(store: Archive, body: EraseBody, tenant: str, missions: Sequence[str]) -> None:
-    erase_missions(store, tenant, missions)
+def _erase(store: Archive, body: EraseBody, tenant: str, missions: Sequence[str]) -> bool:
+    """Erase, and say whether there was anything."""
+    found = erase_missions(store, tenant, missions)
     if body.subject is not None:
-        erase_subject(store, tenant, body.subject)
+        # Missions were found by it; what was deleted with them is not there any more.
+        found = erase_subject(store, tenant, body.subject) or bool(missions)
     if body.everything:
-        erase_telemetry(store, tenant)
+        found |= erase_telemetry(store, tenant)
     forget_states(store)
+    return found
 
 
 def _remains(store: Archive) -> list[str]:

@@ -179,6 +179,7 @@ async def test_what_was_planted_is_gone_and_the_chain_holds(
     assert answer == {
         "missions": 2 if everything else 1,
         "scope": "tenant" if everything else next(iter(what)).removesuffix("_id"),
+        "found": True,
         "remains": ["parts that ClickHouse has replaced, on its disk for at most 600 s"],
     }
     assert planted.tables_with(SECRET) == []
@@ -208,6 +209,24 @@ async def test_nothing_of_it_is_shown_any_more(planted: Planted) -> None:
     erased = (await planted.rail.get("/audit/events", event_type="data_erased"))["events"]
     assert erased[0]["details"]["reason"] == "asked for"
     assert erased[0]["details"]["entities"] == 2
+
+
+@pytest.mark.parametrize("what", [{"mission_id": "m_none"}, {"subject": "nobody"}])
+async def test_what_is_not_known_is_not_called_erased(
+    planted: Planted, what: dict[str, Any]
+) -> None:
+    answer = await planted.post("/audit/erase", {**what, "reason": f"asked for {what}"}, 200)
+    assert (answer["missions"], answer["found"]) == (0, False)
+    assert "neurorail_audit" in planted.tables_with(SECRET)
+    erased = (await planted.rail.get("/audit/events", event_type="data_erased"))["events"]
+    assert erased[0]["details"]["reason"] == f"asked for {what}", "the order is on record"
+    assert erased[0]["details"]["entities"] == 0
+
+
+async def test_what_was_erased_before_is_known_by_its_hashes(planted: Planted) -> None:
+    for _ in range(2):
+        answer = await planted.post("/audit/erase", {"mission_id": "m_1", "reason": "r"}, 200)
+        assert (answer["missions"], answer["found"]) == (1, True)
 
 
 @pytest.mark.parametrize(

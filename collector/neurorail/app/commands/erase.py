@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from neurorail.app.commands.options import (
+    DOES_NOT_HOLD,
     ConfigFile,
     DataDir,
     Server,
@@ -33,6 +34,7 @@ def erase(
     """Erase what is kept of missions, and wait until it is gone. Needs the running server.
 
     States, times and sums stay, and so do the hashes of the audit trail, which still verifies.
+    Status 1 if nothing is known of it.
     """
     from neurorail.app.location import client_for
     from neurorail.client import calls
@@ -45,6 +47,13 @@ def erase(
     with server_errors():
         client = client_for(server, data_directory(data_dir, config), ERASURE_S)
         told = client.ask(calls.erase(reason, tenant=tenant, **which))
-    typer.echo(f"erased what was kept of {told['missions']} missions")
+    asked = f"mission {mission}" if mission else f"tenant {tenant}" if tenant else "this person"
+    if not told["found"]:
+        raise fail(
+            f"nothing is known of {asked}; that it was asked for is on record", DOES_NOT_HOLD
+        )
+    number = told["missions"]
+    what = f"{number:,} mission{'' if number == 1 else 's'}" if number else f"{asked}: no mission"
+    typer.echo(f"erased what was kept of {what}")
     for remainder in told["remains"]:
         typer.echo(f"still there: {remainder}")

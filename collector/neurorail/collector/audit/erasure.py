@@ -105,20 +105,26 @@ def missions_of_subject(store: Archive, tenant: str, subject: str) -> list[str]:
     return sorted(mission for (mission,) in rows)[:MISSIONS_MAX]
 
 
-def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None:
+def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> bool:
     """Take what the archive holds of missions out of it, and wait until that is done. Blocks.
+
+    Returns:
+        Whether it knows any of them: of what was erased before, the trail still has the hashes.
 
     Raises:
         StoreError: the archive cannot be written; it may be done again.
     """
+    known = False
+    of_missions = "tenant = {tenant:String} AND mission_id IN {missions:Array(String)}"
     for chunk in _chunks(missions):
         named = {"tenant": tenant, "missions": chunk}
+        known |= _is_any(store, "neurorail_audit", of_missions, named)
         # Telemetry first: by its rows the traces are found.
         for traces in _chunks(_traces(store, tenant, chunk)):
-            _erase_traces(store, tenant, traces)
+            known |= _erase_traces(store, tenant, traces)
         for table, attributes in (("otel_logs", "LogAttributes"),
                                   *((table, "Attributes") for table in _METRICS)):  # fmt: skip
-            _delete(
+            known |= _delete(
                 store,
                 table,
                 f"Tenant = {{tenant:String}} AND ({attributes}['neurorail.mission.id'] IN "
@@ -126,9 +132,8 @@ def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None
                 "{missions:Array(String)})",
                 named,
             )
-        of_missions = "tenant = {tenant:String} AND mission_id IN {missions:Array(String)}"
         for table in _DERIVED:
-            _delete(store, table, of_missions, named)
+            known |= _delete(store, table, of_missions, named)
         for table, column in (("neurorail_records", "observations"),
                               ("neurorail_dead_letter", "body")):  # fmt: skip
             store.command(
@@ -143,10 +148,14 @@ def erase_missions(store: Archive, tenant: str, missions: Sequence[str]) -> None
             named,
             _AT_ONCE,
         )
+    return known
 
 
-def erase_subject(store: Archive, tenant: str, subject: str) -> None:
+def erase_subject(store: Archive, tenant: str, subject: str) -> bool:
     """Take telemetry out that names a person and belongs to no mission. Blocks.
+
+    Returns:
+        Whether there was any.
 
     Raises:
         StoreError: the archive cannot be written; it may be done again.
@@ -158,9 +167,10 @@ def erase_subject(store: Archive, tenant: str, subject: str) -> None:
     )
     hashed = f"sipHash64Keyed(({keys[0]}, {keys[1]}), "
     values = {"tenant": tenant, "hash": rows[0][0], "names": list(SUBJECT_ATTRIBUTES)}
+    known = False
     for table, attributes in (("otel_traces", "SpanAttributes"), ("otel_logs", "LogAttributes"),
                               *((table, "Attributes") for table in _METRICS)):  # fmt: skip
-        _delete(
+        known |= _delete(
             store,
             table,
             "Tenant = {tenant:String} AND arrayExists(name -> "
@@ -168,16 +178,22 @@ def erase_subject(store: Archive, tenant: str, subject: str) -> None:
             f"{hashed}ResourceAttributes[name]) = {{hash:UInt64}}, {{names:Array(String)}})",
             values,
         )
+    return known
 
 
-def erase_telemetry(store: Archive, tenant: str) -> None:
+def erase_telemetry(store: Archive, tenant: str) -> bool:
     """Take all telemetry of a tenant out, also what belongs to no mission. Blocks.
+
+    Returns:
+        Whether there was any.
 
     Raises:
         StoreError: the archive cannot be written; it may be done again.
     """
+    known = False
     for table in _TELEMETRY:
-        _delete(store, table, "Tenant = {tenant:String}", {"tenant": tenant})
+        known |= _delete(store, table, "Tenant = {tenant:String}", {"tenant": tenant})
+    return known
 
 
 def forget_states(store: Archive) -> None:
@@ -216,22 +232,29 @@ def seconds_to_disk(store: Archive) -> int:
     return CLEANUP_S + sum(int(seconds) for (seconds,) in rows)
 
 
-def _erase_traces(store: Archive, tenant: str, traces: Sequence[str]) -> None:
+def _erase_traces(store: Archive, tenant: str, traces: Sequence[str]) -> bool:
+    known = False
     of_traces = "Tenant = {tenant:String} AND TraceId IN {traces:Array(String)}"
     values = {"tenant": tenant, "traces": traces}
     for table in _OF_TRACES:
-        _delete(store, table, of_traces, values)
+        known |= _delete(store, table, of_traces, values)
     for table in _METRICS:
         if table != _WITHOUT_EXEMPLARS:
             where = "Tenant = {tenant:String} AND hasAny(Exemplars.TraceId, {traces:Array(String)})"
-            _delete(store, table, where, values)
+            known |= _delete(store, table, where, values)
+    return known
 
 
-def _delete(store: Archive, table: str, where: str, values: Mapping[str, Any]) -> None:
+def _is_any(store: Archive, table: str, where: str, values: Mapping[str, Any]) -> bool:
+    return bool(store.query_rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values))
+
+
+def _delete(store: Archive, table: str, where: str, values: Mapping[str, Any]) -> bool:
     """Remove rows, if there are any, by writing their parts anew; wait until that is done."""
-    if not store.query_rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):
-        return
+    if not _is_any(store, table, where, values):
+        return False
     store.command(f"ALTER TABLE {table} DELETE WHERE {where}", values, _AT_ONCE)
+    return True
 
 
 def _traces(store: Archive, tenant: str, missions: Sequence[str]) -> list[str]:

@@ -133,5 +133,7 @@ class Erased(TypedDict):
 
     missions: int
     scope: Literal["mission", "subject", "tenant"]
+    found: bool
+    """Whether anything was known of it."""
     remains: list[str]
     """What is still on a disk, and until when."""
