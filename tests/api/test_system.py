@@ -164,7 +164,9 @@ async def test_bug_is_500_without_its_text(
 
 
 async def test_docs_describe_every_path(rail: Rail) -> None:
-    assert (await rail.client.get("/docs")).status_code == 200
+    moved = await rail.client.get("/docs")
+    assert (moved.status_code, moved.headers["location"]) == (307, "/neurorail/docs")
+    assert (await rail.client.get("/neurorail/docs")).status_code == 200
     paths = (await rail.client.get("/openapi.json")).json()["paths"]
     assert "/api/neurorail/v1/identity/trace/{entity_type}/{entity_id}" in paths
     assert "/api/neurorail/v1/stream/events" in paths

@@ -178,6 +178,19 @@ def test_no_page_has_an_accessibility_violation(
         judged(page, axe, path)
 
 
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_of_the_api_has_no_accessibility_violation(
+    axe: str, page: Page, served: Served, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.goto(f"{served.address}/neurorail/docs")
+    page.locator("details.operation summary").first.click()
+    expect(page.locator(".source").first).to_be_visible()
+    judged(page, axe, "docs")
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 390), ("light", 1440)])

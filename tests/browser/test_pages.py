@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import Complaints
@@ -317,3 +319,42 @@ def test_other_front_ends_can_use_the_stream_module(deck: Page, rail: Rail) -> N
     listed = rail.get("/audit/events", event_type="budget_violation")["events"]
     assert listed[0]["mission_id"] == newest.mission
     assert [row["audit_id"] for row in listed[::-1]][:2] == [first["id"], following["id"]]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_api_is_described_without_another_host(deck: Page, rail: Rail, width: int) -> None:
+    asked: set[str] = set()
+    deck.on("request", lambda request: asked.add(request.url))
+    deck.set_viewport_size({"width": width, "height": 800})
+    deck.goto(f"{rail.server.api}/docs")
+    spec = httpx2.get(f"{rail.server.api}/openapi.json", timeout=60).json()
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in spec["paths"].items()
+        for method, operation in methods.items()
+    }
+    rows = deck.locator("details.operation")
+    expect(rows).to_have_count(len(operations))
+    # Whoever writes finds each field of the body without guessing.
+    for name in ("telemetry/record", "audit/log", "rbac/authorize"):
+        operation = operations[f"POST /api/neurorail/v1/{name}"]
+        row = deck.locator(f'[data-operation="POST /api/neurorail/v1/{name}"]')
+        row.locator("summary").first.click()
+        body = operation["requestBody"]["content"]["application/json"]
+        schema = spec["components"]["schemas"][body["schema"]["$ref"].rsplit("/", 1)[1]]
+        for field in schema["properties"]:
+            expect(row.locator(f'[data-field="{field}"]').first).to_be_visible()
+        expect(row.locator(".source").first).to_contain_text("curl -X POST")
+        for value in body["example"].values():
+            if isinstance(value, str):
+                expect(row.locator(".source").first).to_contain_text(value)
+    deck.get_by_label("Search operations").fill("post decide reserved")
+    expect(rows).to_have_count(1)
+    deck.get_by_label("Search operations").fill("no such thing")
+    expect(deck.get_by_text("No operation matches.")).to_be_visible()
+    assert deck.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    named = operations["POST /api/neurorail/v1/audit/log"]["operationId"]
+    deck.goto(f"{rail.server.api}/neurorail/docs?again#{named}")
+    expect(deck.locator(f"#{named} [data-field=severity]").first).to_be_visible()
+    assert {urlsplit(url).netloc for url in asked} == {urlsplit(rail.server.api).netloc}

@@ -66,6 +66,9 @@ def create_app(parts: ApiDependencies) -> FastAPI:
         version=parts.version,
         summary="Execution of AI agents: chains, lifecycle, budgets, audit, live events",
         max_body_size=BODY_BYTES_MAX,
+        # The framework's pages are made of other hosts' files.
+        docs_url=None,
+        redoc_url=None,
         responses=problems.documented(),
         # The framework would trace its own requests into the global providers: a server of
         # telemetry must not feed itself.

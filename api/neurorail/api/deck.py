@@ -25,6 +25,8 @@ from neurorail.api.access import Router, public
 
 PATH = "/neurorail"
 DOCUMENT = "index.html"
+REFERENCE = "docs.html"
+"""The description of the API for people: the framework's own page is of another host's files."""
 PAGES = frozenset({"trace", "lifecycle", "reflex", "budget", "governor", "audit", "access"})
 """Addresses below the path that are the same document: it draws the page that its address names."""
 
@@ -76,8 +78,12 @@ class _Pages:
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._version = _version_of(contents)
         self._files = {name: _File(name, content) for name, content in contents.items()}
-        document = contents[DOCUMENT].replace(b'="./', f'="./v-{self._version}/'.encode())
-        self._document = _File(DOCUMENT, document)
+        self._document = self._naming_files(DOCUMENT, contents)
+        self._reference = self._naming_files(REFERENCE, contents)
+
+    def _naming_files(self, name: str, contents: Mapping[str, bytes]) -> _File:
+        """A document that names the files of this version."""
+        return _File(name, contents[name].replace(b'="./', f'="./v-{self._version}/'.encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -90,6 +96,8 @@ class _Pages:
             return PlainTextResponse("Method Not Allowed", 405, _HEADERS | {"Allow": "GET, HEAD"})
         if path in PAGES or path in {"", DOCUMENT}:
             return self._document.answer(asked, _ASK_AGAIN)
+        if path in {"docs", REFERENCE}:
+            return self._reference.answer(asked, _ASK_AGAIN)
         versioned = _VERSIONED.fullmatch(path)
         version, name = versioned.groups() if versioned else (None, path)
         file = self._files.get(name)
@@ -121,7 +129,7 @@ def contents() -> dict[str, bytes]:
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the pages, and lead the bare address to them."""
+    """Serve the pages, and lead the bare address and `/docs` to them."""
     app.mount(PATH, _Pages(contents()), name="controldeck")
 
     router = Router()
@@ -130,5 +138,10 @@ def mount(app: FastAPI) -> None:
     @public
     async def to_controldeck() -> RedirectResponse:
         return RedirectResponse(f"{PATH}/")
+
+    @router.get("/docs", include_in_schema=False)
+    @public
+    async def to_reference() -> RedirectResponse:
+        return RedirectResponse(f"{PATH}/docs")
 
     app.include_router(router)

@@ -104,7 +104,7 @@ function Navigation() {
         `)}
       </ul>
       <div class="side-end">
-        <a href="../docs" target="_blank" rel="noreferrer">API</a>
+        <a href="docs" target="_blank" rel="noreferrer">API</a>
         <a href="../metrics" target="_blank" rel="noreferrer">Metrics</a>
         <button type="button" onClick=${() => (helpOpen.value = true)}>Keys</button>
       </div>
