@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from neurorail.app.show import format as shown
+from neurorail.app.show.summary import scope_text, summary
 from neurorail.app.show.tree import chain_tree
+from neurorail.rules.events import EVENT_TYPES
 
 
 def entity(kind: str, entity_id: str, parent: str | None, **more: Any) -> dict[str, Any]:
@@ -36,8 +38,8 @@ BODY: dict[str, Any] = {
 }
 
 
-def text(renderable: object) -> str:
-    console = Console(file=io.StringIO(), width=160)
+def text(renderable: object, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     output = console.file
     assert isinstance(output, io.StringIO)
@@ -45,7 +47,7 @@ def text(renderable: object) -> str:
 
 
 def test_chain_tree_shows_every_entity_below_its_parent() -> None:
-    lines = text(chain_tree(BODY, "j_1")).splitlines()
+    lines = text(chain_tree(BODY, "j_1", 160)).splitlines()
     names = ["m_1", "p_1", "j_1", "a_1", "r_1"]
     indents = [line.index(name) for line, name in zip(lines, names, strict=False)]
     assert len(lines) == 5
@@ -66,15 +68,15 @@ def test_chain_tree_of_a_deep_entity_shows_its_ancestors() -> None:
         "descendants": [entity("attempt", "a_9", "j_9", state="pending")],
         "truncated": True,
     }
-    lines = text(chain_tree(body, "j_9")).splitlines()
+    lines = text(chain_tree(body, "j_9", 160)).splitlines()
     assert [name in line for line, name in zip(lines, ("m_1", "p_1", "j_9", "a_9"), strict=False)]
     assert "more below" in lines[-1]
 
 
 def test_chain_tree_survives_a_circle_and_an_empty_answer() -> None:
     body = {**BODY, "descendants": [entity("mission", "m_1", "m_1", state="running")]}
-    assert text(chain_tree(body, "m_1")).count("m_1") == 2
-    assert "nothing is known" in text(chain_tree({}, "m_1"))
+    assert text(chain_tree(body, "m_1", 160)).count("m_1") == 2
+    assert "nothing is known" in text(chain_tree({}, "m_1", 160))
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,33 @@ def test_pico_usd_is_exact_for_what_json_says() -> None:
         (
             "cost_tracked",
             {"tool": "t", "cost_usd_pico": 10**12, "priced": True},
-            "t: 0 tokens, $1.00",
+            "t: a tool call, $1.00",
         ),
+        ("cost_tracked", {"tool": "search", "cost_usd_pico": None}, "search: a tool call"),
         ("budget_violation", {"limit": 5, "consumed": 7, "code": "NR-E002"}, "7 of 5 NR-E002"),
-        ("timeout_enforced", {"timeout_ms": 9, "code": "NR-E001"}, "9 ms NR-E001"),
+        (
+            "budget_violation",
+            {"violation_type": "cost", "limit": 0.02, "consumed": 1.5, "scope": {"pool": "all"}},
+            "all cost: $1.50 of $0.0200",
+        ),
+        (
+            "budget_warning",
+            {
+                "violation_type": "timeout",
+                "limit": 2000,
+                "consumed": 1900,
+                "job_id": "j_0123456789abcdef",
+                "scope": {"entity_type": "job", "entity_id": "j_0123456789abcdef"},
+            },
+            "job timeout: 1.9 s of 2.0 s",
+        ),
+        (
+            "retry_exhausted",
+            {"retries": 1, "max_retries": 0, "code": "NR-E003"},
+            "1 retry, 0 allowed NR-E003",
+        ),
+        ("manifest_created", {"version": "2.0", "manifest": {}}, "version 2.0"),
+        ("timeout_enforced", {"timeout_ms": 9, "code": "NR-E001"}, "ran past 9 ms NR-E001"),
         ("orphan_detected", {"missing": ["plan"], "code": "NR-E007"}, "NR-E007"),
         ("retry_attempted", {"attempt_number": 2}, "attempt 2"),
         ("execution_failure", {"outcome": "failed", "duration_ms": 5}, "failed after 5 ms"),
@@ -127,7 +152,63 @@ def test_pico_usd_is_exact_for_what_json_says() -> None:
     ],
 )
 def test_summary(event_type: str, data: dict[str, Any], part: str) -> None:
-    assert part in shown.summary(event_type, data)
+    assert part in summary(event_type, data)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_summary_never_shows_how_data_is_written(event_type: str) -> None:
+    """Not of what is there, and not of what is missing."""
+    nested: dict[str, Any] = {"entity_type": "job", "entity_id": "j_1"}
+    values = {
+        "missing": ["plan"],
+        "active_executions": {},
+        "entity_counts": {},
+        **dict.fromkeys(("scope", "config", "limits"), nested),
+    }
+    data = {name: values.get(name, 3) for name in EVENT_TYPES[event_type].fields}
+    said = summary(event_type, data)
+    assert said
+    assert not set("{}[]") & set(said)
+    assert "\n" not in summary(event_type, {})
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ({"entity_type": "job", "entity_id": "j_0123456789abcdef"}, "job j_…6789abcdef"),
+        ({"pool": "daily", "key": "a"}, "daily a"),
+        ({"provider": "openai", "model": "gpt-5"}, "provider openai, model gpt-5"),
+        ({}, "everything"),
+        (None, ""),
+    ],
+)
+def test_scope_text(scope: object, expected: str) -> None:
+    assert scope_text(scope) == expected
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_chain_tree_has_one_line_for_each_entity(width: int) -> None:
+    tokens = {"total_tokens": 24, "cost_usd": 0.00000048, "tool_calls": 1}
+    ids = {kind: f"{kind[0]}_{'0123456789abcdef' * 2}" for kind in ("mission", "plan", "job")}
+    ids |= {kind: f"{kind[0]}_{'fedcba9876543210' * 2}" for kind in ("attempt", "resource")}
+    parents = [None, *ids.values()]
+    found = [
+        entity(kind, ids[kind], parent, state="succeeded", totals=tokens, duration_ms=696)
+        for kind, parent in zip(ids, parents, strict=False)
+    ]
+    found[-1] |= {"model": "text-embedding-3-small", "resource_type": "embedding"}
+    found[-1]["totals"] = tokens | {"tool_calls": 0}
+    body = {"mission": found[0], "descendants": found[1:]}
+    lines = text(chain_tree(body, ids["mission"], width), width).splitlines()
+    shortened = ids["job"] not in lines[2]
+    assert len(lines) == 5 + shortened
+    assert all(len(line.rstrip()) <= width for line in lines)
+    for line, entity_id in zip(lines, ids.values(), strict=False):
+        assert entity_id[-10:] in line
+        assert "SUCCEEDED" in line
+    if width >= 80:
+        assert "696 ms  24 tok" in lines[4]
+        assert lines[4].rstrip().endswith("$0.000000480")
 
 
 def test_concerned_is_the_own_entity_or_the_deepest() -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from neurorail.client import StreamMessage
 
+WIDE = 100
+"""Columns of a terminal that has room for everything."""
+
 
 def tail(
     channel: Annotated[
@@ -80,7 +83,8 @@ def _say(state: str) -> None:
 
 
 def _lines(messages: Iterable[StreamMessage], *, as_json: bool) -> None:
-    from neurorail.app.show.format import clock, concerned, summary
+    from neurorail.app.show.format import clock, concerned
+    from neurorail.app.show.summary import summary
 
     for message in messages:
         if as_json:
@@ -127,16 +131,22 @@ class _LiveTable:
         from rich import box
         from rich.table import Table
 
-        from neurorail.app.show.format import clock, concerned, event_style, short_id, summary
+        from neurorail.app.show.format import clock, concerned, event_style, short_id
+        from neurorail.app.show.summary import summary
 
-        table = Table(box=box.SIMPLE_HEAD, expand=True)
-        for name, width in (("time", 12), ("channel", 11), ("type", 20), ("entity", 13)):
-            table.add_column(name, width=width, no_wrap=True)
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+        # What a narrow terminal has no room for tells least: the type belongs to one channel.
+        wide = self._console.width >= WIDE
+        columns = [("time", 12 if wide else 8), ("type", 20), ("entity", 13)]
+        if wide:
+            columns.insert(1, ("channel", 11))
+        for name, width in columns:
+            table.add_column(name, width=width, no_wrap=True, overflow="crop")
         table.add_column("what", ratio=1, no_wrap=True, overflow="ellipsis")
         for row in list(self._rows):
             table.add_row(
                 clock(row.timestamp),
-                row.channel,
+                *([row.channel] if wide else []),
                 row.event_type,
                 short_id(concerned(row.data)),
                 summary(row.event_type, row.data),

@@ -10,6 +10,7 @@ import typer
 from neurorail.app.commands.options import ConfigFile, DataDir, Json, Server, data_directory, fail
 from neurorail.app.commands.options import server_errors as errors_of_server
 
+PLAIN_WIDTH: Final = 1_000
 TYPES_BY_PREFIX: Final = {
     "m_": "mission",
     "p_": "plan",
@@ -58,4 +59,8 @@ def trace(
 
     from neurorail.app.show.tree import chain_tree
 
-    Console().print(chain_tree(body, entity_id))
+    console = Console()
+    if not console.is_terminal:
+        # A file or a pipe has no width: whoever reads it wants whole ids.
+        console.width = PLAIN_WIDTH
+    console.print(chain_tree(body, entity_id, console.width))

@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from neurorail.app.show.format import clock, concerned, event_style, short_id, summary, usd
+from neurorail.app.show.format import clock, concerned, event_style, short_id, usd
+from neurorail.app.show.summary import summary
 
 if TYPE_CHECKING:
     from neurorail.app.demo.observed import Observed, Tally

@@ -47,7 +47,7 @@ def directory(config: Config) -> Finding:
             "data directory", WRONG, f"{path} is no directory", "choose another --data-dir"
         )
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        remedy = f"give it to this user: chown {os.getuid()} {path}"
+        remedy = f"choose another --data-dir, or give it to this user: chown {os.getuid()} {path}"
         return Finding("data directory", WRONG, f"{path} cannot be written", remedy)
     if path.stat().st_mode & 0o077:
         detail = f"{path} can be read by others"

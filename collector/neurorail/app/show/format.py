@@ -86,45 +86,9 @@ def short_id(entity_id: str | None) -> str:
     return f"{entity_id[:2]}…{entity_id[-10:]}"
 
 
-def summary(event_type: str, data: dict[str, Any]) -> str:
-    """What an event says, in one short line."""
-    match event_type:
-        case "state_changed":
-            note = " (inferred)" if data.get("inferred") else ""
-            before = data.get("from_state") or "new"
-            return f"{data.get('entity_type')} {before} → {data.get('to_state')}{note}"
-        case "transition_rejected":
-            return (
-                f"{data.get('entity_type')} {data.get('transition')} refused in "
-                f"{data.get('current_state')}: {data.get('reason') or data.get('code')}"
-            )
-        case "cost_tracked":
-            cost = data.get("cost_usd_pico")
-            money = usd(cost) if isinstance(cost, int) and data.get("priced") else "unpriced"
-            what = data.get("model") or data.get("tool") or data.get("operation")
-            return f"{what}: {data.get('llm_tokens', 0)} tokens, {money}"
-        case "budget_warning" | "budget_violation":
-            return (
-                f"{data.get('scope')} {data.get('violation_type')}: {data.get('consumed')} "
-                f"of {data.get('limit')} {data.get('code') or ''}"
-            ).rstrip()
-        case "timeout_enforced":
-            limit = data.get("timeout_ms")
-            return f"{data.get('entity_type')} ran past {limit} ms {data.get('code')}"
-        case "orphan_detected":
-            missing = data.get("missing")
-            return f"{data.get('entity_type')} without {missing} {data.get('code')}"
-        case "retry_attempted":
-            return f"attempt {data.get('attempt_number')}"
-        case "execution_success" | "execution_failure":
-            spent = duration(data.get("duration_ms"))
-            return f"attempt {data.get('outcome') or 'succeeded'} after {spent}"
-        case "metrics_recorded":
-            tokens = (data.get("input_tokens") or 0) + (data.get("output_tokens") or 0)
-            spent = duration(data.get("duration_ms"))
-            return f"{data.get('entity_type')}: {spent}, {tokens} tokens"
-    reason = data.get("message") or data.get("reason") or ""
-    return str(reason)
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 tool call`, `2 tool calls`; `many` where it is not made with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def concerned(data: dict[str, Any]) -> str:
