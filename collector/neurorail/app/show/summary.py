@@ -19,7 +19,7 @@ _SHOWN: Final = frozenset(
 
 def summary(event_type: str, data: Data) -> str:
     """One line, without the id that `concerned` names; empty where there is nothing to say."""
-    return _SENTENCES.get(event_type, _otherwise)(data)
+    return " ".join(_SENTENCES.get(event_type, _otherwise)(data).split())
 
 
 def scope_text(scope: Any, own_id: str = "") -> str:
