@@ -312,6 +312,32 @@ def test_an_attempt_is_no_pass_for_its_calls(rail: Rail) -> None:
     assert lines == ["True", "auto", "NR-E002", f"m_{mark}"]
 
 
+def test_on_the_rail_a_call_is_told_how_to_state_what_it_uses(rail: Rail) -> None:
+    said = run_agent(
+        rail,
+        """
+        from neurorail.instrumentation import *
+        configure()
+        with mission("small", budget=Budget(max_tokens=2_000)), job("llm_call"), attempt():
+            try:
+                with resource("llm_call"):
+                    pass
+            except NeuroRailRefused as error:
+                print(error.reason)
+            with resource("llm_call", budget=Budget(max_tokens=500)) as call:
+                print(call.call.reservation is not None)
+                call.record_usage(100)
+        """,
+        NEURORAIL_MODE="rail",
+    )
+    assert said[-1] == "True"
+    assert " ".join(said[2:-1]) == (
+        "has 2000 of 2000 tokens left, 8000 estimated by the manifest, as none is stated; state "
+        "the most that the call uses: the request's limit on output, NEURORAIL_OUTPUT_TOKENS_MAX, "
+        "or resource(…, budget=Budget(max_tokens=…))"
+    )
+
+
 def test_connected_agents_are_listed_with_their_gate(rail: Rail) -> None:
     agent = start_agent(rail, WAITING, OTEL_SERVICE_NAME="listed", NEURORAIL_MODE="rail")
     assert agent.stdout is not None

@@ -129,6 +129,17 @@ def test_what_is_not_estimated_is_the_manifests_estimate() -> None:
     }  # fmt: skip
 
 
+def test_a_refusal_says_whether_the_manifest_estimated() -> None:
+    estimate = Estimate(tokens=8)
+    desk = Desk(manifest(estimates=Estimates(by_job_type={"llm_call": estimate})))
+    desk.begin("m_1", budget=Budget(max_tokens=5))
+    first = desk.ask("m_1")
+    assert first["reason"] == (
+        "mission m_1 has 5 of 5 tokens left, 8 estimated by the manifest, as none is stated"
+    )
+    assert desk.ask("m_1", tokens=6)["reason"] == "mission m_1 has 5 of 5 tokens left, 6 asked"
+
+
 def test_what_nobody_estimates_is_all_that_is_left_never_nothing() -> None:
     desk = Desk(manifest())
     desk.begin("m_1", budget=Budget(max_cost_usd_pico=9 * CENT, max_tokens=100, max_tool_calls=3))

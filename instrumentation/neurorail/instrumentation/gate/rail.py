@@ -34,6 +34,11 @@ DOWN_MAX_S: Final = 30.0
 RETRY_AFTER_MS: Final = 1_000
 JOB_TYPES: Final = {"inference": "llm_call", "embedding": "embedding", "tool": "tool_execution"}
 """The job type of a call that stands in no job."""
+STATE_A_BOUND: Final = (
+    "; state the most that the call uses: the request's limit on output, "
+    "NEURORAIL_OUTPUT_TOKENS_MAX, or resource(…, budget=Budget(max_tokens=…))"
+)
+"""Of calls that state none: what is left might do for them."""
 ID_FIELDS: Final = tuple(f"{name[10:-3]}_id" for name in CHAIN_IDS)
 CONTEXT_FACTS: Final = frozenset(
     {"agent", "model", "provider", "tool", "resource_type", "operation", "plan_type"}
@@ -191,7 +196,7 @@ class Rail:
             return None
         self.decisions += 1
         self._failures = 0
-        return self._answered(facts, answer)
+        return self._answered(facts, answer, request["estimates"])
 
     def _is_down(self) -> bool:
         """Whether asking is pointless: it would hold up every call for as long as we may wait."""
@@ -206,13 +211,15 @@ class Rail:
         if self._fails_closed(entity):
             raise self._refuse_unheard(reason)
 
-    def _answered(self, facts: dict[str, str], answer: dict[str, Any]) -> Reservation | None:
+    def _answered(
+        self, facts: dict[str, str], answer: dict[str, Any], estimates: dict[str, Any]
+    ) -> Reservation | None:
         mode = str(answer.get("mode", "rail"))
         self.modes.note(facts, mode)
         if not answer.get("allowed"):
             if self._is_metered_only(mode, answer):
                 return None
-            raise _refusal(answer)
+            raise _refusal(answer, is_bounded="tokens" in estimates)
         given = answer.get("reservation")
         if not isinstance(given, dict):
             return None
@@ -252,8 +259,9 @@ class Rail:
                 estimates["input_tokens"] = bounds.input_tokens
             if bounds.output_tokens is not None:
                 estimates["output_tokens"] = bounds.output_tokens
-            if bounds.tokens is not None:
-                estimates["tokens"] = bounds.tokens
+            tokens = _own_limit(call) if bounds.tokens is None else bounds.tokens
+            if tokens is not None:
+                estimates["tokens"] = tokens
             estimates.update(tool_calls=0, model_calls=1)
         job_type = facts.get("job_type") or JOB_TYPES.get(call.operation, call.operation)
         request = self._request(ids, facts, job_type, estimates)
@@ -281,6 +289,14 @@ def _fields(ids: dict[str, str]) -> list[tuple[str, str]]:
     return [(field, name) for field, name in zip(ID_FIELDS, CHAIN_IDS, strict=True) if name in ids]
 
 
+def _own_limit(call: Call) -> int | None:
+    """What a resource that is a call itself may use, as its program says."""
+    entity = call.entity
+    if entity is None or entity.call is not call or entity.budget is None:
+        return None
+    return entity.budget.max_tokens
+
+
 def _report(call: Call, usage: Usage) -> dict[str, Any]:
     used: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
@@ -298,13 +314,16 @@ def _report(call: Call, usage: Usage) -> dict[str, Any]:
     return said
 
 
-def _refusal(answer: dict[str, Any]) -> NeuroRailRefused:
+def _refusal(answer: dict[str, Any], *, is_bounded: bool) -> NeuroRailRefused:
     reasons = answer.get("reasons") or [{}]
     first = reasons[0] if isinstance(reasons[0], dict) else {}
     matched = answer.get("matched_rules") or [""]
+    reason = str(answer.get("reason") or "refused")
+    if not is_bounded and first.get("left"):
+        reason += STATE_A_BOUND
     return NeuroRailRefused(
-        str(answer.get("code") or "NR-E002"),
-        str(answer.get("reason") or "refused"),
+        str(answer.get("code") or BUDGET_CODE),
+        reason,
         rule=str(first.get("rule_id") or first.get("rule") or matched[0]),
         scope=str(first.get("scope") or answer.get("mission_id") or ""),
         retry_after_ms=answer.get("retry_after_ms"),

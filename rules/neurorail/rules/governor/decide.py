@@ -83,6 +83,8 @@ class _Case:
     asked: Amounts
     estimated: list[int]
     """Places that the request left open and that were filled in."""
+    assumed: list[int] = field(default_factory=list)
+    """Places that hold the manifest's estimate, because the request states none."""
     reasons: list[Reason] = field(default_factory=list)
     matched: dict[str, None] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ def decide(state: State, seen: DecideRequested) -> None:
     case.reasons += _directives_refuse(state, case)
     case.reasons += _chain_refuses(state, case.ids)
     _fill(state, case)
-    case.reasons += shortfalls(case.scopes, case.asked, state.now)
+    case.reasons += shortfalls(case.scopes, case.asked, state.now, case.assumed)
     case.reasons += _unpriced(state, case)
     reservation = None
     if seen.override_reason is not None or not any(one.refuses for one in case.reasons):
@@ -229,11 +231,13 @@ def _fill(state: State, case: _Case) -> None:
         if place not in known and amount is not None:
             asked[place] = amount
             known.add(place)
+            case.assumed.append(place)
     if TOKENS in known:
         for place in (INPUT_TOKENS, OUTPUT_TOKENS):  # Each may be all of the tokens.
             if place not in known:
                 asked[place] = asked[TOKENS]
                 known.add(place)
+                case.assumed += [place] if TOKENS in case.assumed else []
     if MODELS not in known:
         asked[MODELS] = 0 if case.seen.job_type == "tool_execution" else 1
         known.add(MODELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from neurorail.rules.amount_text import amount_text
@@ -39,13 +40,25 @@ def fill_estimates(asked: Amounts, known: frozenset[int], scopes: list[Scope]) -
     return filled
 
 
-def shortfalls(scopes: list[Scope], asked: Amounts, now: int) -> list[Reason]:
-    """Every limit that the amounts would pass, of those that are more than observed."""
+def shortfalls(
+    scopes: list[Scope], asked: Amounts, now: int, assumed: Sequence[int] = ()
+) -> list[Reason]:
+    """Every limit that the amounts would pass, of those that are more than observed.
+
+    Args:
+        scopes: what the request touches.
+        asked: the amounts.
+        now: the time.
+        assumed: places whose amount is the manifest's estimate.
+    """
     found = []
     for scope in scopes:
         for place, limit in places(scope):
             if limit.severity != OBSERVE and _passes(scope, place, limit, asked):
-                found.append(_reason(scope, place, limit, asked[place], now))
+                said = (
+                    "estimated by the manifest, as none is stated" if place in assumed else "asked"
+                )
+                found.append(_reason(scope, place, limit, asked[place], now, said))
     return found
 
 
@@ -57,7 +70,7 @@ def _passes(scope: Scope, place: int, limit: Limit, asked: Amounts) -> bool:
     return wanted > 0 and wanted > scope.left(place, limit.amount)
 
 
-def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> Reason:
+def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int, said: str) -> Reason:
     code = "NR-E002" if limit.kind == "wall_time" and scope.pool else budget_code(limit.kind)
     left = max(scope.left(place, limit.amount), 0)
     wait = _wait_ms(scope, place, limit, wanted, now)
@@ -66,7 +79,7 @@ def _reason(scope: Scope, place: int, limit: Limit, wanted: int, now: int) -> Re
     kind = KINDS[place]
     what = "" if kind == "cost" else f" {kind}"
     has, of, more = (amount_text(kind, amount) for amount in (left, limit.amount, wanted))
-    message = f"{name} has {has} of {of}{what} left, {more} asked{later}"
+    message = f"{name} has {has} of {of}{what} left, {more} {said}{later}"
     return Reason(
         limit.rule_id,
         code,
