@@ -63,13 +63,19 @@ def test_observed_counts_what_the_stream_says(script: Script) -> None:
         event("4", "cost_tracked", llm_tokens=7, cost_usd_pico=5, job_id="j_1"),
         event("5", "cost_tracked", llm_tokens=None, cost_usd_pico=None),
         event("6", "budget_violation", entity_id="j_1"),
+        event("7", "timeout_enforced", entity_id="j_1"),
+        event("8", "orphan_detected", entity_id="j_2"),
+        event("9", "orphan_detected", entity_id="j_3"),
+        event("10", "orphan_lifted", entity_id="j_3"),
     )
     tally = observed.tally()
-    assert (tally.events, tally.missions, tally.attempts) == (6, 1, 1)
-    assert (tally.tokens, tally.cost_usd_pico, tally.violations) == (7, 5, 1)
+    assert (tally.events, tally.missions, tally.attempts) == (10, 1, 1)
+    assert (tally.tokens, tally.cost_usd_pico) == (7, 5)
+    # The words and numbers of ControlDeck: what accompanies a violation is none.
+    assert (tally.violations, tally.orphans) == (1, 1)
     assert [each.id for each in observed.about("j_1", "cost_tracked")] == ["4"]
     assert [each.id for each in observed.about("a_1", "state_changed")] == ["2", "3"]
-    assert observed.newest()[-1].id == "6"
+    assert observed.newest()[-1].id == "10"
 
 
 def test_observed_server_that_is_away_is_no_start(free_port: Callable[[], int]) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from neurorail.app.show import backtest
 from neurorail.app.show import format as shown
 from neurorail.app.show.summary import scope_text, summary
 from neurorail.app.show.tree import chain_tree
@@ -229,3 +231,31 @@ def test_short_id_keeps_the_prefix_and_the_end() -> None:
 )
 def test_event_style(event_type: str, style: str) -> None:
     assert shown.event_style(event_type) == style
+
+
+def test_backtest_breaks_neither_ids_nor_links(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    rule = f"budget:m_{'0123456789abcdef' * 2}:tokens:a"
+    link = f"http://127.0.0.1:8000/neurorail/trace?mission=m_{'0123456789abcdef' * 2}"
+    numbers: dict[str, Any] = {name: 0 for _, name in backtest._NUMBERS}
+    numbers["spend_usd"] = 0.0000388
+    done: dict[str, Any] = {name: 0 for _, name in backtest._OF_RULE}
+    done |= {"refused": 1_200, "spend_avoided_usd": 1.5}
+    example = {"code": "NR-E002", "rules": [rule], "call": "gpt", "cost_usd": 0.25,
+               "succeeded": True, "link": link}  # fmt: skip
+    side = {"name": "tight", "version": "2.0", **numbers}
+    report = {
+        "new": {**side, "rules": {rule: done}, "examples": [example]},
+        "against": side,
+        "calls": {"all": 3, "newly_refused": 1, "newly_allowed": 0},
+        "approximate": ["one thing"],
+    }
+    backtest.show(json.dumps(report).encode())
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    at = lines.index(rule)
+    assert lines[at + 1] == "refused 1,200, avoided $1.50"
+    assert f"NR-E002 {rule}: gpt, $0.2500, succeeded" in lines
+    assert link in lines
+    assert any(line.startswith("spend ") and "$0.0000388" in line for line in lines)

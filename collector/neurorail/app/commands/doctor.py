@@ -62,9 +62,10 @@ def examine(settings: Config) -> Iterator[Finding]:
 
 def _show(findings: list[Finding]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from neurorail.app.show.console import plain_console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("check", no_wrap=True)
@@ -74,4 +75,4 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         status = Text(finding.status, style=STYLES[finding.status])
         table.add_row(finding.check, status, finding.detail, finding.remedy)
-    Console().print(table)
+    plain_console().print(table)

@@ -108,8 +108,9 @@ def list_keys(
         typer.echo(json.dumps(known))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from neurorail.app.show.console import plain_console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("key", no_wrap=True)
@@ -121,7 +122,7 @@ def list_keys(
             key["prefix"], key["name"], key["tenant"], may, _day(key["expires_at"]),
             _day(key["last_used_at"]), "revoked" if key["revoked_at"] else "",
         )  # fmt: skip
-    Console().print(table)
+    plain_console().print(table)
 
 
 @app.command("revoke")

@@ -101,9 +101,9 @@ class _LiveTable:
     """The newest events that fit on the screen."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from neurorail.app.show.console import plain_console
 
-        self._console = Console()
+        self._console = plain_console()
         self._rows: deque[StreamMessage] = deque(maxlen=max(5, self._console.height - 6))
         self._seen = 0
         self._state = "connecting"

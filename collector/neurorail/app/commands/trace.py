@@ -55,11 +55,10 @@ def trace(
     if as_json:
         typer.echo(json.dumps(body))
         return
-    from rich.console import Console
-
+    from neurorail.app.show.console import plain_console
     from neurorail.app.show.tree import chain_tree
 
-    console = Console()
+    console = plain_console()
     if not console.is_terminal:
         # A file or a pipe has no width: whoever reads it wants whole ids.
         console.width = PLAIN_WIDTH

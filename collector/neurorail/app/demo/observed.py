@@ -7,11 +7,11 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from neurorail.app.show.format import SEVERE
-
 if TYPE_CHECKING:
     from neurorail.client import Client, StreamMessage
 
+VIOLATIONS: Final = frozenset({"budget_violation", "transition_rejected"})
+"""What the server and ControlDeck count as violations; other severe events accompany one."""
 EVENTS_MAX: Final = 50_000
 """Events kept for the checks; a run makes a few hundred. The oldest leave first."""
 NEWEST: Final = 12
@@ -27,6 +27,8 @@ class Tally:
     tokens: int = 0
     cost_usd_pico: int = 0
     violations: int = 0
+    orphans: int = 0
+    """Those that are still without a parent."""
     by_type: Counter[str] = field(default_factory=Counter)
 
 
@@ -65,6 +67,7 @@ class Observed:
                 tally.tokens,
                 tally.cost_usd_pico,
                 tally.violations,
+                tally.orphans,
                 Counter(tally.by_type),
             )
 
@@ -105,7 +108,9 @@ class Observed:
             tally, data = self._tally, message.data
             tally.events += 1
             tally.by_type[message.event_type] += 1
-            tally.violations += message.event_type in SEVERE
+            tally.violations += message.event_type in VIOLATIONS
+            tally.orphans += message.event_type == "orphan_detected"
+            tally.orphans -= message.event_type == "orphan_lifted"
             if message.event_type == "state_changed" and data.get("transition") == "create":
                 tally.missions += data.get("entity_type") == "mission"
                 tally.attempts += data.get("entity_type") == "attempt"

@@ -18,6 +18,7 @@ from neurorail.app.demo.observed import Observed
 from neurorail.app.demo.play import Play
 from neurorail.app.demo.stage import Stage, StageError
 from neurorail.app.location import RunningServer, running_server
+from neurorail.app.show.console import plain_console
 from neurorail.client import Client
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run_demo(
         0 if everything happened that was to happen, 1 if not.
     """
     if console is None:
-        console = Console(quiet=as_json)
+        console = plain_console(quiet=as_json)
         if not console.is_terminal:
             # A file or a pipe has no width: wide enough for the summary without breaks.
             console.width = PLAIN_WIDTH

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from neurorail.app.demo.agents.result import Result
-from neurorail.app.show.format import pico_usd, usd
+from neurorail.app.show.format import counted, pico_usd, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,12 @@ def _state(world: World, entity_id: str, what: str, expected: str) -> Check:
     return Check(f"{what} {expected}", f"{what} {state}", state == expected)
 
 
+def _metered(numbers: tuple[int, ...], money: str) -> str:
+    input_tokens, output_tokens, tool_calls = numbers
+    tools = counted(tool_calls, "tool")
+    return f"{input_tokens} + {output_tokens} tokens, {tools}, {money}"
+
+
 def _meter(result: Result, world: World) -> Iterator[Check]:
     """Every token the model server counted is counted, once."""
     for used in result.missions:
@@ -75,8 +81,8 @@ def _meter(result: Result, world: World) -> Iterator[Check]:
         priced = bool(totals.get("cost_usd")) and not totals.get("unpriced_calls")
         money = usd(pico_usd(totals.get("cost_usd"))) if priced else "unpriced"
         yield Check(
-            "{} + {} tokens, {} tools, priced".format(*expected),
-            "{} + {} tokens, {} tools, {}".format(*metered, money),
+            _metered(expected, "priced"),
+            _metered(metered, money),
             metered == expected and priced,
         )
 

@@ -50,7 +50,8 @@ def tally_line(tally: Tally) -> Text:
         ("tokens", f"{tally.tokens:,}", "bold"),
         ("cost", usd(tally.cost_usd_pico), "bold"),
         ("violations", f"{tally.violations}", "bold red" if tally.violations else "bold"),
-        ("events", f"{tally.events:,}", "dim"),
+        ("orphans", f"{tally.orphans}", "bold red" if tally.orphans else "bold"),
+        ("events seen live", f"{tally.events:,}", "dim"),
     ):
         line.append(f"{name} ", style="dim").append(value, style=style).append("   ")
     return line
@@ -114,6 +115,7 @@ def summary_json(play: Play, tally: Tally, addresses: Addresses) -> str:
             "tokens": tally.tokens,
             "cost_usd_pico": tally.cost_usd_pico,
             "violations": tally.violations,
+            "orphans": tally.orphans,
             "events": tally.events,
             "by_type": dict(sorted(tally.by_type.items())),
         },

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from neurorail.app.show.console import plain_console
+from neurorail.app.show.format import pico_usd, usd
 
 EXAMPLES_SHOWN: Final = 10
 _NUMBERS: Final = (
     ("refused", "calls_refused"),
     ("… that in truth succeeded", "false_positive_candidates"),
-    ("spend, USD", "spend_usd"),
-    ("spend avoided, USD", "spend_avoided_usd"),
+    ("spend", "spend_usd"),
+    ("spend avoided", "spend_avoided_usd"),
     ("budget warnings", "warnings"),
     ("budget violations", "violations"),
     ("reflexes triggered", "triggers"),
@@ -23,8 +27,8 @@ _NUMBERS: Final = (
 )
 _OF_RULE: Final = (
     ("refused", "refused"),
-    ("succeeded", "false_positive_candidates"),
-    ("avoided, USD", "spend_avoided_usd"),
+    ("of which succeeded", "false_positive_candidates"),
+    ("avoided", "spend_avoided_usd"),
     ("warned", "warned"),
     ("violated", "violated"),
     ("triggered", "triggered"),
@@ -35,21 +39,25 @@ _OF_RULE: Final = (
 def show(report: bytes) -> None:
     """Write a report, as `report_json` made it, to standard output."""
     body = json.loads(report, parse_float=Decimal)
-    console = Console()
+    console = plain_console()
     console.print(_summary(body))
-    if body["new"]["rules"]:
-        console.print(_rules(body["new"]["rules"]))
+    # Ids and links are longer than some terminals: nothing breaks them, so that they can be copied.
+    plain = partial(console.print, soft_wrap=True)
+    for line in _rules(body["new"]["rules"]):
+        plain(line)
     examples = body["new"]["examples"]
+    if examples:
+        plain("\nexamples of what would have been refused:")
     for one in examples[:EXAMPLES_SHOWN]:
-        console.print(_example(one), markup=False, highlight=False)
+        plain(_example(one))
     if len(examples) > EXAMPLES_SHOWN:
         console.print(f"… and {len(examples) - EXAMPLES_SHOWN} more examples; --json names them")
     for note in body["approximate"]:
-        console.print(f"not exact: {note}", style="dim", markup=False, highlight=False)
+        plain(f"\nnot exact: {note}", style="dim")
 
 
 def _number(name: str, value: Any) -> str:
-    return f"{value:,.4f}" if name.endswith("_usd") else f"{value:,}"
+    return usd(pico_usd(value)) if name.endswith("_usd") else f"{value:,}"
 
 
 def _summary(body: dict[str, Any]) -> Table:
@@ -65,18 +73,18 @@ def _summary(body: dict[str, Any]) -> Table:
     return table
 
 
-def _rules(rules: dict[str, dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("rule", overflow="fold")
-    for title, _ in _OF_RULE:
-        table.add_column(title, justify="right")
+def _rules(rules: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Each rule that did something on a line of its own, and below it what it did."""
+    if rules:
+        yield "by rule:"
     for rule, said in sorted(rules.items(), key=lambda item: (-item[1]["refused"], item[0])):
-        table.add_row(rule, *(_number(name, said[name]) for _, name in _OF_RULE))
-    return table
+        yield f"  {rule}"
+        done = [f"{title} {_number(name, said[name])}" for title, name in _OF_RULE if said[name]]
+        yield f"      {', '.join(done)}"
 
 
 def _example(one: dict[str, Any]) -> str:
     ended = "succeeded" if one["succeeded"] else "did not succeed"
-    link = f" {one['link']}" if one["link"] is not None else ""
+    link = f"\n      {one['link']}" if one["link"] is not None else ""
     rules, cost = ", ".join(one["rules"]), _number("cost_usd", one["cost_usd"])
-    return f"{one['code']} {rules}: {one['call']}, {cost} USD, {ended};{link}"
+    return f"  {one['code']} {rules}: {one['call']}, {cost}, {ended}{link}"
