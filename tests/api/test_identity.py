@@ -125,3 +125,41 @@ async def test_malformed_entity_is_422_and_named(
 async def test_entity_of_another_tenant_is_unknown(rail: Rail) -> None:
     rail.engine.views = [make_view("m_1", tenant="other")]
     await rail.get("/identity/trace/mission/m_1", 404)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "detail"),
+    [
+        (b"{}", None, "body: it is not read as JSON: send it with the header Content-Type: "),
+        (b"{}", "application/x-www-form-urlencoded", "header Content-Type: application/json"),
+        (b"[]", "application/json", "body: input should be a valid dictionary"),
+        (b'{"tags":', "application/json; charset=utf-8", "body: it is no JSON at character 8: "),
+    ],
+)
+async def test_body_that_is_not_read_says_why(
+    rail: Rail, content: bytes, kind: str | None, detail: str
+) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    path = "/api/neurorail/v1/identity/mission"
+    response = await rail.client.post(path, content=content, headers=headers)
+    assert response.status_code == 422
+    problem = response.json()
+    assert detail in problem["detail"]
+    assert problem["details"]["field"] == "body"
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "detail"),
+    [
+        (b"\xff", "body", "JSON is malformed"),
+        (b'{"job_type": 3, "reason": "\xc3\xa4"}', "job_type", "expected `str`, got `int`"),
+    ],
+)
+async def test_decide_shows_the_text_that_it_cannot_read(
+    rail: Rail, content: bytes, field: str, detail: str
+) -> None:
+    response = await rail.client.post("/api/governor/v1/decide", content=content)
+    assert response.status_code == 422
+    problem = response.json()
+    assert detail in problem["detail"]
+    assert problem["details"] == {"field": field, "value": content.decode("utf-8", "replace")}

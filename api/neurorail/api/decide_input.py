@@ -109,7 +109,8 @@ def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         detail = str(error)
         place = detail.rpartition("at `$.")[2].rstrip("`") if "at `$." in detail else "body"
-        raise bad_field(place, body[:100], detail[:1].lower() + detail[1:]) from None
+        said = detail if detail.startswith("JSON") else detail[:1].lower() + detail[1:]
+        raise bad_field(place, body[:100].decode("utf-8", "replace"), said) from None
 
 
 def fingerprint(meaning: object) -> str:

@@ -133,17 +133,32 @@ def bad_field(field: str, value: object, detail: str) -> Problem:
     return Problem(422, "bad-field", detail, details={"field": field, "value": shown})
 
 
-def _validation_problem(failures: Sequence[Mapping[str, Any]]) -> Problem:
-    fields = [
-        {
-            "field": ".".join(str(part) for part in failure["loc"][1:]) or str(failure["loc"][0]),
-            "reason": str(failure["msg"]).lower(),
-        }
-        for failure in failures
-    ]
+def _validation_problem(request: Request, failures: Sequence[Mapping[str, Any]]) -> Problem:
+    fields = [_invalid_field(request, failure) for failure in failures]
     detail = "; ".join(f"{f['field']}: {f['reason']}" for f in fields)
     return Problem(
         422, "bad-field", detail, details={"field": fields[0]["field"], "fields": fields}
+    )
+
+
+def _invalid_field(request: Request, failure: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with one field, or with the body as a whole."""
+    place: tuple[str | int, ...] = failure["loc"]
+    if failure["type"] == "json_invalid":
+        # Its place is a position in the text.
+        reason = str(failure["ctx"]["error"])
+        return {"field": "body", "reason": f"it is no JSON at character {place[-1]}: {reason}"}
+    if place == ("body",) and not _says_json(request):
+        reason = "it is not read as JSON: send it with the header Content-Type: application/json"
+        return {"field": "body", "reason": reason}
+    name = ".".join(str(part) for part in place[1:]) or str(place[0])
+    return {"field": name, "reason": str(failure["msg"]).lower()}
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
     )
 
 
@@ -155,8 +170,8 @@ def install(app: FastAPI) -> None:
         return problem.response()
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, failure: RequestValidationError) -> JsonResponse:
-        return _validation_problem(failure.errors()).response()
+    async def on_invalid(request: Request, failure: RequestValidationError) -> JsonResponse:
+        return _validation_problem(request, failure.errors()).response()
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, failure: HTTPException) -> JsonResponse:
