@@ -49,6 +49,11 @@ def teller(
     return tell
 
 
+def input_hash(value: Any) -> str:
+    """The hash of what a tool is given as one value; empty where it cannot be written down."""
+    return arguments_hash((), (value,), {}) or ""
+
+
 def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of arguments that are given by their place; empty where nobody can say."""
     try:

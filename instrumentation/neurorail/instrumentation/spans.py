@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import Span
 
+from neurorail.instrumentation.arguments_hash import ATTRIBUTE
 from neurorail.instrumentation.gate.call import Call
 from neurorail.semconv import attributes as names
 
@@ -40,3 +41,6 @@ def stamp_call(span: Span, call: Call) -> None:
     span.set_attributes(dict(call.ids))
     if call.reservation is not None:
         span.set_attribute(names.RESERVATION_ID, call.reservation.id)
+    recording: Any = span
+    if call.arguments and ATTRIBUTE not in (getattr(recording, "attributes", None) or ()):
+        span.set_attribute(ATTRIBUTE, call.arguments)

@@ -39,3 +39,9 @@ def refusing(guarded: Patches) -> Iterator[Patches]:
     process().gate.apply(directive)
     yield guarded
     process().gate.lift("tried")
+
+
+def told_arguments(told: Told, name: str) -> list[str]:
+    """What the spans of this name tell of their calls' arguments."""
+    found = [span.attributes or {} for span in told.spans if span.name == name]
+    return [str(attributes.get("gen_ai.tool.call.arguments")) for attributes in found]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.instrumentation.conftest import Told
+from tests.instrumentation.guards.conftest import told_arguments
 from tests.support.model_api import INPUT_TOKENS, OUTPUT_TOKENS, ModelApi
 
 from neurorail.instrumentation import Budget, NeuroRailRefused, mission, tool
@@ -120,6 +122,15 @@ async def test_tools_are_governed_and_counted_once(guarded: Patches) -> None:
         with pytest.raises(NeuroRailRefused) as raised:
             search.invoke({"query": "c"})
     assert (raised.value.code, CALLS) == ("NR-E002", ["a", "b"])
+
+
+async def test_a_hash_of_a_tools_input_is_told(guarded: Patches, told: Told) -> None:
+    search.invoke({"query": "a"})
+    await search.ainvoke({"query": "a"})
+    search.invoke({"query": "b"})
+    one, same, other = told_arguments(told, "execute_tool search")
+    assert one == same != other
+    assert one.startswith("sha256:")
 
 
 def test_a_graph_stops_at_a_refusal(refusing: Patches, served: Any, api: ModelApi) -> None:

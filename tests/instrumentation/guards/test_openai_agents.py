@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 from tests.instrumentation.conftest import Told
+from tests.instrumentation.guards.conftest import told_arguments
 from tests.support.model_api import INPUT_TOKENS, OUTPUT_TOKENS, ModelApi
 
 from neurorail.instrumentation import Budget, NeuroRailRefused, mission
@@ -70,7 +71,7 @@ async def test_a_refused_model_call_ends_the_run(
     assert api.requests == []
 
 
-async def test_tools_are_governed(guarded: Patches) -> None:
+async def test_tools_are_governed(guarded: Patches, told: Told) -> None:
     calls = []
 
     @agents.function_tool  # type: ignore[untyped-decorator]
@@ -90,6 +91,8 @@ async def test_tools_are_governed(guarded: Patches) -> None:
         guarded.take_away()
         await search.on_invoke_tool(context, '{"query": "c"}')
     assert calls == ["a", "c"]
+    (arguments,) = told_arguments(told, "execute_tool search")
+    assert arguments.startswith("sha256:")
 
 
 async def test_hand_offs_pass_the_gate(without_helper: None, agent: Any) -> None:

@@ -70,6 +70,8 @@ class Call:
     provider: str = ""
     model: str = ""
     tool: str = ""
+    arguments: str = ""
+    """A hash of what a tool is called with; empty where nobody can say."""
     bounds: Bounds = NO_BOUNDS
     entity: Entity | None = field(default_factory=lambda: current.current_entity())
     """The innermost entity of this process around it."""

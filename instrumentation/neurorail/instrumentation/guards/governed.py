@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from neurorail.instrumentation import current
+from neurorail.instrumentation.arguments_hash import ATTRIBUTE
 from neurorail.instrumentation.errors import NeuroRailRefused, error_code
 from neurorail.instrumentation.gate.call import (
     CALL,
@@ -167,6 +168,7 @@ def _attributes(call: Call, usage: Usage | None) -> dict[str, AttributeValue]:
         ("gen_ai.provider.name", call.provider),
         ("gen_ai.request.model", call.model),
         ("gen_ai.tool.name", call.tool),
+        (ATTRIBUTE, call.arguments),
         (names.RESERVATION_ID, call.reservation.id if call.reservation is not None else ""),
     ):
         if value:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
+from neurorail.instrumentation.arguments_hash import input_hash
 from neurorail.instrumentation.gate.call import Call, Usage
 from neurorail.instrumentation.gate.estimate import OUTPUT_LIMITS, bounds_of
 from neurorail.instrumentation.guards.governed import Governed, govern, govern_async, no_usage
@@ -69,15 +70,16 @@ def _message_fields(message: Any) -> dict[str, Any]:
 
 
 def _run_tool(work: Callable[..., Any], tool: Any, args: Any, kwargs: Any) -> Any:
-    return govern(_tool_call(tool), lambda: work(*args, **kwargs), no_usage)
+    return govern(_tool_call(tool, args, kwargs), lambda: work(*args, **kwargs), no_usage)
 
 
 def _arun_tool(work: Callable[..., Any], tool: Any, args: Any, kwargs: Any) -> Any:
-    return govern_async(_tool_call(tool), lambda: work(*args, **kwargs), no_usage)
+    return govern_async(_tool_call(tool, args, kwargs), lambda: work(*args, **kwargs), no_usage)
 
 
-def _tool_call(tool: Any) -> Call:
-    return Call("tool", tool=str(getattr(tool, "name", "")), frame=True)
+def _tool_call(tool: Any, args: Any, kwargs: Any) -> Call:
+    given = input_hash(args[0] if args else kwargs.get("tool_input"))
+    return Call("tool", tool=str(getattr(tool, "name", "")), arguments=given, frame=True)
 
 
 def _call(model: Any, args: Any, kwargs: Any) -> Call:

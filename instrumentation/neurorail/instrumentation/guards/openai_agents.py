@@ -10,6 +10,7 @@ from typing import Any
 
 import wrapt
 
+from neurorail.instrumentation.arguments_hash import input_hash
 from neurorail.instrumentation.chain import attempt, job
 from neurorail.instrumentation.current import chain_ids, current_entity
 from neurorail.instrumentation.gate.call import Call
@@ -59,7 +60,8 @@ def _tool_guard(patches: Patches, tool: Any) -> Any:
     def guard(work: Callable[..., Awaitable[Any]], _: Any, args: Any, kwargs: Any) -> Any:
         if not patches.active:
             return work(*args, **kwargs)
-        call = Call("tool", tool=str(tool.name), frame=True)
+        given = args[1] if len(args) > 1 else kwargs.get("input")
+        call = Call("tool", tool=str(tool.name), arguments=input_hash(given), frame=True)
         return govern_async(call, lambda: work(*args, **kwargs), no_usage)
 
     return guard
