@@ -73,6 +73,14 @@ async def test_what_was_stopped_goes_on(written: Written) -> None:
     assert shown["missions"][0]["budget"]["max_cost_usd"] == 5.000000000001
 
 
+async def test_a_limit_is_not_removed_by_null(written: Written) -> None:
+    refused = await change(written, status=422, max_cost_usd=None)
+    assert "can be raised as far as you like, and not removed" in refused["detail"]
+    await change(written, max_cost_usd=None, max_retries=3)
+    shown = await written.rail.get("/missions")
+    assert shown["missions"][0]["budget"]["max_cost_usd"] == 0.01
+
+
 async def test_what_is_above_still_binds_and_the_answer_says_so(written: Written) -> None:
     answer = await change(written, "/budgets/job/j_1", max_cost_usd="0.5")
     (bound,) = answer["remaining"]

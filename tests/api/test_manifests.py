@@ -111,6 +111,33 @@ async def test_faults_are_told_with_their_places(rail: Rail) -> None:
     ]
 
 
+async def test_the_sentence_says_how_many_faults_it_leaves_out(rail: Rail) -> None:
+    wrong = await ask(
+        rail, "", {"source": YAML.format("1.0") + "".join(f"x{n}: 1\n" for n in range(7))}, 422
+    )
+    assert wrong["detail"].count("unknown key") == 3
+    assert wrong["detail"].endswith("; and 4 more, in `details.faults`")
+    assert len(wrong["details"]["faults"]) == 7
+
+
+async def test_alerts_that_would_be_sent_nowhere_are_warned_of(rail: Rail) -> None:
+    reflex = (
+        "reflexes: [{id: stuck, trigger: {no_progress: {silent_for: 1m}}, "
+        "actions: [alert: {webhook: pager}, alert: {}, suspend: {}]}]\n"
+    )
+    made = await ask(rail, "", {"source": YAML.format("2.0") + reflex}, 201)
+    assert made["warnings"] == [
+        {"code": "unknown-webhook", "field": "webhook", "detail": f"reflex 'stuck': {which} is "
+         "configured, its alert is sent nowhere"}
+        for which in ("no webhook 'pager'", "no webhook")
+    ]  # fmt: skip
+    assert (await ask(rail, "/2.0/shadow", {}, 200))["warnings"] == []
+    forced = {"force": True, "reason": "first"}
+    activated = await ask(rail, "/2.0/activate", forced, 200)
+    assert activated["warnings"] == made["warnings"]
+    assert (await ask(rail, "", {"source": YAML.format("3.0")}, 201))["warnings"] == []
+
+
 async def test_manifest_that_is_too_large(rail: Rail) -> None:
     rules = "".join(
         f"- {{id: r{number}, mode: rail, description: '{'x' * 150}'}}\n" for number in range(950)

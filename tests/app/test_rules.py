@@ -53,6 +53,21 @@ def test_lint_says_every_fault_with_its_place(file: Path) -> None:
     }
 
 
+def test_lint_takes_several_files(file: Path) -> None:
+    wrong = file.with_name("wrong.yaml")
+    file.write_text(GOOD)
+    wrong.write_text(GOOD + "polls: []\n")
+    status, said, _ = run("lint", str(wrong), str(file))
+    assert status == 1
+    assert f"{wrong}:5:1: unknown key 'polls'" in said
+    assert "x 1 holds" in said
+    assert run("lint", str(file), str(file))[0] == 0
+    told = [
+        json.loads(line) for line in run("lint", str(wrong), str(file), "--json")[1].splitlines()
+    ]
+    assert [(one["file"], one["ok"]) for one in told] == [(str(wrong), False), (str(file), True)]
+
+
 def test_lint_of_no_file_is_wrong_use(file: Path) -> None:
     status, _, error = run("lint", str(file))
     assert status == 2
@@ -126,10 +141,24 @@ def test_diff_shows_what_differs(file: Path) -> None:
     status, said, _ = run("diff", str(file), str(other))
     assert status == 0
     lines = said.splitlines()
-    assert lines[0].startswith('+ mode_rules.a: {"code": null')
-    assert lines[1:] == ["- times.lateness_ms: 10000", "+ times.lateness_ms: 1000"]
+    assert lines[0].startswith('+ mode_rules.a: {"id": "a"')
+    assert "null" not in lines[0]
+    assert lines[1:] == ["- times.lateness: 10s", "+ times.lateness: 1s"]
     changes = json.loads(run("diff", str(file), str(other), "--json")[1])
-    assert changes[1] == {"path": "times.lateness_ms", "before": 10_000, "after": 1_000}
+    assert changes[1] == {"path": "times.lateness", "before": "10s", "after": "1s"}
+
+
+def test_diff_shows_zones_and_dollars_as_they_are_written(file: Path) -> None:
+    pool = "pools: [{id: a, key: [agent], window: {calendar: day%s}, limits: {max_cost_usd: %s}}]\n"
+    other = file.with_name("other.yaml")
+    file.write_text(GOOD + pool % ("", 20))
+    other.write_text(GOOD + pool % (", zone: Europe/Berlin", 7.5))
+    assert run("diff", str(file), str(other))[1].splitlines() == [
+        "- pools.a.limits.max_cost_usd: 20",
+        "+ pools.a.limits.max_cost_usd: 7.5",
+        "- pools.a.window.zone: UTC",
+        "+ pools.a.window.zone: Europe/Berlin",
+    ]
 
 
 def test_schema_of_tests() -> None:

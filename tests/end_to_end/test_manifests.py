@@ -9,7 +9,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from tests.end_to_end.rail import Chain, Rail
+from tests.end_to_end.rail import Chain, Rail, config_file
 from tests.end_to_end.test_restarts import embedded
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
@@ -55,6 +55,36 @@ def called_job(rail: Rail) -> Any:
 
 def listed(data: Path) -> Any:
     return json.loads(command(data, "list", "--json"))
+
+
+REFLEX = """
+reflexes:
+- id: stuck
+  trigger: {no_progress: {silent_for: 1m}}
+  actions: [alert: {webhook: %s}, alert: {}]
+"""
+
+
+def test_what_is_wrong_with_a_manifest_is_said_where_it_is_made(tmp_path: Path) -> None:
+    data, file, secret = tmp_path / "data", tmp_path / "manifest.yaml", tmp_path / "secret"
+    secret.write_text("s" * 32)
+    ops = {"name": "ops", "url": "http://127.0.0.1:9/", "secret_file": str(secret)}
+    config = config_file(tmp_path, alerts={"webhooks": [ops]})
+    with running_server(data, "--config", str(config)):
+        file.write_text(YAML.format("2.0") + "".join(f"x{number}: 1\n" for number in range(7)))
+        said = command(data, "create", str(file), status=1)
+        for number in range(7):
+            assert f"{file}:{5 + number}:1: unknown key 'x{number}'" in said
+        file.write_text(YAML.format("2.0") + REFLEX % "pager")
+        made = CliRunner().invoke(
+            build(), ["manifest", "create", str(file), "--data-dir", str(data)]
+        )
+        assert made.exit_code == 0, made.output
+        assert made.stderr.splitlines() == [
+            "warning: reflex 'stuck': no webhook 'pager' is configured, its alert is sent nowhere"
+        ]
+        file.write_text(YAML.format("3.0") + REFLEX % "ops")
+        assert json.loads(command(data, "create", str(file), "--json"))["warnings"] == []
 
 
 def test_manifest_by_the_command_line(tmp_path: Path) -> None:

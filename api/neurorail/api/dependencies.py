@@ -51,6 +51,8 @@ class ApiDependencies:
     texts: Texts = field(default_factory=EveryText)
     """What of clients' texts may be kept outside of records."""
     answers: Answers = field(default_factory=Answers)
+    webhooks: frozenset[str] = frozenset()
+    """Names of the configured webhooks, which alerts of manifests may name."""
 
     async def note(self, record: SystemRecord, tenant: str, principal: str) -> None:
         """Put on record what the server did or noticed. Raises `Busy` when that is not possible."""

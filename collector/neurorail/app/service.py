@@ -267,6 +267,7 @@ class Service:
             manifests=AppliedManifests(self._engine),
             config=api_config(config),
             access=self._access,
+            webhooks=frozenset(webhook.name for webhook in config.alerts.webhooks),
         )
         app = create_app(dependencies)
         files = OwnFiles(inbox, self._engine, self._archiver, self._exporting)

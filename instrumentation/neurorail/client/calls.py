@@ -325,14 +325,14 @@ def manifest(version: str = "active") -> Call[answers.WholeManifest]:
     return _get(f"{GOVERNOR}/manifests/{_part(version)}")
 
 
-def create_manifest(source: str) -> Call[answers.Manifest]:
+def create_manifest(source: str) -> Call[answers.ChangedManifest]:
     """Make a draft from YAML."""
     return _post(f"{GOVERNOR}/manifests", {"source": source})
 
 
 def move_manifest(
     version: str, action: str, reason: str = "", *, force: bool = False
-) -> Call[answers.Manifest]:
+) -> Call[answers.ChangedManifest]:
     """Move a manifest on: `shadow`, `activate` or `retire`."""
     body = {"reason": reason, "force": force}
     return _post(f"{GOVERNOR}/manifests/{_part(version)}/{action}", body)

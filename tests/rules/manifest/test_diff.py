@@ -29,6 +29,15 @@ def test_rule_that_is_new_or_gone_is_one_change() -> None:
     assert (gone.path, gone.after) == ("mode_rules.a", None)
 
 
+def test_a_condition_is_compared_whole() -> None:
+    rule = "mode_rules: [{id: a, mode: rail, when: %s}]\n"
+    before = load(HEAD.format("1") + rule % "{tool: null}")
+    after = load(HEAD.format("1") + rule % "{cost_usd: 1.5}")
+    assert diff(before, after) == [Change("mode_rules.a.when", {"tool": None}, {"cost_usd": "1.5"})]
+    (gone,) = diff(before, load(HEAD.format("1") + rule % "{}"))
+    assert gone.after == {}
+
+
 def test_lists_without_ids_are_compared_whole() -> None:
     text = "reflexes: [{id: a, trigger: {no_progress: {silent_for: 1m}}, actions: [%s]}]\n"
     before = load(HEAD.format("1") + text % "suspend")

@@ -21,7 +21,7 @@ router = Router(prefix="/budgets", tags=["budgets"])
 
 
 class LimitsBody(Body):
-    """Limits to be set; what is left out stays. Zero is zero."""
+    """Limits to be set; what is left out, or null, stays. Zero is zero; none can be removed."""
 
     timeout_ms: Count = None
     max_tokens: Count = None
@@ -82,6 +82,10 @@ class Changed(BaseModel):
     remaining: list[Bound]
 
 
+NO_LIMIT: Final = (
+    "name at least one limit, with a number; null is as left out: a limit can be raised as far as "
+    "you like, and not removed"
+)
 _EXAMPLE: Final = {
     "entity_type": "mission",
     "entity_id": "m_42",
@@ -133,7 +137,7 @@ async def change_budget(
     level = check_entity(entity_type, entity_id)
     limits = body.limits.model_dump(exclude_none=True)
     if not limits:
-        raise bad_field("limits", "{}", "name at least one limit")
+        raise bad_field("limits", "{}", NO_LIMIT)
     view = await writer.known(entity_id)
     if view is None:
         raise unknown_entity(entity_type, entity_id)

@@ -25,6 +25,7 @@ from neurorail.collector.access.verdicts import FORBIDDEN
 from neurorail.collector.decode.manifest import ManifestCommand, ManifestMoveCommand
 from neurorail.collector.engine.manifest_view import ManifestList, ManifestView
 from neurorail.collector.manifests.read import read_manifest
+from neurorail.rules.manifest.actions import Alert
 from neurorail.rules.manifest.changes import BLOCKED, INVALID
 from neurorail.rules.manifest.faults import ManifestInvalid
 from neurorail.rules.manifest.model import Manifest
@@ -32,6 +33,8 @@ from neurorail.rules.manifest.model import Manifest
 router = Router(prefix="/manifests", tags=["manifests"])
 
 SOURCE_MAX = 200_000
+FAULTS_TOLD = 3
+"""Faults that the sentence of an answer names; `details` has all."""
 CANONICAL_BYTES_MAX = 256 << 10
 
 
@@ -64,12 +67,16 @@ async def manifests(parts: Parts, tenant: Tenant) -> JsonResponse:
 @router.post("", status_code=201)
 @needs(MANAGE_GOVERNOR)
 async def create(body: NewManifest, writer: Writing) -> JsonResponse:
-    """Make a manifest from YAML: a draft. 422 with every fault if it is wrong (NR-E110)."""
+    """Make a manifest from YAML: a draft. 422 with every fault if it is wrong (NR-E110).
+
+    `warnings` names alerts that would be sent nowhere: their webhook is not configured.
+    """
     must_be_storable(writer.parts.texts, "source", body.source)
     manifest = await asyncio.to_thread(read_source, body.source)
     command = ManifestCommand(manifest.json.decode(), body.source)
     outcome = await writer.write(command, body, "manifest-create")
-    return await _answer(writer, outcome, manifest.version, 201)
+    warnings = _unsent(manifest, writer.parts.webhooks)
+    return await _answer(writer, outcome, manifest.version, 201, warnings)
 
 
 @router.get("/{version}")
@@ -101,14 +108,19 @@ async def move(
     """Move a manifest on. 409 if its state or its gate (NR-E132) does not allow it.
 
     `force` goes past the gate; it needs `emergency:override` and a reason, and is audited.
+    Activation warns of alerts that would be sent nowhere, as making it does.
     """
     if body.force:
         _may_force(request, writer.parts, writer.caller, body.reason)
-    if _find(await writer.parts.manifests.all(writer.tenant), version) is None:
+    found = _find(await writer.parts.manifests.all(writer.tenant), version)
+    if found is None:
         raise unknown_manifest(version)
     command = ManifestMoveCommand(version, action, body.reason, body.force)
     outcome = await writer.write(command, body, f"manifest-{action} {version}")
-    return await _answer(writer, outcome, version, 200)
+    warnings = []
+    if action == "activate":
+        warnings = _unsent(Manifest.from_json(found.canonical), writer.parts.webhooks)
+    return await _answer(writer, outcome, version, 200, warnings)
 
 
 def read_source(source: str) -> Manifest:
@@ -120,7 +132,9 @@ def read_source(source: str) -> Manifest:
             {"line": one.line, "column": one.column, "path": one.path, "message": one.message}
             for one in error.faults
         ]
-        message = "; ".join(map(str, error.faults[:3]))
+        message = "; ".join(map(str, error.faults[:FAULTS_TOLD]))
+        if len(faults) > FAULTS_TOLD:
+            message += f"; and {len(faults) - FAULTS_TOLD} more, in `details.faults`"
         raise Problem(
             422, "manifest-invalid", message, code=INVALID, details={"faults": faults}
         ) from None
@@ -140,7 +154,22 @@ def _may_force(request: Request, parts: ApiDependencies, caller: Principal, reas
             "field": "reason"})  # fmt: skip
 
 
-async def _answer(writer: Writer, outcome: Outcome, version: str, status: int) -> JsonResponse:
+def _unsent(manifest: Manifest, webhooks: frozenset[str]) -> list[dict[str, str]]:
+    """A warning for each reflex with an alert that no configured webhook takes."""
+    warnings = []
+    for reflex in manifest.reflexes:
+        named = [action.webhook for action in reflex.actions if isinstance(action, Alert)]
+        gone = [name for name in named if (not webhooks if name is None else name not in webhooks)]
+        for name in gone:
+            webhook = "no webhook" if name is None else f"no webhook {name!r}"
+            detail = f"reflex {reflex.id!r}: {webhook} is configured, its alert is sent nowhere"
+            warnings.append({"code": "unknown-webhook", "field": "webhook", "detail": detail})
+    return warnings
+
+
+async def _answer(
+    writer: Writer, outcome: Outcome, version: str, status: int, warnings: list[dict[str, str]]
+) -> JsonResponse:
     refused = outcome.first("manifest_refused")
     if refused is not None:
         code = str(refused.data["code"])
@@ -150,7 +179,7 @@ async def _answer(writer: Writer, outcome: Outcome, version: str, status: int) -
     one = _find(await writer.parts.manifests.all(writer.tenant), version)
     if one is None:  # Somebody else's change came between.
         raise unknown_manifest(version)
-    return outcome.answer(_body(one), status)
+    return outcome.answer({**_body(one), "warnings": warnings}, status)
 
 
 def _find(found: ManifestList, version: str) -> ManifestView | None:

@@ -71,7 +71,10 @@ def set_limits(
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Raise or lower limits of what runs. Status 1 when it has ended or is not known."""
+    """Raise or lower limits of what runs. Status 1 when it has ended or is not known.
+
+    A limit that holds can be raised as far as you like, and not removed.
+    """
     limits = {
         "max_cost_usd": max_cost_usd,
         "max_tokens": max_tokens,

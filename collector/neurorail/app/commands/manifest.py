@@ -44,7 +44,7 @@ def create(
 ) -> None:
     """Make a manifest: a draft. Status 1 when it is wrong or its version is taken."""
     body = {"source": read_file(file)}
-    _show(_post(PATH, body, server, data_dir, config), as_json)
+    _show(_post(PATH, body, server, data_dir, config, file), as_json)
 
 
 @app.command("list")
@@ -166,7 +166,12 @@ def _get(path: str, server: str | None, data_dir: Path | None, config: Path | No
 
 
 def _post(
-    path: str, body: dict[str, Any], server: str | None, data_dir: Path | None, config: Path | None
+    path: str,
+    body: dict[str, Any],
+    server: str | None,
+    data_dir: Path | None,
+    config: Path | None,
+    file: Path | None = None,
 ) -> Any:
     from neurorail.app.location import client_for
 
@@ -174,6 +179,10 @@ def _post(
         try:
             return client_for(server, data_directory(data_dir, config)).post_json(path, body)
         except Problem as error:
+            for fault in error.details.get("faults", ()):
+                where = f"{fault['path']}: " if fault["path"] else ""
+                place = f"{file}:{fault['line']}:{fault['column']}"
+                typer.echo(f"{place}: {where}{fault['message']}", err=True)
             if error.code in ("NR-E110", "NR-E132"):
                 raise fail(str(error), DOES_NOT_HOLD) from None
             raise
@@ -186,3 +195,5 @@ def _show(one: dict[str, Any], as_json: bool) -> None:
     typer.echo(f"{one['version']} is {one['state']}, sha256 {one['sha256']}")
     for condition in one["unmet"] if one["state"] == "shadow" else ():
         typer.echo(f"its gate: {condition}")
+    for warning in one["warnings"]:
+        typer.echo(f"warning: {warning['detail']}", err=True)

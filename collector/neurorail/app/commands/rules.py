@@ -29,8 +29,20 @@ def rules() -> None:
 
 
 @app.command("lint")
-def lint(file: File, as_json: Json = False) -> None:
-    """Check a manifest. Status 1 when it is wrong (NR-E110): each fault with line and column."""
+def lint(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Manifests (YAML).")],
+    as_json: Json = False,
+) -> None:
+    """Check manifests. Status 1 when one is wrong (NR-E110): each fault with line and column.
+
+    What only a server knows is not checked: whether the webhooks that alerts name are configured.
+    With --json, a line for each file.
+    """
+    if not all([_holds(file, as_json) for file in files]):
+        raise typer.Exit(DOES_NOT_HOLD)
+
+
+def _holds(file: Path, as_json: bool) -> bool:
     from neurorail.collector.manifests.read import read_manifest
     from neurorail.rules.manifest.faults import ManifestInvalid
 
@@ -43,12 +55,14 @@ def lint(file: File, as_json: Json = False) -> None:
                 {"line": one.line, "column": one.column, "path": one.path, "message": one.message}
                 for one in error.faults
             ]
-            typer.echo(json.dumps({"ok": False, "code": error.code, "faults": faults}))
+            said = {"file": str(file), "ok": False, "code": error.code, "faults": faults}
+            typer.echo(json.dumps(said))
         else:
             for fault in error.faults:
                 typer.echo(f"{file}:{fault}")
-        raise typer.Exit(DOES_NOT_HOLD) from None
+        return False
     said = {
+        "file": str(file),
         "ok": True,
         "name": manifest.name,
         "version": manifest.version,
@@ -61,6 +75,7 @@ def lint(file: File, as_json: Json = False) -> None:
         rules = ", ".join(f"{number} {kind}" for kind, number in count_rules(manifest).items())
         typer.echo(f"{manifest.name} {manifest.version} holds: {rules}")
         typer.echo(f"sha256 {manifest.sha256}")
+    return True
 
 
 @app.command("test")
@@ -120,7 +135,8 @@ def diff(
     for change in changes:
         for sign, value in (("-", change.before), ("+", change.after)):
             if value is not None:
-                typer.echo(f"{sign} {change.path}: {json.dumps(value, ensure_ascii=False)}")
+                said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                typer.echo(f"{sign} {change.path}: {said}")
     if not changes:
         typer.echo("they are the same")
 

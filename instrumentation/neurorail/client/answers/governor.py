@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired
 
-from neurorail.client.answers.common import Scope, TypedDict
+from neurorail.client.answers.common import Scope, TypedDict, Warned
 
 
 class Reservation(TypedDict):
@@ -114,6 +114,12 @@ class Manifest(TypedDict):
     since: str | None
     compared: Any
     unmet: list[Any]
+
+
+class ChangedManifest(Manifest):
+    """A manifest that was made or moved on."""
+
+    warnings: list[Warned]
 
 
 class WholeManifest(TypedDict):

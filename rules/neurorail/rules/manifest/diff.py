@@ -1,12 +1,12 @@
-"""In what two manifests differ: every field by its path, rules by their ids."""
+"""In what two manifests differ: fields by their paths, rules by their ids, as people write them."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from neurorail.rules.manifest.model import Manifest
+from neurorail.rules.manifest.written import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Change:
 def diff(before: Manifest, after: Manifest) -> list[Change]:
     """The fields that differ, by path. A rule that is new or gone is one change."""
     found: list[Change] = []
-    _compare(json.loads(before.json), json.loads(after.json), "", found)
+    _compare(written(before), written(after), "", found)
     return found
 
 
@@ -31,7 +31,9 @@ def _compare(before: Any, after: Any, path: str, found: list[Change]) -> None:
         after = {}
     elif isinstance(after, dict) and before == []:
         before = {}
-    if isinstance(before, dict) and isinstance(after, dict):
+    # A condition is one thing; that a fact is absent is said by a null in it.
+    condition = path.endswith(".when")
+    if isinstance(before, dict) and isinstance(after, dict) and not condition:
         for name in sorted({*before, *after}):
             inner = f"{path}.{name}" if path else name
             _compare(before.get(name), after.get(name), inner, found)

@@ -67,6 +67,15 @@ def read_flag(node: Node) -> bool:
     return node.value.lower() in _TRUE
 
 
+def write_duration(ms: int) -> str:
+    """A length of time as people write it, in the largest unit that holds it exactly."""
+    name, size = max(
+        ((name, size) for name, size in _UNITS_MS.items() if ms % size == 0),
+        key=lambda unit: unit[1],
+    )
+    return f"{ms // size}{name}" if ms else "0"
+
+
 def read_duration(node: Node, least_ms: int, most_ms: int) -> int:
     """A length of time, in milliseconds.
 

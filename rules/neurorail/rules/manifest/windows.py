@@ -55,7 +55,7 @@ UTC_ZONE: Final = Zone(data_version="", from_unix_s=(), offset_s=(0,))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Over which time a pool counts: exactly one of `rolling_ms` and `calendar`."""
+    """Over which time a pool counts: exactly one of `rolling` and `calendar`."""
 
     rolling_ms: int | None = field(
         default=None, metadata=spec(Duration(), "The last so much time, always.", "rolling")
