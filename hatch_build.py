@@ -34,7 +34,7 @@ KEPT_PURE: Final = {
         for name in (
             "actions", "check", "codec", "default", "diff", "faults", "kinds", "limits", "load",
             "model", "read_condition", "satisfiable", "scalars", "schema", "settings", "triggers",
-            "windows", "yaml_tree",
+            "windows", "written", "yaml_tree",
         )
     },
 }  # fmt: skip
