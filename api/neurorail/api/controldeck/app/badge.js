@@ -24,6 +24,12 @@ export function Marks({ codes, flags }) {
   `;
 }
 
+/** Says beside a state that there are marks, where these have no room. @param {{codes: string[], flags: string[]}} props */
+export function Broke({ codes, flags }) {
+  const all = [...codes, ...flags.filter((flag) => flag !== "derived")];
+  return all.length > 0 && html`<span class="broke" title=${all.join(", ")}><span aria-hidden="true">!</span><span class="unseen">${all.join(", ")}</span></span>`;
+}
+
 /** @param {{id: string, missionId: string, whole?: boolean}} props */
 export function Id({ id, missionId, whole = false }) {
   if (id === "") return null;

@@ -2,7 +2,7 @@
 /** Missions as rows; more columns where there is room. */
 
 import { html } from "../vendor/ui.js";
-import { Ago, Cost, Elapsed, Marks, State } from "./badge.js";
+import { Ago, Broke, Cost, Elapsed, Marks, State } from "./badge.js";
 import { count, shortId } from "./format.js";
 import { go, traceLink } from "./route.js";
 import { codes, missions, missionsLoaded, readProblem, refresh } from "./store.js";
@@ -17,11 +17,13 @@ const NONE = [];
 /** @param {{rows: import("./virtual.js").Rows<Entity>, wide?: boolean, slim?: boolean, empty?: any, chosen?: Set<string>, onChoose?: (id: string) => void, onEnd?: () => void, onLook?: (from: number, to: number) => void, onFirst?: (row: number) => void}} props `slim`: fewer columns; `onFirst` is told the first row in sight */
 export function MissionList({ rows, wide = false, slim = false, empty, chosen, onChoose, onEnd, onLook, onFirst }) {
   const template = [
-    onChoose && "22px", "minmax(112px, 1fr)", "minmax(84px, 1.4fr)", "102px", !slim && "52px", "66px", !slim && "58px", "76px",
-    wide && "56px", wide && "minmax(120px, 1.6fr)", "minmax(74px, 1fr)",
+    onChoose && "22px", "minmax(100px, 1fr)", "minmax(70px, 1.4fr)", "STATE", !slim && "46px", "58px", !slim && "52px", "72px",
+    wide && "50px", wide && "minmax(110px, 1.6fr)", "minmax(62px, 1fr)",
   ].filter(Boolean).join(" ");
+  const leastPx = wide ? 848 : slim ? 528 : 642;
   return html`
-    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} onLook=${onLook} onScrolled=${(/** @type {number} */ topPx) => onFirst?.(Math.round(topPx / 34))} template=${template} minWidthPx=${wide ? 940 : slim ? 592 : 722}
+    <${VirtualList} rows=${rows} rowPx=${34} label="Missions, newest first" onEnd=${onEnd} onLook=${onLook} onScrolled=${(/** @type {number} */ topPx) => onFirst?.(Math.round(topPx / 34))} template=${template.replace("STATE", "98px")} minWidthPx=${leastPx}
+      narrow=${template.replace("STATE", "120px")} narrowLeastPx=${leastPx + 22}
       keyOf=${(/** @type {Entity} */ row) => row.id} rowProps=${(/** @type {Entity} */ row) => ({ "data-mission": row.id })}
       onOpen=${(/** @type {Entity} */ row) => go(traceLink(row.id))}
       head=${html`
@@ -43,7 +45,7 @@ function Cells({ row, wide, slim, found, picked, onChoose }) {
     ${onChoose && html`<${Td}><input type="checkbox" aria-label=${`Compare ${row.id}`} checked=${picked} onChange=${() => onChoose(row.id)} /><//>`}
     <${Td}><a class="id" href=${traceLink(row.id)} title=${row.id}>${shortId(row.id)}</a><//>
     <${Td} clip><span class="agent">${row.agent || row.service || "–"}</span>${row.agent && row.service && row.agent !== row.service ? html`<span class="service">${row.service}</span>` : null}<//>
-    <${Td}><${State} state=${row.state} /><//>
+    <${Td}><${State} state=${row.state} /><${Broke} codes=${marks} flags=${row.flags} /><//>
     ${!slim && html`<${Td} number><${Ago} at=${row.startedMs ?? row.createdMs} /><//>`}
     <${Td} number><${Elapsed} row=${row} /><//>
     ${!slim && html`<${Td} number>${tokens > 0 ? count(tokens) : "–"}<//>`}

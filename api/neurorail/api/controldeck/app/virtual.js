@@ -18,12 +18,12 @@ const AHEAD = 200;
  * rows; Enter opens one.
  * @template T
  * @param {{
- *   rows: Rows<T>, rowPx: number, label: string, head?: any, template: string, minWidthPx?: number, narrow?: string,
+ *   rows: Rows<T>, rowPx: number, label: string, head?: any, template: string, minWidthPx?: number, middle?: string, middleLeastPx?: number, narrow?: string, narrowLeastPx?: number,
  *   keyOf: (row: T) => string, cells: (row: T) => any, rowProps?: (row: T) => Record<string, any>,
  *   onOpen?: (row: T) => void, onEnd?: () => void, onScrolled?: (topPx: number) => void,
  *   onLook?: (from: number, to: number) => void, goTo?: {index: number} | null,
  *   empty?: any, chosen?: string
- * }} props `onLook` is told the rows in sight; a new `goTo` leads to a row; `head` and `cells` are lists of cells; `template` the columns of both, `narrow` those of a phone, where cells that are `roomy` are left out
+ * }} props `onLook` is told the rows in sight; a new `goTo` leads to a row; `head` and `cells` are lists of cells; `template` the columns of both, `middle` those of a list of half a small screen, `narrow` those of a phone, where cells that are `roomy` are left out; `minWidthPx` and its like are what the columns need at the least
  */
 export function VirtualList(props) {
   const { rows, rowPx, label, head, template, keyOf, cells, rowProps, onOpen, onEnd, onLook, onScrolled, empty } = props;
@@ -112,12 +112,15 @@ export function VirtualList(props) {
     onOpen?.(row);
   }
 
-  const { narrow = template, minWidthPx = 0 } = props;
-  const columns = { "--columns": template, "--columns-narrow": narrow, "--least": `${minWidthPx}px`, "--least-narrow": narrow === template ? `${minWidthPx}px` : "0" };
+  const { minWidthPx = 0, middle = template, middleLeastPx = minWidthPx, narrow = middle, narrowLeastPx = narrow === middle ? middleLeastPx : 0 } = props;
+  const columns = {
+    "--columns": template, "--columns-middle": middle, "--columns-narrow": narrow,
+    "--least": `${minWidthPx}px`, "--least-middle": `${middleLeastPx}px`, "--least-narrow": `${narrowLeastPx}px`,
+  };
   return html`
     <div class="scroll list" ref=${box} onScroll=${scrolled} onKeyDown=${pressed}
       role="table" aria-label=${label} aria-rowcount=${rows.length + (head ? 1 : 0)} tabindex="0">
-      <div class="list-wide" style=${columns}>
+      <div class="list-wide" data-middle=${middle !== template} style=${columns}>
         ${head && html`<div class="list-head" role="row">${head}</div>`}
         <div class="list-body" role="rowgroup" style=${{ height: `${rows.length * rowPx}px` }}>
           ${rows.slice(from, to).map((row, at) => {

@@ -38,7 +38,7 @@ export function Keys({ keys, problem, onRead, onNew }) {
     <${Panel} name="keys" title="Keys" note=${rows.length || ""}
       tools=${html`<button type="button" class="primary" onClick=${onNew}>New key</button><${Export} name="keys" rows=${rows} columns=${COLUMNS} />`}>
       ${failed.value && html`<p class="strip" role="alert">${failed.value}</p>`}
-      <${VirtualList} rows=${rows} rowPx=${38} label="Keys, oldest first" minWidthPx=${640} template="120px minmax(100px, 1.2fr) minmax(90px, 1fr) 70px 84px 128px"
+      <${VirtualList} rows=${rows} rowPx=${38} label="Keys, oldest first" minWidthPx=${584} template="104px minmax(90px, 1.2fr) minmax(80px, 1fr) 52px 62px 128px"
         head=${html`<${Th}>Key<//><${Th}>Name<//><${Th}>May<//><${Th}>Used<//><${Th}>State<//><${Th}><span class="unseen">Actions</span><//>`}
         keyOf=${(/** @type {any} */ key) => key.key_id} rowProps=${(/** @type {any} */ key) => ({ "data-key": key.key_id, "data-key-state": stateOf(key, now.value) })}
         cells=${(/** @type {any} */ key) => html`

@@ -20,7 +20,7 @@ export function EventTable({ log, name, type, children }) {
       <${Export} name=${name} rows=${rows} columns=${EVENT_COLUMNS} />
     </div>
     <${VirtualList} rows=${rows} rowPx=${34} label=${name} minWidthPx=${560}
-      template="92px minmax(150px, 1fr) minmax(176px, 1fr) minmax(90px, 0.8fr)" narrow="66px minmax(120px, 1fr) 106px"
+      template="92px minmax(150px, 1fr) minmax(176px, 1fr) minmax(90px, 0.8fr)" middle="66px minmax(146px, 1fr) 106px minmax(84px, 1fr)" middleLeastPx=${454} narrow="66px minmax(120px, 1fr) 106px"
       head=${html`<${Th}>Received<//><${Th}>Entity<//><${Th}>What<//><${Th} roomy>Why<//>`}
       keyOf=${(/** @type {StreamEvent} */ event) => event.id} onOpen=${(/** @type {StreamEvent} */ event) => (openEvent.value = event)}
       onEnd=${() => log.state.value === "ready" && log.older()}
@@ -44,7 +44,7 @@ function Cells({ event }) {
 /** @param {{event: StreamEvent}} props */
 function What({ event: { type, data, text } }) {
   if (type === "state_changed") {
-    return html`${data.from_state ? html`<span class="faint roomy">${data.from_state} →</span> ` : ""}<${State} state=${data.to_state} />`;
+    return html`${data.from_state ? html`<span class="faint roomy came-from">${data.from_state} →</span> ` : ""}<${State} state=${data.to_state} />`;
   }
   return html`<span title=${text}>${text}</span>`;
 }

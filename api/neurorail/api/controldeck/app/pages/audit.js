@@ -137,7 +137,7 @@ function Filters({ onTime }) {
   const set = (name) => (/** @type {any} */ event) => adjust({ [name]: event.target.value.trim() });
   return html`
     <div class="filters">
-      <${Draft} class="search" aria-label="Entity id" placeholder="Id of a mission, plan, job, attempt or resource" value=${asked("id")} onDone=${(/** @type {string} */ id) => adjust({ id: id.trim() })} />
+      <${Draft} class="search" aria-label="Entity id" placeholder="Id of an entity" value=${asked("id")} onDone=${(/** @type {string} */ id) => adjust({ id: id.trim() })} />
       <${Draft} aria-label="Event type" placeholder="Event type" value=${asked("type")} onDone=${(/** @type {string} */ type) => adjust({ type: type.trim() })} />
       <select aria-label="Channel" value=${asked("channel")} onChange=${set("channel")}>
         <option value="">Any channel</option>${CHANNELS.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}

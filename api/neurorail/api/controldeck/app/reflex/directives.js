@@ -29,7 +29,7 @@ export function Directives({ reading }) {
       tools=${html`
         ${allowed && html`<button type="button" onClick=${() => (stopping.value = "suspend")}>Suspend…</button><button type="button" class="danger" onClick=${() => (stopping.value = "kill")}>Kill switch…</button>`}
         <${Export} name="directives" rows=${rows} columns=${COLUMNS} />`}>
-      <${VirtualList} rows=${rows} rowPx=${38} label="Directives that hold" minWidthPx=${560} template="86px minmax(130px, 1.2fr) minmax(120px, 1.4fr) 86px 92px"
+      <${VirtualList} rows=${rows} rowPx=${38} label="Directives that hold" minWidthPx=${524} template="66px minmax(154px, 1.2fr) minmax(100px, 1.4fr) 80px 64px"
         head=${html`<${Th}>Action<//><${Th}>Scope<//><${Th}>Why<//><${Th} number>Left<//><${Th}><span class="unseen">Actions</span><//>`}
         keyOf=${(/** @type {any} */ row) => row.directive_id} rowProps=${(/** @type {any} */ row) => ({ "data-directive": row.action })}
         cells=${(/** @type {any} */ row) => html`

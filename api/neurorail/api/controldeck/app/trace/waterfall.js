@@ -2,7 +2,7 @@
 /** The chain as a tree, each entity with its time on one axis. Only rows in sight exist. */
 
 import { html, useEffect, useRef, useSignal } from "../../vendor/ui.js";
-import { Cost, Elapsed, Marks, State } from "../badge.js";
+import { Broke, Cost, Elapsed, Marks, State } from "../badge.js";
 import { TERMINAL, treeRows } from "../entity.js";
 import { count, duration, shortId } from "../format.js";
 import { codes, now } from "../store.js";
@@ -88,16 +88,16 @@ export function Waterfall({ entities, root, focus, onFocus, label = "Entities", 
   }
 
   return html`
-    <div class="scroll" ref=${box} onScroll=${() => box.current && (top.value = box.current.scrollTop)}>
+    <div class="scroll tree-box" ref=${box} onScroll=${() => box.current && (top.value = box.current.scrollTop)}>
       <div class="tree" role="treegrid" aria-label=${label} aria-rowcount=${rows.length + 1} onKeyDown=${pressed}>
         <div class="tree-row tree-head" role="row">
           <span role="columnheader">Entity</span>
           <span role="columnheader">State</span>
           <span role="columnheader" class="tree-time"><${Axis} span=${span} /></span>
           <span role="columnheader" class="number">Duration</span>
-          <span role="columnheader" class="number">Tokens</span>
-          <span role="columnheader" class="number">Cost</span>
-          <span role="columnheader">Flags</span>
+          <span role="columnheader" class="number roomy">Tokens</span>
+          <span role="columnheader" class="number roomy">Cost</span>
+          <span role="columnheader" class="roomy">Flags</span>
         </div>
         <div class="tree-body" role="rowgroup" style=${{ height: `${rows.length * ROW_PX}px` }}>
           ${rows.slice(from, to).map((item, at) => html`
@@ -139,12 +139,12 @@ function Line({ item, span, index, open, tab, chosen, onFold, onFocus }) {
         ${entity.name && html`<span class="tree-label">${entity.name}</span>`}
         <span class="id" title=${entity.id}>${shortId(entity.id)}</span>
       </span>
-      <span role="gridcell"><${State} state=${entity.state} /></span>
+      <span role="gridcell"><${State} state=${entity.state} /><${Broke} codes=${marks} flags=${entity.flags} /></span>
       <span role="gridcell" class="tree-time" aria-hidden="true"><${Bar} entity=${entity} span=${span} /></span>
       <span role="gridcell" class="number"><${Elapsed} row=${entity} /></span>
-      <span role="gridcell" class="number">${tokens > 0 ? count(tokens) : "–"}</span>
-      <span role="gridcell" class="number"><${Cost} row=${entity} /></span>
-      <span role="gridcell"><${Marks} codes=${marks} flags=${entity.flags.filter((flag) => flag !== "derived")} /></span>
+      <span role="gridcell" class="number roomy">${tokens > 0 ? count(tokens) : "–"}</span>
+      <span role="gridcell" class="number roomy"><${Cost} row=${entity} /></span>
+      <span role="gridcell" class="roomy"><${Marks} codes=${marks} flags=${entity.flags.filter((flag) => flag !== "derived")} /></span>
     </div>
   `;
 }
