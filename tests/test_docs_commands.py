@@ -15,7 +15,7 @@ from tests.end_to_end.rail import MS, SECOND, Chain, Rail
 from tests.support.otlp_requests import traces
 from tests.support.process import running_server
 from tests.support.stores import clickhouse_server
-from tests.support.waiting import PROGRAM_S
+from tests.support.waiting import PROGRAM_S, ended_mission
 
 PORTS = ("8000", "4318", "4317")
 
@@ -67,8 +67,21 @@ def test_the_tutorial_works_word_for_word(
     assert '"code":"NR-E002"' in said
     assert '"violation_type":"tokens"' in said
     assert '"allowed":false' in said
+    assert '"reason":"mission used up its tokens budget"' in said
     assert re.search(r'"total_events":\d{2,}', said)
     assert not (tmp_path / "tutorial").exists()
+
+
+def test_a_call_is_told_with_nothing_but_curl(root: Path, tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        script = commands(root, "send-telemetry.md", "curl")
+        said = bash(
+            script.replace("http://localhost:4318", server.otlp_http) + 'echo " m_$TRACE"', tmp_path
+        )
+        answer, mission = said.split()
+        assert answer == "{}"
+        tree = ended_mission(server.api, mission)
+        assert tree["mission"]["totals"]["total_tokens"] == 1_500
 
 
 @pytest.mark.slow

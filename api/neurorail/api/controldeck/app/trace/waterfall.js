@@ -136,7 +136,7 @@ function Line({ item, span, index, open, tab, chosen, onFold, onFocus }) {
               data-open=${open} onClick=${() => onFold(entity.id, open)}></button>`
           : html`<span class="leaf" aria-hidden="true"></span>`}
         <span class="kind" data-kind=${entity.type}>${entity.type}</span>
-        ${entity.name && html`<span class="tree-label">${entity.name}</span>`}
+        ${entity.name && html`<span class="tree-label" title=${entity.name}>${entity.name}</span>`}
         <span class="id" title=${entity.id}>${shortId(entity.id)}</span>
       </span>
       <span role="gridcell"><${State} state=${entity.state} /><${Broke} codes=${marks} flags=${entity.flags} /></span>
