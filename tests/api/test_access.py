@@ -26,6 +26,7 @@ from neurorail.collector.access.permissions import (
     ROLES,
     SIGNAL_PERMISSIONS,
 )
+from neurorail.collector.envelope import Kind, Signal, Submission
 from neurorail.collector.otlp.signals import SPECS
 from neurorail.rules.events import CHANNELS, EVENT_TYPES
 
@@ -248,6 +249,17 @@ async def test_only_the_system_admin_sees_across_tenants(guarded: Guarded) -> No
     key = guarded.keys["elsewhere"]
     assert (await guarded.ask("GET", SEES_TENANTS, key, params={"tenant": "acme"})).is_success
     assert (await guarded.ask("GET", SEES_TENANTS, ADMIN_KEY, params=query)).is_success
+
+
+@pytest.mark.parametrize("tenant", ["", "a|b", "a b", "x" * 65, "ü", "a\n"])
+async def test_what_names_no_tenant_is_refused_before_anything_is_stored(
+    guarded: Guarded, tenant: str
+) -> None:
+    refused = await guarded.ask("GET", SEES_TENANTS, ADMIN_KEY, params={"tenant": tenant})
+    assert refused.status_code == 422
+    assert "tenant" in refused.json()["detail"]
+    with pytest.raises(ValueError, match="names no tenant"):
+        Submission(Kind.COMMAND, Signal.NONE, b"", tenant)
 
 
 async def test_metrics_are_open_on_loopback_alone(guarded: Guarded) -> None:

@@ -40,6 +40,7 @@ from neurorail.collector.access.permissions import SYSTEM_ADMIN
 from neurorail.collector.access.rates import Rate, Rates
 from neurorail.collector.access.sessions import SESSION, TICKET
 from neurorail.collector.access.verdicts import FORBIDDEN, MISSING, OUT_OF_SCOPE, THROTTLED
+from neurorail.collector.envelope import TENANT_PATTERN
 
 SESSION_COOKIE: Final = "neurorail_session"
 _DECLARED: Final = "__neurorail_needs__"
@@ -310,7 +311,11 @@ async def tenant_of(
     request: Request,
     caller: Caller,
     tenant: Annotated[
-        str | None, Query(description="another tenant than the caller's; needs system:admin")
+        str | None,
+        Query(
+            description="another tenant than the caller's; needs system:admin",
+            pattern=f"^{TENANT_PATTERN}$",
+        ),
     ] = None,
 ) -> str:
     """The tenant a request speaks for: the caller's own, or, for `system:admin`, any."""

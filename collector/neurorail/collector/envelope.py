@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 SCHEMA_VERSION: Final = 1
 DEFAULT_TENANT: Final = "default"
+TENANT_PATTERN: Final = r"[A-Za-z0-9._-]{1,64}"
+_TENANT: Final = re.compile(TENANT_PATTERN)
 ANONYMOUS: Final = "anonymous"
 OTLP_ENCODING: Final = "otlp_proto"
 IMPORTED_ENCODING: Final = "otlp_proto_imported"
@@ -36,9 +39,18 @@ class Signal(IntEnum):
     METRICS = 3
 
 
+def is_tenant(text: str) -> bool:
+    """Whether a text may name a tenant: 1 to 64 letters, digits, dots, underscores and hyphens."""
+    return _TENANT.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A record on its way into the inbox: everything but the sequence number and receive time."""
+    """A record on its way into the inbox: everything but the sequence number and receive time.
+
+    Raises:
+        ValueError: the tenant is none. The engine's keys are made of it, and a record is for ever.
+    """
 
     kind: Kind
     signal: Signal
@@ -50,6 +62,10 @@ class Submission:
     """`otlp_proto` for telemetry, `otlp_proto_imported` out of an archive, `json` for the rest."""
     items: int = 0
     """Spans, log records or data points in the body."""
+
+    def __post_init__(self) -> None:
+        if not is_tenant(self.tenant):
+            raise ValueError(f"{self.tenant[:80]!r} names no tenant")
 
 
 @dataclass(frozen=True, slots=True)

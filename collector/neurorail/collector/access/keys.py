@@ -20,7 +20,7 @@ import msgspec
 
 from neurorail.collector.access.permissions import PERMISSIONS, ROLES, in_order
 from neurorail.collector.access.principal import Principal, Scope
-from neurorail.collector.envelope import DEFAULT_TENANT
+from neurorail.collector.envelope import DEFAULT_TENANT, is_tenant
 
 KEYS_FILE: Final = "keys.json"
 KEYS_MAX: Final = 10_000
@@ -31,7 +31,6 @@ KEY_PREFIX: Final = "key:"
 """What the names of keys' principals begin with."""
 _ID_BYTES: Final = 4
 _SECRET_BYTES: Final = 32
-_TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MISSION: Final = re.compile(r"m_[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NAME_MAX: Final = 200
 
@@ -112,7 +111,7 @@ def checked(new: NewKey) -> NewKey:
     for name in new.permissions:
         if name not in PERMISSIONS:
             raise ValueError(f"permission {name[:50]!r} is none of {', '.join(PERMISSIONS)}")
-    if not _TENANT.fullmatch(new.tenant):
+    if not is_tenant(new.tenant):
         raise ValueError(f"tenant {new.tenant[:80]!r} is not 1 to 64 of A-Z a-z 0-9 . _ -")
     if len(new.name) > _NAME_MAX:
         raise ValueError(f"name has {len(new.name)} characters: use at most {_NAME_MAX}")

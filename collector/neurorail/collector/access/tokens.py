@@ -22,7 +22,7 @@ from joserfc.jwk import KeySet
 from neurorail.collector.access.permissions import PERMISSIONS, ROLES
 from neurorail.collector.access.principal import Principal
 from neurorail.collector.access.verdicts import EXPIRED, UNKNOWN, Denial
-from neurorail.collector.envelope import DEFAULT_TENANT
+from neurorail.collector.envelope import DEFAULT_TENANT, is_tenant
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384",
                      "ES512", "EdDSA")  # fmt: skip
@@ -144,7 +144,7 @@ class Tokens:
         tenant: Any = DEFAULT_TENANT
         if provider.tenant_claim is not None:
             tenant = _claim(claims, provider.tenant_claim)
-            if not isinstance(tenant, str) or not _is_tenant(tenant):
+            if not isinstance(tenant, str) or not is_tenant(tenant):
                 return Denial(UNKNOWN, f"the token names no tenant in {provider.tenant_claim}")
         strongest = min(roles, key=list(ROLES).index, default=None)
         return Principal(
@@ -222,7 +222,3 @@ def _claim(claims: Mapping[str, Any], path: str) -> Any:
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
-
-
-def _is_tenant(text: str) -> bool:
-    return 0 < len(text) <= 64 and text.isascii() and all(c.isalnum() or c in "._-" for c in text)
