@@ -254,12 +254,14 @@ def _not_proven(report: dict[str, Any], given: bool) -> str | None:
 
 def _show(report: dict[str, Any], missing: str | None) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
+    from neurorail.app.show.console import plain_console
+
+    console = plain_console()
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("node", "events", "signed", "faults", "last event", "last hash"):
+    for column in ("node", "events", "signed", "faults", "last event"):
         table.add_column(column, overflow="fold")
     for node in report["nodes"]:
         faults = node["fault_count"]
@@ -267,15 +269,17 @@ def _show(report: dict[str, Any], missing: str | None) -> None:
             node["node"],
             f"{node['events']:,}",
             f"{node['anchors']:,}",
-            f"[bold red]{faults:,}[/]" if faults else "0",
+            Text(f"{faults:,}", style="bold red" if faults else ""),
             node["last_event_id"],
-            node["last_hash"],
         )
     console.print(table)
+    for node in report["nodes"]:
+        # Longer than the table of a narrow terminal has room for, and to be copied whole.
+        console.print(f"last hash of {node['node']}: {node['last_hash']}", soft_wrap=True)
     faults = [fault for node in report["nodes"] for fault in node["faults"]]
     for fault in faults[:FAULTS_SHOWN]:
         line = f"{fault['kind']}: {fault['event_id']}: {fault['detail']}"
-        console.print(line, style="red", markup=False, highlight=False)
+        console.print(line, style="red", soft_wrap=True)
     if len(faults) > FAULTS_SHOWN:
         console.print(f"… and {len(faults) - FAULTS_SHOWN} more; --json names them", style="red")
     if report["ok"] and missing is None:
@@ -286,5 +290,5 @@ def _show(report: dict[str, Any], missing: str | None) -> None:
         for node in report["nodes"]:
             if node["first_fault"] is not None and node["first_fault"]["event_id"]:
                 line = f"the first row that does not hold: {node['first_fault']['event_id']}"
-                console.print(line, style="bold red", markup=False, highlight=False)
+                console.print(line, style="bold red", soft_wrap=True)
         console.print("NR-E302: the chain does not hold", style="bold red")
