@@ -261,6 +261,24 @@ def test_an_unknown_mission_is_not_exported(data_dir: Path, tmp_path: Path) -> N
     assert not written.exists()
 
 
+def test_export_says_how_many_events_are_not_signed_yet(tmp_path: Path) -> None:
+    lines = [
+        b'{"kind":"bundle"}',
+        *[b'{"kind":"event","proof":null}'] * 2,
+        b'{"proof":{"place":1}}',
+    ]
+    body = b"".join(line + b"\n" for line in lines)
+    written = tmp_path / "bundle.jsonl"
+    script = Script(json={"/api/neurorail/v1/audit/export": (200, body)})
+    with scripted_server(script):
+        said = {"api": script.url, "pid": os.getpid(), "token": None}
+        (tmp_path / "server.json").write_text(json.dumps(said))
+        result = export(tmp_path, "m_1", "--output", str(written))
+    assert result.exit_code == 0, result.output
+    assert "not signed yet: 2; the next checkpoint covers them" in result.stderr
+    assert written.read_bytes() == body
+
+
 def test_verify_names_no_more_faults_than_fit(tmp_path: Path) -> None:
     from neurorail.api.audit_verify import report_body
 
