@@ -66,7 +66,7 @@ def told(answer: dict[str, Any]) -> Callable[[Route], None]:
 def open_page(page: Page, served: Served, path: str) -> None:
     answers: dict[str, Any] = {
         "**/v1/rbac/keys*": {"keys": [KEY]},
-        "**/v1/reflex/directives*": {"directives": [DIRECTIVE]},
+        "**/v1/reflex/directives*": {"directives": [DIRECTIVE], "total": 1},
     }
     for pattern, answer in answers.items():
         page.route(pattern, told(answer))
