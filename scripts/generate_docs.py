@@ -241,8 +241,7 @@ def command_line_page() -> str:
     return page(
         "Command line",
         "Exit status: 0 done, 1 the thing asked about does not hold (verification failed, a check"
-        " found something wrong), 2 wrong usage or configuration; of `audit verify` also 3, nothing"
-        " contradicts and nothing is proven. Errors go to standard error."
+        " found something wrong), 2 wrong usage or configuration. Errors go to standard error."
         " Commands ask the server that runs on the data directory, as its user without a key;"
         " another one is named by `--server` or `NEURORAIL_ENDPOINT`, its key is"
         " `NEURORAIL_API_KEY`. `--data-dir` counts more than `NEURORAIL_ENDPOINT`, and a data"

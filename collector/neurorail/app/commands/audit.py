@@ -13,7 +13,6 @@ import typer
 
 from neurorail.app.commands.options import (
     DOES_NOT_HOLD,
-    NOT_PROVEN,
     ConfigFile,
     DataDir,
     Json,
@@ -60,8 +59,8 @@ def verify(
 ) -> None:
     """Recompute the chain, against its signed checkpoints. Status 1 if it does not hold (NR-E302).
 
-    Status 3 if nothing contradicts, but there is no event, or there are a key or anchors to prove
-    it by and they have signed nothing of it.
+    Status 1, too, if it is not proven: there is no event, or there are a key or anchors to prove it
+    by and they have signed nothing of it.
 
     Reads the store itself when no server runs on the data directory, else asks the server.
     """
@@ -85,7 +84,7 @@ def verify(
     if not report["ok"]:
         raise typer.Exit(DOES_NOT_HOLD)
     if missing is not None:
-        raise fail(missing, NOT_PROVEN)
+        raise fail(missing, DOES_NOT_HOLD)
 
 
 @app.command("export")

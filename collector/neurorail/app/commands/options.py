@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from neurorail.app.location import Directory
 
 DONE, DOES_NOT_HOLD, WRONG_USE = 0, 1, 2
-NOT_PROVEN = 3
-"""Nothing contradicts what was asked about, and nothing proves it; of `audit verify` alone."""
 _OTHER_PORT = "is that the port of its API? it is 8000 unless set otherwise"
 
 ConfigFile: TypeAlias = Annotated[
