@@ -26,7 +26,8 @@ def erase(state: State, seen: ErasureOrdered) -> None:
         "scope": seen.scope,
         "reason": seen.reason,
     }
-    message = f"what is known of {len(seen.mission_ids)} missions is erased"
+    count = len(seen.mission_ids)
+    message = f"what is known of {count} mission{'' if count == 1 else 's'} is erased"
     state.emit("data_erased", NO_IDS, state.now, data, message)
 
 
