@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 async def past(store: Store, request: pytest.FixtureRequest) -> AsyncIterator[Past]:
     live = LiveEngine()
     async with running_rail(live=live, store=store) as rail:
-        yield Past(rail, live, store, request.node.name[-60:].replace("[", "-").strip("]"))
+        tenant = re.sub(r"[^A-Za-z0-9._-]+", "-", request.node.name)[-60:]
+        yield Past(rail, live, store, tenant)
 
 
 @pytest.fixture
