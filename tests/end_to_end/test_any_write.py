@@ -70,10 +70,11 @@ def test_the_engine_goes_on_whatever_it_is_told(tmp_path: Path) -> None:
                 answer = rail.client.post_json(path, body | more)
                 known.learn(answer)
                 body[f"{level}_id"] = answer["entity_id"]
-        described = schemathesis.openapi.from_url(f"{server.api}/openapi.json")
-        for result in described.include(method="POST", path_regex=WRITES).get_all_operations():
-            send(result.ok(), server.api, known, answers)
-            assert httpx2.get(f"{server.api}/ready", timeout=60).is_success, result.ok().path
+        described: Any = schemathesis.openapi.from_url(f"{server.api}/openapi.json")
+        for found in described.include(method="POST", path_regex=WRITES).get_all_operations():
+            operation = found.ok()
+            send(operation, server.api, known, answers)
+            assert httpx2.get(f"{server.api}/ready", timeout=60).is_success, operation.path
         assert not any(status >= 500 for status in answers), answers
         assert answers[200] + answers[201] > REQUESTS, answers
         assert rail.metrics()["neurorail_engine_records_failed"] == 0

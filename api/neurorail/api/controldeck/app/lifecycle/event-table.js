@@ -54,5 +54,5 @@ function why(data) {
   const how = data.inferred ? (data.gap ? "inferred, gap" : "inferred") : "";
   const allowed = data.allowed_transitions?.length ? `allowed: ${data.allowed_transitions.join(", ")}` : "";
   const missing = data.missing ? `missing ${[data.missing].flat().join(", ")}` : "";
-  return [how, data.code ?? data.error_code, data.reason, allowed, missing].filter(Boolean).join(" · ");
+  return [data.code ?? data.error_code, how, data.reason, allowed, missing].filter(Boolean).join(" · ");
 }
