@@ -33,10 +33,10 @@ PROGRAM = """
         span.set_attribute("gen_ai.usage.output_tokens", 7)
     with mission("retries", tags={"team": "sales"}, budget=Budget(max_tokens=900)) as m, plan():
         run("llm_call", flaky, retries=2)
-        with job("llm_call"), attempt(), resource("llm_call"):
-            call(1_000)
         with job("tool_execution", dependencies=()), attempt(), tool("search"):
             pass
+        with job("llm_call"), attempt(), resource("llm_call"):
+            call(1_000)  # The last one: after it the budget is used up.
     print(m.id)
     tracer = trace.get_tracer("plain")
     with tracer.start_as_current_span("crew") as root:
