@@ -226,6 +226,7 @@ def test_an_event_that_cannot_be_written_is_told_of_and_the_rest_goes_on() -> No
     assert details["error"].startswith("TypeError")
 
 
+@pytest.mark.interpreted  # What is compiled cannot be replaced.
 def test_memory_that_runs_out_is_no_fault_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(data: object) -> bytes:
         raise MemoryError
