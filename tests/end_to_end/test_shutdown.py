@@ -23,6 +23,8 @@ from neurorail.collector.inbox import InboxConfig, SqliteInbox
 from neurorail.collector.store.config import StoreConfig
 from neurorail.collector.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 SOON = {"orphan_grace_ms": 20, "lateness_ms": 20}
 """Something is due all the time, also while the server stops."""
 FOR_EVER_MS = 1_000 * 60 * 60
