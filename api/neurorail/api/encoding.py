@@ -8,16 +8,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-_PICO_DIGITS = 12
+from neurorail.collector.engine.encoding import usd_number as usd_number
+
 _NANOS_PER_SECOND = 1_000_000_000
-
-
-def usd_number(pico: int) -> msgspec.Raw:
-    """Pico-USD as a JSON number in USD, exact, without exponent or trailing zeros."""
-    whole, fraction = divmod(abs(pico), 10**_PICO_DIGITS)
-    digits = f"{fraction:0{_PICO_DIGITS}d}".rstrip("0")
-    text = f"{'-' if pico < 0 else ''}{whole}{'.' + digits if digits else ''}"
-    return msgspec.Raw(text.encode())
 
 
 def iso_time(unix_nano: int) -> str | None:
