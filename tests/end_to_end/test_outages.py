@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -12,7 +11,7 @@ import pytest
 from tests.end_to_end.rail import MS, Answer, Chain, Rail, config_file, listening, until
 from tests.support.otlp_requests import set_attributes, traces
 from tests.support.process import running_server
-from tests.support.stores import ClickHouseServer
+from tests.support.stores import clickhouse
 
 from neurorail.client import Problem
 from neurorail.collector.store.config import StoreConfig
@@ -20,17 +19,6 @@ from neurorail.collector.store.store import Store
 
 SPANS = 50
 ARCHIVE = {"linger_ms": 20, "retry_delay_ms_max": 200}
-
-
-@contextmanager
-def clickhouse(folder: Path, port: int) -> Iterator[ClickHouseServer]:
-    """ClickHouse on a folder, which may have been served before."""
-    folder.mkdir(exist_ok=True)
-    server = ClickHouseServer(folder, port)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def body(chain: Chain, padding: int = 0) -> bytes:

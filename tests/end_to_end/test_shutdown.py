@@ -15,7 +15,7 @@ import pytest
 from tests.end_to_end.rail import Chain, Rail, config_file, until
 from tests.end_to_end.test_restarts import SPANS_PER_REQUEST, Sender, audit, embedded, work
 from tests.support.process import STOP_S, running_server
-from tests.support.stores import ClickHouseServer
+from tests.support.stores import clickhouse
 
 from neurorail.collector.archive.progress import ProgressLog
 from neurorail.collector.engine.journal import Journal
@@ -32,17 +32,6 @@ LOAD_REQUESTS = 40
 WAITS = re.compile(
     r": (\d+) records and (\d+) batches of events wait for the next start to be archived: (.*)"
 )
-
-
-@contextmanager
-def clickhouse(folder: Path, port: int = 0) -> Iterator[ClickHouseServer]:
-    """ClickHouse on a folder, which may have been served before."""
-    folder.mkdir(exist_ok=True)
-    server = ClickHouseServer(folder, port)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @contextmanager

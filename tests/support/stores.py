@@ -124,3 +124,14 @@ def started_store(url: str, database: str | None = None) -> Iterator[Store]:
         yield store
     finally:
         store.stop()
+
+
+@contextmanager
+def clickhouse(folder: Path, port: int = 0) -> Iterator[ClickHouseServer]:
+    """ClickHouse on a folder, which may have been served before."""
+    folder.mkdir(exist_ok=True)
+    server = ClickHouseServer(folder, port)
+    try:
+        yield server
+    finally:
+        server.stop()
